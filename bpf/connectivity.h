@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The way up: label by label, each in the context of what it arrived by, to
+ * the vif of the top layer; or, where a label is swapped, on at that layer.
+ */
+#ifndef CABERNET_CONNECTIVITY_H
+#define CABERNET_CONNECTIVITY_H
+
+#include "labels.h"
+#include "service.h"
+
+static __always_inline void begin_at(struct packet *pk, const struct cursor *cursor)
+{
+	pk->offset = cursor->offset;
+	pk->length = pk->size - cursor->offset;
+}
+
+/* Transit: nothing above this label is looked at. */
+static __always_inline int swap(struct xdp_md *ctx, const struct packet *pk, __u32 path, __u32 entry)
+{
+	struct tag tag = {
+		.magic = TAG_MAGIC,
+		.entropy = pk->entropy,
+	};
+
+	if (entry_ttl(entry) <= 1)
+		return drop(ctx, pk, DROP_LABEL_TTL);
+	tag.strip = pk->offset;
+	return descend(ctx, pk, &tag, path, entry);
+}
+
+/* At the bottom of the stack: data, or a channel of the vif's own link. */
+static __always_inline int open_control_word(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
+{
+	const struct control_word *word = take(cursor, struct control_word);
+	__u32 nibble;
+
+	if (!word)
+		return drop(ctx, pk, DROP_TRUNCATED);
+	nibble = bpf_ntohl(word->word) >> 28;
+	trace(CONTROL_WORD, pk, -(int)sizeof(*word), nibble, 0, 0, 0, 0);
+	if (nibble == 1)
+		return drop(ctx, pk, DROP_CHANNEL_UNKNOWN);
+	if (nibble)
+		return drop(ctx, pk, DROP_CONTROL_WORD);
+	begin_at(pk, cursor);
+	return receive_at_vif(ctx, pk, cursor);
+}
+
+static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor, __u32 context)
+{
+	const struct label_entry *entry;
+	const struct label_slot *slot;
+	__u32 word, target, action;
+
+	for (int i = 0; i < MAX_DEPTH; i++) {
+		entry = take(cursor, struct label_entry);
+		if (!entry)
+			return drop(ctx, pk, DROP_TRUNCATED);
+		word = bpf_ntohl(entry->word);
+		slot = label_lookup(context, entry_label(word));
+		/* target is cleared a grace period after label: see struct label_slot */
+		target = slot ? slot->target : 0;
+		action = slot ? slot->action : LABEL_NONE;
+		trace(LABEL, pk, -(int)sizeof(*entry), target, entry_label(word), context, action, word & 0x1ff);
+		if (!target)
+			return drop(ctx, pk, DROP_LABEL_UNKNOWN);
+		begin_at(pk, cursor);
+		if (action == LABEL_SWAP)
+			return swap(ctx, pk, target, word);
+		if (!entry_ttl(word))
+			return drop(ctx, pk, DROP_LABEL_TTL);
+		pk->vif = target;
+		pk->depth++;
+		if (entry_bottom(word))
+			return open_control_word(ctx, pk, cursor);
+
+		/* the layer above this vif's: its labels mean something here only */
+		const struct vif *vif = bpf_map_lookup_elem(&vifs, &target);
+
+		if (!vif || !(vif->flags & VIF_UP))
+			return drop(ctx, pk, DROP_VIF_DOWN);
+		pk->node = vif->node;
+		count_received(target, pk->length);
+		context = target;
+	}
+	return drop(ctx, pk, DROP_LABEL_SURPLUS);
+}
+
+#endif

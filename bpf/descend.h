@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The way down: vif -> path -> label, vif below -> ... -> tunnel -> underlay
+ * hop. One look-up per layer, at most MAX_DEPTH. What is found is put into the
+ * tag; the egress program writes it. Lengths are checked here: after egress
+ * one frame that does not fit would take the rest of its batch with it.
+ */
+#ifndef CABERNET_DESCEND_H
+#define CABERNET_DESCEND_H
+
+#include "punt.h"
+
+#define CONTROL_WORD_BYTES ((__u32)sizeof(struct control_word))
+#define LABEL_BYTES ((__u32)sizeof(struct label_entry))
+
+/* Out of a station's port: no labels. */
+static __always_inline int leave_by_port(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+					 const struct vif *vif, __u32 vif_id)
+{
+	if (pk->length > vif->mtu + sizeof(struct ethernet) + sizeof(struct vlan))
+		return drop(ctx, pk, DROP_TOO_BIG);
+	count_sent(vif_id, pk->length);
+	trace(DEVICE, pk, 0, vif->port, vif_id, 0, 0, 0);
+	return redirect_tagged(ctx, pk, tag, vif->port);
+}
+
+static __always_inline int leave_by_tunnel(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+					   __u32 tunnel_id)
+{
+	const struct tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &tunnel_id);
+	const struct underlay_hop *hop;
+	__u32 length = pk->length + tag->labels * LABEL_BYTES;
+
+	if (!tunnel)
+		return drop(ctx, pk, DROP_NO_PATH);
+	/* the way is chosen by other bits than the far end's queue will be */
+	tag->underlay_hop = tunnel->hops[tag->entropy >> 8 & (MAX_WAYS - 1)];
+	hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
+	if (!hop || !hop->ifindex)
+		return drop(ctx, pk, DROP_TUNNEL_UNRESOLVED);
+
+	if (tag->flags & TAG_CONTROL_WORD)
+		length += CONTROL_WORD_BYTES;
+	length += hop->l2 + sizeof(struct udp) +
+		  (hop->family == 4 ? sizeof(struct ipv4) : sizeof(struct ipv6));
+	trace(UNDERLAY_HOP, pk, length - pk->length - tag->labels * LABEL_BYTES, tag->underlay_hop, tunnel_id,
+	      hop->ifindex, length, hop->room);
+	if (length > hop->room)
+		return drop(ctx, pk, DROP_TOO_BIG);
+	return redirect_tagged(ctx, pk, tag, hop->ifindex);
+}
+
+/*
+ * From a path of the layer at hand to the wire. `innermost` is the label
+ * stack's first entry as far as it is not the path's: 0 where the frame begins
+ * here (bottom of stack, a control word, TTL by the pipe model), else the entry
+ * that a swap replaces, with its S bit and its TTL counted down.
+ */
+static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, struct tag *tag, __u32 path_id,
+				   __u32 innermost)
+{
+	const struct path *path;
+	const struct vif *vif;
+
+#pragma unroll
+	for (int i = 0; i < MAX_DEPTH; i++) {
+		path = bpf_map_lookup_elem(&paths, &path_id);
+		if (!path || !path->label)
+			return drop(ctx, pk, DROP_NO_PATH);
+		count_path(path_id, pk->length);
+		if (i)
+			tag->stack[i] = entry_word(path->label, false, LABEL_TTL);
+		else if (innermost)
+			tag->stack[i] = entry_word(path->label, entry_bottom(innermost),
+						   entry_ttl(innermost) - 1);
+		else
+			tag->stack[i] = entry_word(path->label, true, LABEL_TTL);
+		tag->labels = i + 1;
+		trace(PATH, pk, LABEL_BYTES, path_id, path->label, path->vif, path->tunnel, i);
+		if (!path->vif)
+			return leave_by_tunnel(ctx, pk, tag, path->tunnel);
+
+		vif = bpf_map_lookup_elem(&vifs, &path->vif);
+		if (!vif || !(vif->flags & VIF_UP))
+			return drop(ctx, pk, DROP_VIF_DOWN);
+		path_id = vif->path;
+	}
+	return drop(ctx, pk, DROP_DEPTH);
+}
+
+/* A frame that begins here leaves by a vif. */
+static __always_inline int leave_by_vif(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+					const struct vif *vif, __u32 vif_id)
+{
+	if (!(vif->flags & VIF_UP))
+		return drop(ctx, pk, DROP_VIF_DOWN);
+	if (vif->port)
+		return leave_by_port(ctx, pk, tag, vif, vif_id);
+	tag->flags |= TAG_CONTROL_WORD;
+	return descend(ctx, pk, tag, vif->path, 0);
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Every bound of the data plane, in one place. Capacities are defaults: whoever
+ * loads the object may choose others (the maps' max_entries) before the load.
+ */
+#ifndef CABERNET_LIMITS_H
+#define CABERNET_LIMITS_H
+
+/* Layers a packet can climb or descend on one machine: infrastructure,
+ * connectivity, one nested VN and one bypass. Bounds the loops for the verifier. */
+#define MAX_DEPTH 4
+
+/* An interface index is the key of `ports` and `devices`. */
+#define MAX_IFINDEX 16384
+
+#define MAX_NODES 1024
+#define MAX_VIFS 4096
+#define MAX_PATHS 8192
+#define MAX_TUNNELS 1024
+#define MAX_UNDERLAY_HOPS 8192
+#define MAX_NEXT_HOPS 65536
+#define MAX_TABLES (2 * MAX_NODES)
+#define MAX_LABEL_BUCKETS 4096 /* of LABEL_SLOTS labels; a power of two */
+#define MAX_CHUNKS 8192	       /* 1 KB each */
+#define MAX_FLOWS4 32768       /* per CPU, 32 B each; a power of two */
+#define MAX_FLOWS6 16384       /* per CPU, 64 B each; a power of two */
+
+#define LABEL_SLOTS 4
+/* Equal ways of a tunnel or of a route; a power of two, chosen by flow. */
+#define MAX_WAYS 8
+
+/* Bytes of a frame kept in a sampled drop and in a capture. */
+#define SAMPLE_BYTES 128
+#define CAPTURE_BYTES 1536
+#define RECORD_RING_BYTES (1 << 20)
+
+/* Sampled drops a second and CPU. */
+#define SAMPLE_RATE 64
+
+#define MAX_TRACE_EVENTS 64
+
+/* RFC 3032: 0 to 15 are reserved. */
+#define FIRST_LABEL 16
+/* Pipe model (RFC 3443): label TTL only ends loops below. */
+#define LABEL_TTL 64
+
+#define UDP_PORT_MPLS 6635	     /* RFC 7510 */
+#define ENTROPY_PORT_FIRST 49152     /* RFC 7510 §3: the dynamic ports */
+#define ENTROPY_PORT_MASK 0x3fff
+
+/* `struct` layouts of pinned maps: raised with every change of one. */
+#define LAYOUT_VERSION 1
+
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/*
+ * No program, never loaded: all that user space shares with the data plane, as
+ * types and as data. gen/layout.ts (structs, enums, limits) and gen/reasons.ts
+ * (the lists of reasons.h) are generated from this object's BTF and .rodata.
+ */
+#include "reasons.h"
+#include "tables.h"
+
+struct reason_text {
+	char name[32];
+	char sentence[128];
+	__u32 rate; /* of punts: packets a second and virtual node */
+};
+
+#define X(name_, text) { .name = #name_, .sentence = text },
+const struct reason_text drop_texts[] = { { .name = "NONE" }, DROP_REASONS(X) };
+#undef X
+
+#define X(name_, rate_, text) { .name = #name_, .sentence = text, .rate = rate_ },
+const struct reason_text punt_texts[] = { PUNT_KINDS(X) };
+#undef X
+
+#define X(name_) { .name = #name_ },
+const struct reason_text trace_texts[] = { { .name = "NONE" }, TRACE_KINDS(X) };
+#undef X
+
+/* Values of limits.h that user space needs. */
+enum limit {
+	LIMIT_LAYOUT_VERSION = LAYOUT_VERSION,
+	LIMIT_MAX_DEPTH = MAX_DEPTH,
+	LIMIT_MAX_WAYS = MAX_WAYS,
+	LIMIT_LABEL_SLOTS = LABEL_SLOTS,
+	LIMIT_DROP_ROW = DROP_ROW,
+	LIMIT_PUNT_ROW = PUNT_ROW,
+	LIMIT_FIRST_LABEL = FIRST_LABEL,
+	LIMIT_LABEL_TTL = LABEL_TTL,
+	LIMIT_UDP_PORT_MPLS = UDP_PORT_MPLS,
+	LIMIT_CAPTURE_BYTES = CAPTURE_BYTES,
+	LIMIT_SAMPLE_BYTES = SAMPLE_BYTES,
+	LIMIT_TAG_MAGIC = TAG_MAGIC,
+	LIMIT_PORT_CAPTURE = PORT_CAPTURE,
+	LIMIT_VIF_UP = VIF_UP,
+	LIMIT_VIF_CAPTURE = VIF_CAPTURE,
+	LIMIT_TUNNEL_CHECKSUM = TUNNEL_CHECKSUM,
+	LIMIT_TAG_IPV4 = TAG_IPV4,
+	LIMIT_TAG_IPV6 = TAG_IPV6,
+	LIMIT_TAG_CONTROL_WORD = TAG_CONTROL_WORD,
+};
+
+/* Emits the types that no map's value names. */
+struct shared_types {
+	struct tag tag;
+	struct sample sample;
+	struct capture capture;
+	struct trace_event trace_event;
+	struct tunnel_key4 tunnel_key4;
+	struct tunnel_key6 tunnel_key6;
+	enum limit limit;
+	enum drop_reason drop_reason;
+	enum punt_kind punt_kind;
+	enum trace_kind trace_kind;
+	enum port_role port_role;
+	enum label_action label_action;
+	enum next_hop_kind next_hop_kind;
+	enum record_kind record_kind;
+	enum name_table name_table;
+} shared_types;
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
