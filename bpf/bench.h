@@ -54,7 +54,7 @@ static __always_inline int bench_again(struct xdp_md *ctx, __u32 size, bool rota
 	bytes = take_bytes(&cursor, size);
 	if (!frame || !bytes)
 		return XDP_ABORTED;
-	__builtin_memcpy(bytes, frame->bytes, size);
+	copy(bytes, frame->bytes, size);
 	if (!rotate || !bench_targets_used)
 		return XDP_TX;
 	key = bench_turn;
@@ -115,9 +115,9 @@ int bench_swap(struct xdp_md *ctx)
 
 	if (!ethernet)
 		return XDP_ABORTED;
-	__builtin_memcpy(mac, ethernet->source, 6);
-	__builtin_memcpy(ethernet->source, ethernet->destination, 6);
-	__builtin_memcpy(ethernet->destination, mac, 6);
+	copy(mac, ethernet->source, 6);
+	copy(ethernet->source, ethernet->destination, 6);
+	copy(ethernet->destination, mac, 6);
 	return XDP_TX;
 }
 

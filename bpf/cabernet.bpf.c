@@ -77,11 +77,11 @@ int cabernet_trace(struct xdp_md *ctx)
 	int action;
 
 	trace_count = 0;
-	trace_egress = 0;
+	last_egress = 0;
 	action = enter(ctx, false);
 	if (action != XDP_REDIRECT)
 		return action;
-	return egress(ctx, trace_egress) == XDP_PASS ? XDP_REDIRECT : XDP_DROP;
+	return egress(ctx, last_egress) == XDP_PASS ? XDP_REDIRECT : XDP_DROP;
 }
 
 #endif

@@ -36,8 +36,8 @@ static __always_inline bool rewrite(struct xdp_md *ctx, const struct tag *tag)
 	ethernet = take(&cursor, struct ethernet);
 	if (!ethernet)
 		return false;
-	__builtin_memcpy(ethernet->destination, hop->mac, 6);
-	__builtin_memcpy(ethernet->source, hop->source, 6);
+	copy(ethernet->destination, hop->mac, 6);
+	copy(ethernet->source, hop->source, 6);
 	if (tag->flags & TAG_IPV4) {
 		struct ipv4 *ip = take(&cursor, struct ipv4);
 
@@ -96,12 +96,12 @@ static __always_inline bool write_ethernet(struct cursor *cursor, const struct u
 		header = take_bytes(cursor, sizeof(struct ethernet));
 		if (!header)
 			return false;
-		__builtin_memcpy(header, hop->ethernet, sizeof(struct ethernet));
+		copy(header, hop->ethernet, sizeof(struct ethernet));
 	} else {
 		header = take_bytes(cursor, sizeof(struct ethernet) + sizeof(struct vlan));
 		if (!header)
 			return false;
-		__builtin_memcpy(header, hop->ethernet, sizeof(struct ethernet) + sizeof(struct vlan));
+		copy(header, hop->ethernet, sizeof(struct ethernet) + sizeof(struct vlan));
 	}
 	return true;
 }
@@ -114,7 +114,7 @@ static __always_inline bool write_ipv4(struct cursor *cursor, const struct under
 
 	if (!ip || !udp)
 		return false;
-	__builtin_memcpy(ip, hop->ip, sizeof(*ip));
+	copy(ip, hop->ip, sizeof(*ip));
 	ip->length = bpf_htons(length);
 	ip->checksum = ~fold((__u64)hop->sum + ip->length);
 	udp->source = bpf_htons(tag->entropy);
@@ -132,7 +132,7 @@ static __always_inline bool write_ipv6(struct cursor *cursor, const struct under
 
 	if (!ip || !udp)
 		return false;
-	__builtin_memcpy(ip, hop->ip, sizeof(*ip));
+	copy(ip, hop->ip, sizeof(*ip));
 	/* RFC 6438: routers below may choose by the flow label alone */
 	ip->version_class_flow |= bpf_htonl(tag->entropy);
 	ip->length = bpf_htons(length - sizeof(*ip));

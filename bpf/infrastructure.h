@@ -123,8 +123,8 @@ static __always_inline struct arrival arrive_ipv6(struct xdp_md *ctx, struct pac
 	/* no extension headers: we never send one */
 	if (!ip || ip->next_header != PROTOCOL_UDP || !is_mpls_in_udp(*cursor))
 		return arrival;
-	__builtin_memcpy(key.remote, ip->source, 16);
-	__builtin_memcpy(key.local, ip->destination, 16);
+	copy(key.remote, ip->source, 16);
+	copy(key.local, ip->destination, 16);
 	id = bpf_map_lookup_elem(&tunnel_ends6, &key);
 	if (!id) {
 		__builtin_memset(key.remote, 0, 16);

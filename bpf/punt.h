@@ -21,9 +21,7 @@ static __always_inline int redirect_tagged(struct xdp_md *ctx, const struct pack
 	if ((void *)(meta + 1) > (void *)(long)ctx->data)
 		return drop(ctx, pk, DROP_HEADROOM);
 	*meta = *tag;
-#ifdef CABERNET_TRACE
-	trace_egress = ifindex;
-#endif
+	note_egress(ifindex);
 	action = bpf_redirect_map(&devices, ifindex, 0);
 	if (action != XDP_REDIRECT)
 		return drop(ctx, pk, DROP_NO_DEVICE);

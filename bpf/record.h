@@ -30,12 +30,19 @@ struct packet {
 	__u8 offset; /* where that frame begins */
 };
 
+#if defined(CABERNET_TRACE) || defined(CABERNET_TEST)
+/* Where the last frame was redirected to: a test run does not tell. */
+volatile __u32 last_egress = 0;
+#define note_egress(ifindex) (last_egress = (ifindex))
+#else
+#define note_egress(ifindex) do { } while (0)
+#endif
+
 #ifdef CABERNET_TRACE
 #define TRACING true
 
 volatile __u32 trace_ifindex = 0;
 volatile __u32 trace_count = 0;
-volatile __u32 trace_egress = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -168,8 +168,8 @@ static __always_inline int receive_ipv6(struct xdp_md *ctx, struct packet *pk, s
 	if (ip->next_header == PROTOCOL_HOP_BY_HOP)
 		return punt(ctx, pk, vif, PUNT_OPTIONS);
 
-	__builtin_memcpy(source, ip->source, sizeof(source));
-	__builtin_memcpy(destination, ip->destination, sizeof(destination));
+	copy(source, ip->source, sizeof(source));
+	copy(destination, ip->destination, sizeof(destination));
 	hash = mix((source[0] ^ source[1] * 0x9e3779b97f4a7c15ULL) +
 		   (destination[0] * 0xc2b2ae3d27d4eb4fULL ^ destination[1] * 0xff51afd7ed558ccdULL) + pk->vif);
 	transport = transport_ports(*cursor, ip->next_header);

@@ -1,0 +1,413 @@
+/*
+ * One machine's data plane for packet tests: the test build of bpf/ loaded as it is, its maps filled from readable
+ * tables, its programs run on single frames by BPF_PROG_TEST_RUN in a namespace of its own with real interfaces.
+ * It writes the maps by itself, not through src/dataplane: a mistake there must not hide one here.
+ */
+import { spawnSync } from 'node:child_process';
+import { isIPv4 } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import {
+  Chunk,
+  DropReason,
+  LabelAction,
+  LabelBucket,
+  Limit,
+  NextHop,
+  NextHopKind,
+  Node,
+  Path,
+  Port,
+  PortRole,
+  PuntKind,
+  PuntWindow,
+  Tables as TableRoots,
+  Tag,
+  Tunnel,
+  TunnelKey4,
+  TunnelKey6,
+  UnderlayHop,
+  Vif,
+} from '../../gen/layout.js';
+import { BpfObject, possibleCpus, XdpAction, type BpfMap, type BpfProgram } from '../../native/lib/index.js';
+import { addressBytes, checksum, macBytes } from './frames.js';
+import type { Context, Outcome, Tables } from './tables.js';
+
+const objectPath = fileURLToPath(new URL('../../build/bpf/cabernet-test.o', import.meta.url));
+
+interface Codec<T> {
+  size: number;
+  encode(value: T): Uint8Array;
+  decode(view: DataView, offset: number): T;
+}
+
+/** A record: what is not named is zero. */
+function record<T extends object>(codec: Codec<T>, fields: Partial<T>): Uint8Array {
+  const zero = codec.decode(new DataView(new ArrayBuffer(codec.size)), 0);
+  return codec.encode({ ...zero, ...fields });
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value >>> 0);
+  return bytes;
+}
+
+function run(command: string, ...args: string[]): void {
+  const result = spawnSync(command, args, { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${result.stderr}`);
+}
+
+let instances = 0;
+
+export interface RunOptions {
+  /** As if the frame came from the virtual node's kernel, at the machine's end of its veth. */
+  fromKernel?: boolean;
+  /** Metadata that a neighbouring namespace left on the frame. */
+  meta?: Uint8Array;
+}
+
+export class Instance {
+  private readonly reasons = Object.entries(DropReason).map(([name, id]) => ({ name, id }));
+  private chunksUsed = 1;
+
+  private constructor(
+    readonly object: BpfObject,
+    readonly netns: string,
+    private readonly maps: Map<string, BpfMap>,
+  ) {}
+
+  /** Interfaces 2 to `interfaces` + 1 exist, so that frames may come and go by them. */
+  static async start(tables: Tables, interfaces = 16): Promise<Instance> {
+    const name = `cbpk-${process.pid}-${instances++}`;
+    run('ip', 'netns', 'add', name);
+    try {
+      for (let i = 0; i < interfaces; i += 2) {
+        const [index, peer] = [String(i + 2), String(i + 3)];
+        run('ip', '-n', name, 'link', 'add', `e${index}`, 'index', index, 'type', 'veth', 'peer', 'name', `e${peer}`, 'index', peer);
+      }
+      const object = BpfObject.open(objectPath);
+      object.setMaxEntries('chunks', 4096);
+      await object.load();
+      const maps = new Map(object.mapNames.map((map) => [map, object.map(map)]));
+      const instance = new Instance(object, `/run/netns/${name}`, maps);
+      const egress = object.program('cabernet_egress');
+      for (let i = 2; i < interfaces + 2; i++)
+        instance.map('devices').setDevice(i, { ifindex: i, program: egress }, { netns: instance.netns });
+      instance.write(tables);
+      return instance;
+    } catch (error) {
+      run('ip', 'netns', 'delete', name);
+      throw error;
+    }
+  }
+
+  stop(): void {
+    for (const map of this.maps.values()) map.close();
+    this.object.close();
+    run('ip', 'netns', 'delete', this.netns.slice('/run/netns/'.length));
+  }
+
+  map(name: string): BpfMap {
+    const map = this.maps.get(name);
+    if (!map) throw new Error(`no map ${name}`);
+    return map;
+  }
+
+  // ---- tables
+
+  private put(map: string, id: number, value: Uint8Array): void {
+    this.map(map).update(u32(id), value);
+  }
+
+  write(tables: Tables): void {
+    const roles = { underlay: PortRole.PORT_UNDERLAY, access: PortRole.PORT_ACCESS, vif: PortRole.PORT_VIF };
+    for (const p of tables.ports) this.put('ports', p.ifindex, record(Port, { role: roles[p.role], vif: p.vif ?? 0 }));
+    for (const h of tables.hops) this.writeHop(h, tables);
+    for (const t of tables.tunnels) this.writeTunnel(t);
+    for (const v of tables.vifs) {
+      const flags = v.down ? 0 : Limit.LIMIT_VIF_UP;
+      const rest = { node: v.node, veth: v.veth, port: v.port ?? 0, path: v.path ?? 0, mtu: v.mtu };
+      this.put('vifs', v.id, record(Vif, { flags, ...rest, mac: macBytes(v.mac) }));
+    }
+    for (const p of tables.paths)
+      this.put('paths', p.id, record(Path, { label: p.label, vif: p.vif ?? 0, tunnel: p.tunnel ?? 0 }));
+    for (const l of tables.labels) this.writeLabel(l);
+    for (const n of tables.nextHops) this.writeNextHop(n, tables);
+    for (const n of tables.nodes) this.writeNode(n);
+  }
+
+  private writeHop(h: Tables['hops'][number], tables: Tables): void {
+    const tunnel = tables.tunnels.find((t) => t.hops.includes(h.id));
+    if (!tunnel) return;
+    const family = isIPv4(tunnel.local) ? 4 : 6;
+    const ethernet = Buffer.alloc(20);
+    macBytes(h.destination).copy(ethernet, 0);
+    macBytes(h.source).copy(ethernet, 6);
+    let l2 = 12;
+    if (h.vlan !== undefined) {
+      ethernet.writeUInt16BE(0x8100, 12);
+      ethernet.writeUInt16BE(h.vlan, 14);
+      l2 = 16;
+    }
+    ethernet.writeUInt16BE(family === 4 ? 0x0800 : 0x86dd, l2);
+    const ip = Buffer.alloc(48);
+    let sum = 0;
+    if (family === 4) {
+      ip[0] = 0x45;
+      ip[1] = (h.dscp ?? 0) << 2;
+      ip.writeUInt16BE(0x4000, 6);
+      ip[8] = 64;
+      ip[9] = 17;
+      addressBytes(tunnel.local).copy(ip, 12);
+      addressBytes(tunnel.remote).copy(ip, 16);
+      for (let i = 0; i < 20; i += 2) sum += ip.readUInt16LE(i);
+    } else {
+      ip.writeUInt32BE((0x60000000 | ((h.dscp ?? 0) << 22)) >>> 0, 0);
+      ip[6] = 17;
+      ip[7] = 64;
+      addressBytes(tunnel.local).copy(ip, 8);
+      addressBytes(tunnel.remote).copy(ip, 24);
+    }
+    const flags = tunnel.checksum ? Limit.LIMIT_TUNNEL_CHECKSUM : 0;
+    const fields = { ifindex: h.ifindex, room: h.room, l2: l2 + 2, family, flags, sum, ethernet, ip };
+    this.put('underlay_hops', h.id, record(UnderlayHop, fields));
+  }
+
+  private writeTunnel(t: Tables['tunnels'][number]): void {
+    const wide = (address: string): Buffer => Buffer.concat([addressBytes(address), Buffer.alloc(12)]).subarray(0, 16);
+    const hops = Uint32Array.from({ length: Limit.LIMIT_MAX_WAYS }, (_, i) => t.hops[i % Math.max(1, t.hops.length)] ?? 0);
+    const four = isIPv4(t.local);
+    this.put(
+      'tunnels',
+      t.id,
+      record(Tunnel, {
+        family: four ? 4 : 6,
+        flags: t.checksum ? Limit.LIMIT_TUNNEL_CHECKSUM : 0,
+        arrival: t.arrival ?? 0,
+        local: wide(t.local),
+        remote: wide(t.remote),
+        hops,
+      }),
+    );
+    for (const [remote, id] of [
+      [t.remote, t.id],
+      [four ? '0.0.0.0' : '::', 0],
+    ] as const) {
+      if (four) {
+        const key = { remote: addressBytes(remote).readUInt32LE(), local: addressBytes(t.local).readUInt32LE() };
+        this.map('tunnel_ends4').update(record(TunnelKey4, key), u32(id));
+      } else {
+        const key = { remote: addressBytes(remote), local: addressBytes(t.local) };
+        this.map('tunnel_ends6').update(record(TunnelKey6, key), u32(id));
+      }
+    }
+  }
+
+  private writeLabel(l: Tables['labels'][number]): void {
+    const context = contextWord(l.context);
+    let h = (Math.imul(context, 0x9e3779b1) ^ Math.imul(l.label, 0x85ebca6b)) >>> 0;
+    h ^= h >>> 15;
+    h = Math.imul(h, 0xc2b2ae35) >>> 0;
+    h = (h ^ (h >>> 13)) >>> 0;
+    const labels = this.map('labels');
+    const mask = labels.maxEntries - 1;
+    for (const bucket of [h & mask, ((h >>> 16) ^ Math.imul(h, 31)) & mask]) {
+      const bytes = labels.lookup(u32(bucket));
+      if (!bytes) throw new Error('no such bucket');
+      const { slots } = LabelBucket.decode(new DataView(bytes.buffer, bytes.byteOffset), 0);
+      const free = slots.findIndex((s) => s.label === 0);
+      if (free < 0) continue;
+      const action = l.action === 'swap' ? LabelAction.LABEL_SWAP : LabelAction.LABEL_DELIVER;
+      slots[free] = { label: l.label, context, action, target: l.target };
+      labels.update(u32(bucket), LabelBucket.encode({ slots }));
+      return;
+    }
+    throw new Error('both buckets are full');
+  }
+
+  private writeNextHop(n: Tables['nextHops'][number], tables: Tables): void {
+    const kinds = {
+      forward: NextHopKind.NEXT_HOP_FORWARD,
+      local: NextHopKind.NEXT_HOP_LOCAL,
+      glean: NextHopKind.NEXT_HOP_GLEAN,
+      unreachable: NextHopKind.NEXT_HOP_UNREACHABLE,
+      blackhole: NextHopKind.NEXT_HOP_BLACKHOLE,
+      group: NextHopKind.NEXT_HOP_GROUP,
+    };
+    const fields: Partial<NextHop> = { kind: kinds[n.kind], node: n.node };
+    if (n.kind === 'forward') {
+      const out = tables.vifs.find((v) => v.id === n.vif);
+      Object.assign(fields, { vif: n.vif, mac: macBytes(n.mac), source: macBytes(out?.mac ?? '02:00:00:00:00:00') });
+    }
+    if (n.kind === 'group')
+      fields.ways = Uint32Array.from({ length: Limit.LIMIT_MAX_WAYS }, (_, i) => n.ways[i % n.ways.length] ?? 0);
+    this.put('next_hops', n.id, record(NextHop, fields));
+  }
+
+  /** A fresh trie for all of the node's routes: short prefixes first, longer ones over them. */
+  private writeNode(n: Tables['nodes'][number]): void {
+    const chunks = new Map<number, Uint32Array>();
+    const fresh = (fill: number): number => {
+      chunks.set(this.chunksUsed, new Uint32Array(256).fill(fill));
+      return this.chunksUsed++;
+    };
+    const roots = { 4: fresh(0), 16: fresh(0) };
+    const routes = n.routes.map((r) => {
+      const [address = '', bits = ''] = r.prefix.split('/');
+      return { address: addressBytes(address), bits: Number(bits), nextHop: r.nextHop };
+    });
+    for (const r of routes.sort((a, b) => a.bits - b.bits)) {
+      let chunk = chunks.get(r.address.length === 4 ? roots[4] : roots[16]);
+      let at = 0;
+      for (; r.bits > at + 8 && chunk; at += 8) {
+        const byte = r.address[at / 8] ?? 0;
+        const entry = chunk[byte] ?? 0;
+        if (entry === 0 || entry >>> 31) chunk[byte] = fresh(entry);
+        chunk = chunks.get(chunk[byte] ?? 0);
+      }
+      const span = 1 << (at + 8 - r.bits);
+      const first = (r.address[at / 8] ?? 0) & ~(span - 1);
+      chunk?.fill((0x80000000 | r.nextHop) >>> 0, first, first + span);
+    }
+    for (const [id, entries] of chunks) this.put('chunks', id, Chunk.encode({ entries }));
+    this.put('tables', n.id, record(TableRoots, { ipv4: roots[4], ipv6: roots[16] }));
+    const before = this.map('nodes').lookup(u32(n.id));
+    const generation = before ? Node.decode(new DataView(before.buffer, before.byteOffset), 0).generation : 0;
+    this.put('nodes', n.id, record(Node, { tables: n.id, generation: generation + 1 }));
+  }
+
+  // ---- counters
+
+  /** By node and lower-case reason, only what is not zero. */
+  drops(): Map<string, number> {
+    const result = new Map<string, number>();
+    const rows = [...new Set([0, ...this.nodeIds()])];
+    for (const node of rows) {
+      for (const { name, id } of this.reasons) {
+        const bytes = this.map('drops').lookup(u32(node * Limit.LIMIT_DROP_ROW + id));
+        let sum = 0;
+        for (let cpu = 0; bytes && cpu < possibleCpus(); cpu++) sum += Number(bytes.readBigUInt64LE(cpu * 8));
+        if (sum) result.set(`${node} ${name.slice('DROP_'.length).toLowerCase()}`, sum);
+      }
+    }
+    return result;
+  }
+
+  private punts(): Map<string, number> {
+    const result = new Map<string, number>();
+    for (const node of this.nodeIds()) {
+      for (const [name, id] of Object.entries(PuntKind)) {
+        if (id === PuntKind.PUNT_COUNT) continue;
+        const bytes = this.map('punts').lookup(u32(node * Limit.LIMIT_PUNT_ROW + id));
+        if (!bytes) continue;
+        const { punted } = PuntWindow.decode(new DataView(bytes.buffer, bytes.byteOffset), 0);
+        const kind = name.slice('PUNT_'.length).toLowerCase();
+        if (punted) result.set(kind, Number(punted) + (result.get(kind) ?? 0));
+      }
+    }
+    return result;
+  }
+
+  /** Nodes that the tests use; more would only cost time. */
+  private nodeIds(): number[] {
+    return [1, 2, 3, 4];
+  }
+
+  // ---- packets
+
+  private program(name: string): BpfProgram {
+    return this.object.program(name);
+  }
+
+  /** One frame all the way: ingress, and where it is redirected, egress. */
+  async run(ifindex: number, frame: Buffer, options: RunOptions = {}): Promise<Outcome> {
+    const drops = this.drops();
+    const punts = this.punts();
+    const ingress = await this.program(options.fromKernel ? 'cabernet_vif' : 'cabernet_port').testRun({
+      data: frame,
+      netns: this.netns,
+      xdp: { ingressIfindex: ifindex, ...(options.meta ? { meta: options.meta } : {}) },
+    });
+    let action = ingress.retval;
+    let out = ingress.data;
+    if (action === XdpAction.REDIRECT) {
+      const egress = await this.egress(ingress.data, ingress.meta ?? Buffer.alloc(0));
+      action = egress.retval === XdpAction.PASS ? XdpAction.REDIRECT : egress.retval;
+      out = egress.data;
+    }
+    const reason = risen(drops, this.drops())?.split(' ')[1];
+    const punt = risen(punts, this.punts());
+    if (action === XdpAction.PASS) return { action: 'pass' };
+    if (action !== XdpAction.REDIRECT) return { action: 'drop', reason: reason ?? 'NOT COUNTED' };
+    return {
+      action: 'redirect',
+      ifindex: this.lastEgress(),
+      frame: out,
+      ...(punt === undefined ? {} : { punt }),
+      ...(reason === undefined ? {} : { reason }),
+    };
+  }
+
+  /** The egress program on any frame and metadata. */
+  async egress(frame: Buffer, meta: Buffer): Promise<{ retval: number; data: Buffer; meta?: Buffer }> {
+    return this.program('cabernet_egress_test').testRun({ data: frame, netns: this.netns, xdp: { meta } });
+  }
+
+  private lastEgress(): number {
+    const btf = this.object.btf();
+    for (const section of btf.types) {
+      if (section.kind !== 'datasec' || section.name !== '.bss') continue;
+      for (const { type, offset } of section.variables) {
+        const variable = btf.types[type];
+        if (variable?.kind !== 'var' || variable.name !== 'last_egress') continue;
+        return this.map('.bss').lookup(u32(0))?.readUInt32LE(offset) ?? 0;
+      }
+    }
+    throw new Error('the object has no last_egress');
+  }
+}
+
+export function contextWord(context: Context): number {
+  return 'tunnel' in context ? (0x80000000 | context.tunnel) >>> 0 : context.vif;
+}
+
+/** A tag as ingress writes it, for tests that forge one. */
+export function tag(fields: Partial<Tag>): Buffer {
+  return Buffer.from(record(Tag, { magic: Limit.LIMIT_TAG_MAGIC, ...fields }));
+}
+
+/** The one counter that rose; all of them where several did, which no test expects. */
+function risen(before: Map<string, number>, after: Map<string, number>): string | undefined {
+  const names = [...after].filter(([name, count]) => count !== (before.get(name) ?? 0)).map(([name]) => name);
+  return names.length === 0 ? undefined : names.join('+');
+}
+
+/** Source port and flow label of the outer header are chosen by a hash: set aside, within what is allowed. */
+export function withoutEntropy(frame: Buffer): { frame: Buffer; port?: number; problem?: string } {
+  const out = Buffer.from(frame);
+  let at = 14;
+  let type = out.readUInt16BE(12);
+  if (type === 0x8100) {
+    type = out.readUInt16BE(16);
+    at = 18;
+  }
+  const four = type === 0x0800;
+  const udp = at + (four ? 20 : 40);
+  if (out.length < udp + 8 || (!four && type !== 0x86dd)) return { frame: out };
+  if (out[at + (four ? 9 : 6)] !== 17 || out.readUInt16BE(udp + 2) !== 6635) return { frame: out };
+  const port = out.readUInt16BE(udp);
+  const field = out.readUInt16BE(udp + 6);
+  if (field !== 0) {
+    const addresses = out.subarray(at + (four ? 12 : 8), udp);
+    const tail = Buffer.alloc(4);
+    tail[1] = 17;
+    out.copy(tail, 2, udp + 4, udp + 6);
+    if (checksum(addresses, tail, out.subarray(udp)) !== 0) return { frame: out, port, problem: 'UDP checksum' };
+    out.writeUInt16BE(0, udp + 6);
+  }
+  out.writeUInt16BE(0, udp);
+  if (four) return { frame: out, port };
+  const flowLabel = out.readUInt32BE(at) & 0xfffff;
+  out.writeUInt32BE((out.readUInt32BE(at) & 0xfff00000) >>> 0, at);
+  return { frame: out, port, ...(flowLabel === port ? {} : { problem: `flow label ${flowLabel}, port ${port}` }) };
+}
