@@ -76,8 +76,11 @@ export class Instance {
     private readonly maps: Map<string, BpfMap>,
   ) {}
 
-  /** Interfaces 2 to `interfaces` + 1 exist, so that frames may come and go by them. */
-  static async start(tables: Tables, interfaces = 16): Promise<Instance> {
+  /**
+   * Interfaces 2 to `interfaces` + 1 exist, so that frames may come and go by them. `puntLimit`: packets a window to
+   * a virtual node's kernel, instead of the limits by kind.
+   */
+  static async start(tables: Tables, options: { puntLimit?: number } = {}, interfaces = 16): Promise<Instance> {
     const name = `cbpk-${process.pid}-${instances++}`;
     run('ip', 'netns', 'add', name);
     try {
@@ -87,6 +90,10 @@ export class Instance {
       }
       const object = BpfObject.open(objectPath);
       object.setMaxEntries('chunks', 4096);
+      if (options.puntLimit !== undefined) {
+        const limits = Uint32Array.from({ length: PuntKind.PUNT_COUNT }, () => options.puntLimit ?? 0);
+        object.setConstants({ punt_limits: new Uint8Array(limits.buffer) });
+      }
       await object.load();
       const maps = new Map(object.mapNames.map((map) => [map, object.map(map)]));
       const instance = new Instance(object, `/run/netns/${name}`, maps);
