@@ -121,4 +121,47 @@ int bench_swap(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
+/* ---- live: a generator, the least that forwards, a sink ---- */
+
+/* The whole frame anew: live frames come back with the bytes of their last journey. */
+SEC("xdp")
+int bench_generate(struct xdp_md *ctx)
+{
+	return bench_again(ctx, 48, false);
+}
+
+/* Entries without a program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} bench_devices SEC(".maps");
+
+SEC("xdp")
+int bench_redirect(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return bpf_redirect_map(&bench_devices, 0, 0);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} bench_sunk SEC(".maps");
+
+SEC("xdp")
+int bench_sink(struct xdp_md *ctx)
+{
+	__u32 key = 0;
+	__u64 *sunk = bpf_map_lookup_elem(&bench_sunk, &key);
+
+	(void)ctx;
+	if (sunk)
+		++*sunk;
+	return XDP_DROP;
+}
+
 #endif

@@ -23,13 +23,19 @@ static __always_inline int egress_drop(struct xdp_md *ctx, enum drop_reason reas
 	return drop_frame(ctx, reason, 0, 0, 0);
 }
 
+static __noinline int capture_rewritten(struct xdp_md *ctx, __u32 node, __u32 vif, __u32 offset)
+{
+	if (!TRACING && vif_captured(vif))
+		record_capture(ctx, RECORD_OUT, node, vif, offset << 24);
+	return 0;
+}
+
 /* RFC 1812 §5.3.1, RFC 8200 §3: one router, one hop. */
 static __always_inline bool rewrite(struct xdp_md *ctx, const struct tag *tag)
 {
 	const struct next_hop *hop = bpf_map_lookup_elem(&next_hops, &tag->next_hop);
 	struct cursor cursor = cursor_at(ctx);
 	struct ethernet *ethernet;
-	struct packet pk = {};
 
 	if (!hop || !take_bytes(&cursor, tag->strip))
 		return false;
@@ -51,16 +57,8 @@ static __always_inline bool rewrite(struct xdp_md *ctx, const struct tag *tag)
 			return false;
 		ip->hop_limit--;
 	}
-	if (captures_on) {
-		const struct vif *vif;
-
-		pk.vif = hop->vif;
-		pk.node = hop->node;
-		pk.offset = tag->strip;
-		vif = bpf_map_lookup_elem(&vifs, &pk.vif);
-		if (vif)
-			capture_at_vif(ctx, &pk, vif, RECORD_OUT);
-	}
+	if (captures_on)
+		capture_rewritten(ctx, hop->node, hop->vif, tag->strip);
 	trace_at(REWRITE, 0, hop->node, hop->vif, 0, tag->next_hop, 0, 0, 0, 0);
 	return true;
 }

@@ -495,7 +495,7 @@ struct tag {
 	__u32 next_hop;
 	__u32 underlay_hop; /* 0: no outer header */
 	__u32 stack[MAX_DEPTH]; /* label stack entries (RFC 3032), wire order, innermost first */
-};
+} __attribute__((aligned(8))); /* as metadata is: copied in four words */
 _Static_assert(sizeof(struct tag) == 32, "the tag must fit the metadata of a 6.1 kernel");
 
 #endif

@@ -10,8 +10,11 @@ const maxDepth = 4;
 const labelTtl = 64;
 
 class Dropped extends Error {
-  constructor(readonly reason: string) {
+  readonly reason: string;
+
+  constructor(reason: string) {
     super(reason);
+    this.reason = reason;
   }
 }
 
@@ -35,7 +38,11 @@ export interface Expectation {
 }
 
 export class Reference {
-  constructor(private readonly tables: Tables) {}
+  private readonly tables: Tables;
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
 
   /** A frame arrives at an interface; `fromKernel`: at the machine's end of a vif's veth. */
   receive(ifindex: number, frame: Buffer, fromKernel: boolean): Expectation {

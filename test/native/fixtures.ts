@@ -36,8 +36,20 @@ export function compiledLibrary(): string {
   if (!compiled) {
     const files = ['object.ts', 'map.ts', 'ring.ts'].map((file) => join(root, 'native', 'lib', file));
     const tsc = join(root, 'node_modules', '.bin', 'tsc');
-    const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--skipLibCheck', '--types', 'node'];
-    execFileSync(tsc, [...options, '--strict', '--rootDir', root, '--outDir', out, ...files], { stdio: 'pipe', cwd: root });
+    const options = [
+      '--ignoreConfig',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2023',
+      '--skipLibCheck',
+      '--types',
+      'node',
+    ];
+    execFileSync(tsc, [...options, '--strict', '--rootDir', root, '--outDir', out, ...files], {
+      stdio: 'pipe',
+      cwd: root,
+    });
     compiled = true;
   }
   return join(out, 'native', 'lib');
@@ -68,10 +80,13 @@ export function makeWire(name: string): Wire {
   try {
     ip('-n', netns, 'link', 'add', 'a0', 'type', 'veth', 'peer', 'name', 'b0');
     for (const end of ['a0', 'b0']) {
-      execFileSync('nsenter', [`--net=/run/netns/${netns}`, 'ethtool', '-K', end, 'gro', 'on'], { stdio: 'pipe' });
+      execFileSync('nsenter', [`--net=/run/netns/${netns}`, 'ethtool', '-K', end, 'gro', 'on'], {
+        stdio: 'pipe',
+      });
       ip('-n', netns, 'link', 'set', end, 'up');
     }
-    const index = (end: string): number => Number(/^(\d+):/.exec(ip('-n', netns, '-o', 'link', 'show', end))?.[1]);
+    const index = (end: string): number =>
+      Number(/^(\d+):/.exec(ip('-n', netns, '-o', 'link', 'show', end))?.[1]);
     return { netns, path: `/run/netns/${netns}`, a: index('a0'), b: index('b0'), remove };
   } catch (error) {
     remove();

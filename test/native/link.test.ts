@@ -125,7 +125,9 @@ describe('an XDP link', () => {
       await new Promise((resolve) => setImmediate(resolve));
       clearInterval(collect);
       console.log(execFileSync('ip', ['-n', '${wire.netns}', 'link', 'show', 'a0'], { encoding: 'utf8' }));`;
-    const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', script], { encoding: 'utf8' });
+    const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    });
     expect(child).toMatchObject({ status: 0, stderr: '' });
     expect(child.stdout).toMatch(/prog\/xdp id/);
     expect(attached()).toBe('');
@@ -155,14 +157,26 @@ describe('an XDP link', () => {
 
   it('is not made of other things', () => {
     const link = attach();
-    for (const thing of [undefined, null, {}, link, object, object.map('counters'), Object.create(program) as unknown]) {
-      expect(() => link.update(thing as BpfProgram)).toThrow(expect.objectContaining({ code: 'ERR_FOREIGN' }));
+    for (const thing of [
+      undefined,
+      null,
+      {},
+      link,
+      object,
+      object.map('counters'),
+      Object.create(program) as unknown,
+    ]) {
+      expect(() => link.update(thing as BpfProgram)).toThrow(
+        expect.objectContaining({ code: 'ERR_FOREIGN' }),
+      );
     }
     program.pin(`${folder}/p`);
     expect(() => XdpLink.openPinned(`${folder}/p`)).toThrow(expect.objectContaining({ code: 'ERR_FOREIGN' }));
     expect(() => BpfMap.openPinned(`${folder}/p`)).toThrow(expect.objectContaining({ code: 'ERR_FOREIGN' }));
     link.pin(`${folder}/l`);
-    expect(() => BpfProgram.openPinned(`${folder}/l`)).toThrow(expect.objectContaining({ code: 'ERR_FOREIGN' }));
+    expect(() => BpfProgram.openPinned(`${folder}/l`)).toThrow(
+      expect.objectContaining({ code: 'ERR_FOREIGN' }),
+    );
   });
 
   it('lets go when its interface is gone', () => {

@@ -76,7 +76,9 @@ describe('loading', () => {
   });
 
   it('keeps the logs of concurrent loads apart', async () => {
-    const objects = Array.from({ length: 8 }, (_, i) => BpfObject.open(fixture(i % 2 === 0 ? 'refused' : 'maps')));
+    const objects = Array.from({ length: 8 }, (_, i) =>
+      BpfObject.open(fixture(i % 2 === 0 ? 'refused' : 'maps')),
+    );
     const results = await Promise.allSettled(objects.map((object) => object.load()));
     results.forEach((result, i) => {
       if (i % 2 === 1) expect(result.status).toBe('fulfilled');
@@ -142,7 +144,9 @@ describe('loading', () => {
 
   it('names what is not there', async () => {
     const object = await loaded();
-    expect(() => object.map('nope')).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND', subject: 'nope' }));
+    expect(() => object.map('nope')).toThrow(
+      expect.objectContaining({ code: 'ERR_NOT_FOUND', subject: 'nope' }),
+    );
     expect(() => object.program('nope')).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND' }));
   });
 });
@@ -150,7 +154,12 @@ describe('loading', () => {
 describe('before loading', () => {
   it('sets constants by name, in every width', async () => {
     const object = open();
-    object.setConstants({ verdict: 3, wide: 0xfedcba9876543210n, enabled: true, name: Uint8Array.of(4, 3, 2, 1) });
+    object.setConstants({
+      verdict: 3,
+      wide: 0xfedcba9876543210n,
+      enabled: true,
+      name: Uint8Array.of(4, 3, 2, 1),
+    });
     await object.load();
     const { retval } = await object.program('constant_verdict').testRun({ data: frame });
     expect(retval).toBe(3);
@@ -172,14 +181,25 @@ describe('before loading', () => {
     expect((await object.program('constant_verdict').testRun({ data: frame })).retval).toBe(2);
   });
 
+  it('says where variables lie, for access after loading', async () => {
+    const object = open();
+    const { section, offset, size } = object.variable('runs');
+    expect([section, size]).toEqual(['.bss', 8]);
+    expect(() => object.variable('nope')).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND' }));
+    await object.load();
+    const runs = new DataView(object.map(section).mmap());
+    await object.program('constant_verdict').testRun({ data: frame, repeat: 5 });
+    expect(runs.getBigUint64(offset, true)).toBe(5n);
+  });
+
   it('resizes maps and leaves programs and maps out', async () => {
     const object = open();
     object.setMaxEntries('counters', 17);
-    object.setAutoload('unused_types', false);
+    object.setAutoload('metadata', false);
     object.setAutocreate('things', false);
     await object.load();
     expect(object.map('counters').maxEntries).toBe(17);
-    expect(() => object.program('unused_types')).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
+    expect(() => object.program('metadata')).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
     expect(() => object.map('things')).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
   });
 
@@ -187,7 +207,13 @@ describe('before loading', () => {
     const inner = BpfMap.create({ type: 'array', name: 'shape', keySize: 4, valueSize: 8, maxEntries: 3 });
     const object = open();
     object.setInnerMap('outer', inner);
-    const counters = BpfMap.create({ type: 'hash', name: 'mine', keySize: 4, valueSize: 8, maxEntries: 4096 });
+    const counters = BpfMap.create({
+      type: 'hash',
+      name: 'mine',
+      keySize: 4,
+      valueSize: 8,
+      maxEntries: 4096,
+    });
     object.reuseMap('counters', counters);
     inner.close();
     await object.load();
@@ -195,7 +221,9 @@ describe('before loading', () => {
     const other = open();
     const small = BpfMap.create({ type: 'hash', name: 'small', keySize: 4, valueSize: 8, maxEntries: 1 });
     expect(() => other.reuseMap('counters', small)).toThrow(expect.objectContaining({ code: 'ERR_SHAPE' }));
-    expect(() => other.setInnerMap('counters', counters)).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }));
+    expect(() => other.setInnerMap('counters', counters)).toThrow(
+      expect.objectContaining({ code: 'ERR_ARGUMENT' }),
+    );
     for (const map of [counters, small]) map.close();
   });
 });
@@ -205,7 +233,11 @@ describe('pins', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   it('are made on the first load and adopted on the next', async () => {
-    const pins = { counters: join(folder, 'deep', 'counters'), ports: join(folder, 'ports'), events: join(folder, 'events') };
+    const pins = {
+      counters: join(folder, 'deep', 'counters'),
+      ports: join(folder, 'ports'),
+      events: join(folder, 'events'),
+    };
     const make = async (): Promise<BpfObject> => {
       const object = open();
       for (const [map, path] of Object.entries(pins)) object.setPinned(map, path);
@@ -243,7 +275,9 @@ describe('pins', () => {
     rmSync('/tmp/cbA-not-bpffs', { recursive: true, force: true });
     const program = open();
     await program.load();
-    expect(() => program.map('counters').pin('/tmp/cbA-x')).toThrow(expect.objectContaining({ code: 'EPERM' }));
+    expect(() => program.map('counters').pin('/tmp/cbA-x')).toThrow(
+      expect.objectContaining({ code: 'EPERM' }),
+    );
   });
 
   it('of another kind are refused', async () => {

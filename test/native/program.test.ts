@@ -36,7 +36,9 @@ describe('a program', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-    expect(() => BpfProgram.openPinned('/sys/fs/bpf/nothing')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+    expect(() => BpfProgram.openPinned('/sys/fs/bpf/nothing')).toThrow(
+      expect.objectContaining({ code: 'ENOENT' }),
+    );
     expect(() => BpfProgram.openPinned('/etc/hostname')).toThrow(expect.objectContaining({ code: 'EACCES' }));
   });
 
@@ -46,7 +48,9 @@ describe('a program', () => {
     program.close();
     expect((await running).retval).toBe(XdpAction.TX);
     await expect(program.testRun({ data })).rejects.toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
-    expect(() => program.attachXdp(1, { mode: 'native' })).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+    expect(() => program.attachXdp(1, { mode: 'native' })).toThrow(
+      expect.objectContaining({ code: 'ERR_CLOSED' }),
+    );
     expect(() => program.fd).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
     expect(program.name).toBe('constant_verdict');
   });
@@ -96,7 +100,9 @@ describe('a test run', () => {
       await expect(program.testRun({ data, netns: '/run/netns/cbA-nowhere' })).rejects.toThrow(
         expect.objectContaining({ code: 'ENOENT', subject: '/run/netns/cbA-nowhere' }),
       );
-      await expect(program.testRun({ data, cpu: 1023 })).rejects.toThrow(expect.objectContaining({ code: 'EINVAL' }));
+      await expect(program.testRun({ data, cpu: 1023 })).rejects.toThrow(
+        expect.objectContaining({ code: 'EINVAL' }),
+      );
     } finally {
       wire.remove();
     }
@@ -118,7 +124,12 @@ describe('a test run', () => {
     const program = object.program(what === 'a device program' ? 'on_leaving' : 'metadata');
     const error: unknown = await program.testRun({ data, ...options }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name: 'BpfError', operation: 'program.testRun' });
-    const codes = code === 'ENOTSUPP' ? ['ENOTSUPP', 'EOPNOTSUPP', 'EINVAL'] : code === 'E2BIG' ? ['E2BIG', 'EINVAL'] : [code];
+    const codes =
+      code === 'ENOTSUPP'
+        ? ['ENOTSUPP', 'EOPNOTSUPP', 'EINVAL']
+        : code === 'E2BIG'
+          ? ['E2BIG', 'EINVAL']
+          : [code];
     expect(codes).toContain((error as { code: string }).code);
   });
 });
@@ -134,10 +145,17 @@ describe('live frames', () => {
     const fresh = BpfObject.open(fixture('maps'));
     await fresh.load();
     const sink = fresh.program('constant_verdict').attachXdp(wire.b, { mode: 'native', netns: wire.path });
-    fresh.map('ports').setDevice(0, { ifindex: wire.a, program: fresh.program('on_leaving') }, { netns: wire.path });
-    const result = await fresh
-      .program('redirect')
-      .testRun({ data, repeat: 10_000, liveFrames: true, batchSize: 64, netns: wire.path, xdp: { ingressIfindex: wire.a } });
+    fresh
+      .map('ports')
+      .setDevice(0, { ifindex: wire.a, program: fresh.program('on_leaving') }, { netns: wire.path });
+    const result = await fresh.program('redirect').testRun({
+      data,
+      repeat: 10_000,
+      liveFrames: true,
+      batchSize: 64,
+      netns: wire.path,
+      xdp: { ingressIfindex: wire.a },
+    });
     expect(result.data.length).toBe(0);
     expect(fresh.map('counters').lookup(u32(3))?.readUInt32LE()).toBe(wire.a);
     expect(fresh.map('.bss').lookup(u32(0))!.readBigUInt64LE()).toBeGreaterThan(0n);

@@ -124,7 +124,9 @@ describe('a ring buffer', () => {
       expect.objectContaining({ code: 'ERR_FOREIGN' }),
     );
     for (const capacity of [0, -1, 0.5, Number.NaN, 2 ** 40]) {
-      expect(() => read(() => undefined, capacity)).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }));
+      expect(() => read(() => undefined, capacity)).toThrow(
+        expect.objectContaining({ code: 'ERR_ARGUMENT' }),
+      );
     }
     events.close();
     expect(() => read(() => undefined)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
@@ -139,7 +141,10 @@ describe('a ring buffer and the process', () => {
     await object.load();
     const data = Buffer.alloc(64, 1);
     const send = () => object.program('notify').testRun({ data });`;
-  const run = (script: string, ...options: string[]): { status: number | null; stdout: string; stderr: string } => {
+  const run = (
+    script: string,
+    ...options: string[]
+  ): { status: number | null; stdout: string; stderr: string } => {
     const args = [...options, '--input-type=module', '-e', preamble + script];
     const child = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
     return { status: child.status, stdout: child.stdout, stderr: child.stderr };
@@ -161,7 +166,9 @@ describe('a ring buffer and the process', () => {
   });
 
   it('does not mind the process ending while it is open', () => {
-    expect(run(`RingBuffer.open(object.map('events'), { onRecords() {} }); await send(); process.exit(0);`)).toMatchObject({
+    expect(
+      run(`RingBuffer.open(object.map('events'), { onRecords() {} }); await send(); process.exit(0);`),
+    ).toMatchObject({
       status: 0,
       stderr: '',
     });

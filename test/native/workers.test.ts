@@ -37,7 +37,10 @@ const preamble = `
     return all;
   };`;
 
-function run(script: string, ...options: string[]): { status: number | null; signal: string | null; output: string } {
+function run(
+  script: string,
+  ...options: string[]
+): { status: number | null; signal: string | null; output: string } {
   const args = [...options, '--input-type=module', '-e', preamble + script];
   const child = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
   return { status: child.status, signal: child.signal, output: child.stdout + child.stderr };

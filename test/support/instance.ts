@@ -4,7 +4,9 @@
  * It writes the maps by itself, not through src/dataplane: a mistake there must not hide one here.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   Chunk,
@@ -32,7 +34,14 @@ import { BpfObject, possibleCpus, XdpAction, type BpfMap, type BpfProgram } from
 import { addressBytes, checksum, macBytes } from './frames.js';
 import type { Context, Outcome, Tables } from './tables.js';
 
-const objectPath = fileURLToPath(new URL('../../build/bpf/cabernet-test.o', import.meta.url));
+/** Upward from here: the sources, or what is compiled from them. */
+function objectPath(): string {
+  const file = join('build', 'bpf', 'cabernet-test.o');
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, file))) return join(folder, file);
+    if (folder === dirname(folder)) throw new Error(`${file} is not built: run npm run setup`);
+  }
+}
 
 interface Codec<T> {
   size: number;
@@ -70,17 +79,26 @@ export class Instance {
   private readonly reasons = Object.entries(DropReason).map(([name, id]) => ({ name, id }));
   private chunksUsed = 1;
 
-  private constructor(
-    readonly object: BpfObject,
-    readonly netns: string,
-    private readonly maps: Map<string, BpfMap>,
-  ) {}
+  readonly object: BpfObject;
+  /** Path of its network namespace. */
+  readonly netns: string;
+  private readonly maps: Map<string, BpfMap>;
+
+  private constructor(object: BpfObject, netns: string, maps: Map<string, BpfMap>) {
+    this.object = object;
+    this.netns = netns;
+    this.maps = maps;
+  }
 
   /**
    * Interfaces 2 to `interfaces` + 1 exist, so that frames may come and go by them. `puntLimit`: packets a window to
    * a virtual node's kernel, instead of the limits by kind.
    */
-  static async start(tables: Tables, options: { puntLimit?: number } = {}, interfaces = 16): Promise<Instance> {
+  static async start(
+    tables: Tables,
+    options: { puntLimit?: number; chunks?: number } = {},
+    interfaces = 16,
+  ): Promise<Instance> {
     const name = `cbpk-${process.pid}-${instances++}`;
     run('ip', 'netns', 'add', name);
     try {
@@ -88,8 +106,8 @@ export class Instance {
         const [index, peer] = [String(i + 2), String(i + 3)];
         run('ip', '-n', name, 'link', 'add', `e${index}`, 'index', index, 'type', 'veth', 'peer', 'name', `e${peer}`, 'index', peer);
       }
-      const object = BpfObject.open(objectPath);
-      object.setMaxEntries('chunks', 4096);
+      const object = BpfObject.open(objectPath());
+      object.setMaxEntries('chunks', options.chunks ?? 4096);
       if (options.puntLimit !== undefined) {
         const limits = Uint32Array.from({ length: PuntKind.PUNT_COUNT }, () => options.puntLimit ?? 0);
         object.setConstants({ punt_limits: new Uint8Array(limits.buffer) });
@@ -221,7 +239,7 @@ export class Instance {
     for (const bucket of [h & mask, ((h >>> 16) ^ Math.imul(h, 31)) & mask]) {
       const bytes = labels.lookup(u32(bucket));
       if (!bytes) throw new Error('no such bucket');
-      const { slots } = LabelBucket.decode(new DataView(bytes.buffer, bytes.byteOffset), 0);
+      const slots = [...LabelBucket.decode(new DataView(bytes.buffer, bytes.byteOffset), 0).slots];
       const free = slots.findIndex((s) => s.label === 0);
       if (free < 0) continue;
       const action = l.action === 'swap' ? LabelAction.LABEL_SWAP : LabelAction.LABEL_DELIVER;
@@ -241,13 +259,16 @@ export class Instance {
       blackhole: NextHopKind.NEXT_HOP_BLACKHOLE,
       group: NextHopKind.NEXT_HOP_GROUP,
     };
-    const fields: Partial<NextHop> = { kind: kinds[n.kind], node: n.node };
+    let fields: Partial<NextHop> = { kind: kinds[n.kind], node: n.node };
     if (n.kind === 'forward') {
       const out = tables.vifs.find((v) => v.id === n.vif);
-      Object.assign(fields, { vif: n.vif, mac: macBytes(n.mac), source: macBytes(out?.mac ?? '02:00:00:00:00:00') });
+      const source = macBytes(out?.mac ?? '02:00:00:00:00:00');
+      fields = { ...fields, vif: n.vif, mac: macBytes(n.mac), source };
     }
-    if (n.kind === 'group')
-      fields.ways = Uint32Array.from({ length: Limit.LIMIT_MAX_WAYS }, (_, i) => n.ways[i % n.ways.length] ?? 0);
+    if (n.kind === 'group') {
+      const ways = Uint32Array.from({ length: Limit.LIMIT_MAX_WAYS }, (_, i) => n.ways[i % n.ways.length] ?? 0);
+      fields = { ...fields, ways };
+    }
     this.put('next_hops', n.id, record(NextHop, fields));
   }
 

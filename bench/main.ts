@@ -1,0 +1,43 @@
+/*
+ * `npm run bench -- [NAME…] [--json FILE]`: the benchmarks named, or all; a table, and the same rows as JSON.
+ */
+import { print, writeJson, type Row } from './report.js';
+
+const benches: Record<string, () => Promise<Row[]>> = {
+  forward: async () => {
+    const { forward } = await import('./forward.js');
+    const { live } = await import('./live.js');
+    return [...(await forward()), ...(await live())];
+  },
+};
+
+async function main(args: readonly string[]): Promise<number> {
+  const names: string[] = [];
+  let json: string | undefined;
+  for (let i = 0; i < args.length; i++) {
+    const argument = args[i] ?? '';
+    if (argument === '--json') json = args[++i];
+    else names.push(argument);
+  }
+  const unknown = names.find((name) => !(name in benches));
+  if (unknown !== undefined || (args.includes('--json') && json === undefined)) {
+    const known = Object.keys(benches).join(', ');
+    process.stderr.write(`usage: npm run bench -- [NAME…] [--json FILE]; NAME is one of ${known}\n`);
+    return 2;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('the benchmarks make network namespaces and load BPF programs: run them as root\n');
+    return 1;
+  }
+  const rows: Row[] = [];
+  for (const [name, bench] of Object.entries(benches)) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    process.stderr.write(`${name} …\n`);
+    rows.push(...(await bench()));
+  }
+  print(rows);
+  if (json !== undefined) writeJson(json, rows);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
