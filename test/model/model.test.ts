@@ -123,7 +123,7 @@ const inner: fc.Arbitrary<Buffer> = fc
   .record({
     to: fc.oneof({ weight: 8, arbitrary: vifId.map((id) => macOf(1, id)) }, pick('ff:ff:ff:ff:ff:ff', '33:33:00:00:00:01', macOf(6, 6))),
     from: pick(macOf(7, 1), macOf(7, 1), macOf(7, 1), '03:00:00:00:00:01'),
-    kind: pick(4, 4, 4, 6, 6, 6, 'arp', 'other'),
+    kind: pick<4 | 6 | 'arp' | 'other'>(4, 4, 4, 6, 6, 6, 'arp', 'other'),
     source: fc.nat(20),
     destination: fc.nat(20),
     ttl: pick(0, 1, 2, 64, 255),

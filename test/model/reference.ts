@@ -30,6 +30,21 @@ interface Leaving {
   outer?: { hop: number; tunnel: number; labels: LabelEntry[]; controlWord: boolean };
 }
 
+/** What the outer header of an arriving packet said. */
+interface Outer {
+  /** Set where nothing else matters. */
+  reason?: string;
+  tunnel?: Tables['tunnels'][number] | undefined;
+  /** Source and destination. */
+  addresses: Buffer;
+  /** Where the UDP header begins, and how long the IP header says it and what follows are. */
+  at: number;
+  payload: number;
+  fragment?: boolean;
+  shortHeader?: boolean;
+  badHeader?: boolean;
+}
+
 /** Any of these is right. Source port and IPv6 flow label of an encapsulated frame are free unless `port` is given. */
 export interface Expectation {
   outcomes: Outcome[];
@@ -124,7 +139,7 @@ export class Reference {
     return expectation;
   }
 
-  private outer4(frame: Buffer, at: number) {
+  private outer4(frame: Buffer, at: number): Outer | undefined {
     if (frame.length < at + 20 || frame[at + 9] !== 17 || (frame[at] ?? 0) >> 4 !== 4) return undefined;
     const source = frame.subarray(at + 12, at + 16);
     const destination = frame.subarray(at + 16, at + 20);
@@ -149,7 +164,7 @@ export class Reference {
     };
   }
 
-  private outer6(frame: Buffer, at: number) {
+  private outer6(frame: Buffer, at: number): Outer | undefined {
     if (frame.length < at + 48 || frame[at + 6] !== 17 || frame.readUInt16BE(at + 42) !== 6635) return undefined;
     const source = frame.subarray(at + 8, at + 24);
     const destination = frame.subarray(at + 24, at + 40);
@@ -160,10 +175,6 @@ export class Reference {
       addresses: frame.subarray(at + 8, at + 40),
       at: at + 40,
       payload: frame.readUInt16BE(at + 4),
-      fragment: false,
-      shortHeader: false,
-      badHeader: false,
-      reason: undefined,
     };
   }
 

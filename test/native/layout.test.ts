@@ -142,7 +142,7 @@ describe('type information', () => {
   });
 });
 
-describe('a generated layout', () => {
+describe('a generated layout', { timeout: 60_000 }, () => {
   it('passes the strict compiler', () => {
     const flags = [
       '--strict',
@@ -245,7 +245,7 @@ describe('a generated layout', () => {
   it('is refused for what is not there', () => {
     const make = (names: Partial<typeof options>): string =>
       generateLayout(object.btf(), { structs: [], maps: [], ...names });
-    const missing = expect.objectContaining({ code: 'ERR_NOT_FOUND', subject: 'nope' });
+    const missing: unknown = expect.objectContaining({ code: 'ERR_NOT_FOUND', subject: 'nope' });
     expect(() => make({ structs: ['nope'] })).toThrow(missing);
     expect(() => make({ maps: ['nope'] })).toThrow(missing);
     expect(() => make({ enums: ['nope'] })).toThrow(missing);

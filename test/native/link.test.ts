@@ -43,7 +43,7 @@ function attached(): string {
   return /prog\/(xdp\w*) id (\d+)/.exec(shown)?.slice(1).join(' ') ?? '';
 }
 
-describe('an XDP link', () => {
+describe('an XDP link', { timeout: 60_000 }, () => {
   it('attaches in native mode and detaches when closed', () => {
     const link = attach();
     expect(link.info()).toMatchObject({ programId: program.id, ifindex: wire.a });

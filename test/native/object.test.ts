@@ -100,7 +100,7 @@ describe('loading', () => {
 
   it('allows nothing that belongs before it afterwards, and nothing that belongs after it before', async () => {
     const object = open();
-    const state = expect.objectContaining({ code: 'ERR_STATE' });
+    const state: unknown = expect.objectContaining({ code: 'ERR_STATE' });
     expect(() => object.map('counters')).toThrow(state);
     expect(() => object.program('redirect')).toThrow(state);
     const loading = object.load();

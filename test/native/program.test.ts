@@ -1,7 +1,7 @@
 // Programs: what they are, test runs in all their forms, live frames.
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BpfMap } from '../../native/lib/map.js';
+import type { BpfMap } from '../../native/lib/map.js';
 import { BpfObject } from '../../native/lib/object.js';
 import { BpfProgram, type TestRunOptions } from '../../native/lib/program.js';
 import { readXdpContext, XdpAction, xdpContext } from '../../native/lib/xdp.js';

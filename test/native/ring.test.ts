@@ -1,7 +1,7 @@
 // Ring buffers: order, bounds, what closing and keeping alive mean.
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BpfMap } from '../../native/lib/map.js';
+import type { BpfMap } from '../../native/lib/map.js';
 import { BpfObject } from '../../native/lib/object.js';
 import { RingBuffer } from '../../native/lib/ring.js';
 import { compiledLibrary, fixture, until } from './fixtures.js';
@@ -133,7 +133,7 @@ describe('a ring buffer', () => {
   });
 });
 
-describe('a ring buffer and the process', () => {
+describe('a ring buffer and the process', { timeout: 60_000 }, () => {
   const preamble = `
     const { BpfObject } = await import('${compiledLibrary()}/object.js');
     const { RingBuffer } = await import('${compiledLibrary()}/ring.js');

@@ -54,7 +54,7 @@ const inWorker = (body: string): string => `
   const source = ${JSON.stringify((preamble + body).replaceAll("from '/", "from 'file:///"))};
   const url = new URL('data:text/javascript,' + encodeURIComponent(source));`;
 
-describe('a process', () => {
+describe('a process', { timeout: 60_000 }, () => {
   it('ends by itself with everything open but unreferenced', () => {
     expect(run(`const all = await busy(); all.ring.unref();`)).toEqual(quiet);
   });
@@ -89,7 +89,7 @@ describe('a process', () => {
   });
 });
 
-describe('a worker thread', () => {
+describe('a worker thread', { timeout: 60_000 }, () => {
   it('does everything the main thread does, beside it', () => {
     const script = `${inWorker(`
       const all = await busy();

@@ -39,7 +39,10 @@ export interface Tables {
   paths: Array<{ id: number; label: number; vif?: number; tunnel?: number }>;
   nextHops: Array<
     | { id: number; node: number; kind: 'forward'; vif: number; mac: string }
-    | { id: number; node: number; kind: 'local' | 'glean' | 'unreachable' | 'blackhole' }
+    | { id: number; node: number; kind: 'local' }
+    | { id: number; node: number; kind: 'glean' }
+    | { id: number; node: number; kind: 'unreachable' }
+    | { id: number; node: number; kind: 'blackhole' }
     | { id: number; node: number; kind: 'group'; ways: number[] }
   >;
 }

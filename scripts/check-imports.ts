@@ -1,0 +1,52 @@
+// Holds the directions of imports that docs/design.md draws: who may know whom. A room is a folder (or a file of gen/);
+// what is not listed for a room may not be imported
+// there. Only test, bench and scripts may look into every room.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  'native/lib': [],
+  'src/api': ['gen/cabernet'],
+  'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
+  'src/node': ['src/dataplane', 'src/api', 'native/lib', 'gen/cabernet', 'gen/layout', 'gen/reasons'],
+  // Starts processes by path and knows the API; wires and namespaces are the kernel's.
+  'src/world': ['src/api', 'native/lib', 'gen/cabernet'],
+  // `cabernet node` is the agent's own entry.
+  'src/cli': ['src/world', 'src/api', 'src/node/main', 'gen/cabernet'],
+};
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function importsOf(file: string): string[] {
+  const found = readFileSync(file, 'utf8').matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g);
+  return [...found].flatMap(([, path]) => (path === undefined ? [] : [normalize(join(dirname(file), path))]));
+}
+
+function within(path: string, place: string): boolean {
+  return path === place || path.startsWith(`${place}/`) || path.startsWith(`${place}.`);
+}
+
+let wrong = 0;
+function complain(file: string, sentence: string): void {
+  wrong++;
+  process.stdout.write(`${file}: ${sentence}\n`);
+}
+
+const files = [...filesUnder('src'), ...filesUnder('native/lib')];
+for (const file of files) {
+  const room = Object.keys(ROOMS).find((name) => within(file, name));
+  if (room === undefined) {
+    complain(file, 'is in no room that scripts/check-imports.ts knows');
+    continue;
+  }
+  for (const path of importsOf(file)) {
+    const allowed = [room, ...(ROOMS[room] ?? [])].some((place) => within(path, place));
+    if (!allowed) complain(file, `${room} may not import ${path}`);
+  }
+}
+process.stdout.write(`${files.length} files, ${wrong} wrong imports\n`);
+process.exitCode = wrong === 0 ? 0 : 1;

@@ -1,0 +1,321 @@
+/**
+ * A typed client over a unix socket. A method is a function: of a request, or of an async iterable of requests; it gives a
+ * promise of the answer, or an async iterable of answers. What goes wrong is an ApiError, as the server threw it.
+ */
+import { resolve } from 'node:path';
+
+import { Client as GrpcClient, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+
+import {
+  ApiError,
+  cancelled,
+  fromServiceError,
+  internal,
+  invalidArgument,
+  resourceExhausted,
+  Status,
+  unavailable,
+} from './errors.js';
+import {
+  type Draft,
+  type Message,
+  MessageError,
+  type MessageType,
+  type MethodKey,
+  type MethodType,
+  type RequestOf,
+  type ResponseOf,
+  type ServiceType,
+  type StreamsOf,
+} from './message.js';
+import { Outbound } from './outbound.js';
+import { identity, MAX_MESSAGE_BYTES, REQUEST_ID_METADATA, streamsOf } from './wire.js';
+
+export interface CallOptions {
+  /** Milliseconds the call may take. Default: the client's, for methods that answer once; none for streams of answers. */
+  readonly deadlineMs?: number | undefined;
+  /** Ends the call; it fails with CANCELLED. */
+  readonly signal?: AbortSignal | undefined;
+  /** Appears in the server's log: 1 to 64 characters of [A-Za-z0-9._:-]. */
+  readonly requestId?: string | undefined;
+}
+
+type Requests<T> = AsyncIterable<T> | Iterable<T>;
+
+interface MethodByStreams<Q, R> {
+  none: (request: Q, options?: CallOptions) => Promise<R>;
+  request: (requests: Requests<Q>, options?: CallOptions) => Promise<R>;
+  /** The call starts with the iteration and ends with it: leaving the loop cancels it. */
+  response: (request: Q, options?: CallOptions) => AsyncIterable<R>;
+  both: (requests: Requests<Q>, options?: CallOptions) => AsyncIterable<R>;
+}
+
+export type ClientMethod<S, K extends MethodKey<S>> = MethodByStreams<
+  Draft<RequestOf<S, K>>,
+  Message<ResponseOf<S, K>>
+>[StreamsOf<S, K>];
+
+export type Client<S> = { readonly [K in MethodKey<S>]: ClientMethod<S, K> } & {
+  /** Waits until the server answers. @throws ApiError UNAVAILABLE, UNREACHABLE after `deadlineMs` */
+  ready(deadlineMs: number): Promise<void>;
+  /** Calls under way fail. */
+  close(): void;
+};
+
+export interface ClientOptions {
+  readonly socketPath: string;
+  /** For methods that answer once. Default: 60 000. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** What the four kinds of grpc-js calls share. */
+interface Cancellable {
+  cancel(): void;
+}
+
+class Channel {
+  readonly path: string;
+  readonly grpc: GrpcClient;
+  readonly #deadlineMs: number;
+
+  constructor(options: ClientOptions) {
+    this.path = resolve(options.socketPath);
+    this.#deadlineMs = options.deadlineMs ?? 60_000;
+    this.grpc = new GrpcClient(`unix:${this.path}`, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc-node.flow_control_window': MAX_MESSAGE_BYTES,
+      // A call that failed is the caller's to repeat, and need not be kept for it.
+      'grpc.enable_retries': 0,
+      // An agent that starts again is found again soon.
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 1000,
+      'grpc.use_local_subchannel_pool': 1,
+    });
+  }
+
+  deadline(options: CallOptions, answersOnce: boolean): { deadline: Date } | Record<string, never> {
+    const ms = options.deadlineMs ?? (answersOnce ? this.#deadlineMs : Infinity);
+    return Number.isFinite(ms) ? { deadline: new Date(Date.now() + ms) } : {};
+  }
+
+  metadata(options: CallOptions): Metadata {
+    const metadata = new Metadata();
+    if (options.requestId !== undefined) metadata.set(REQUEST_ID_METADATA, options.requestId);
+    return metadata;
+  }
+
+  /** What went wrong, in the words of somebody who runs agents. */
+  failure(error: unknown, operation: string): ApiError {
+    const known = fromServiceError(error, operation);
+    const { code, details } = error as Partial<ServiceError>;
+    if (code !== Status.UNAVAILABLE || !details?.startsWith('No connection established')) return known;
+    return this.unreachable(operation, details.replace(/^.*Last error: /, ''));
+  }
+
+  unreachable(operation: string, detail: string): ApiError {
+    return unavailable({
+      reason: 'UNREACHABLE',
+      operation,
+      message: `Nobody answers at ${this.path} (${detail}); is the agent running?`,
+    });
+  }
+}
+
+class Method {
+  readonly #channel: Channel;
+  readonly #type: MethodType;
+
+  constructor(channel: Channel, type: MethodType) {
+    this.#channel = channel;
+    this.#type = type;
+  }
+
+  get #operation(): string {
+    return this.#type.schema.name;
+  }
+
+  #encode(draft: unknown): Buffer {
+    const operation = this.#operation;
+    let bytes: Buffer;
+    try {
+      bytes = (this.#type.request as MessageType<object>).encode(draft as object);
+    } catch (cause) {
+      if (!(cause instanceof MessageError)) throw cause;
+      throw invalidArgument({
+        reason: 'MESSAGE_INVALID',
+        operation,
+        field: cause.field,
+        message: cause.message,
+        cause,
+      });
+    }
+    if (bytes.length <= MAX_MESSAGE_BYTES) return bytes;
+    throw resourceExhausted({
+      reason: 'MESSAGE_TOO_LARGE',
+      operation,
+      message: `The request takes ${bytes.length} bytes, over ${MAX_MESSAGE_BYTES}; send it in parts.`,
+    });
+  }
+
+  #decode(bytes: Buffer): unknown {
+    try {
+      return this.#type.response.decode(bytes);
+    } catch (cause) {
+      const message = `The answer is no ${this.#type.response.name}; check that both sides speak the same version.`;
+      throw internal({ reason: 'MESSAGE_MALFORMED', operation: this.#operation, message, cause });
+    }
+  }
+
+  /** Cancels the call when the signal says so; gives the function that stops listening. */
+  #heed(signal: AbortSignal | undefined, call: Cancellable): () => void {
+    if (!signal) return () => undefined;
+    const stop = (): void => call.cancel();
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    return () => signal.removeEventListener('abort', stop);
+  }
+
+  async none(request: unknown, options: CallOptions = {}): Promise<unknown> {
+    const bytes = this.#encode(request);
+    const answer = await new Promise<Buffer>((done, fail) => {
+      const { grpc } = this.#channel;
+      const call = grpc.makeUnaryRequest(
+        this.#type.schema.path,
+        identity,
+        identity,
+        bytes,
+        this.#channel.metadata(options),
+        this.#channel.deadline(options, true),
+        (error: ServiceError | null, value?: Buffer) => {
+          unheed();
+          if (error) fail(this.#channel.failure(error, this.#operation));
+          else done(value ?? Buffer.alloc(0));
+        },
+      );
+      const unheed = this.#heed(options.signal, call);
+    });
+    return this.#decode(answer);
+  }
+
+  async request(requests: Requests<unknown>, options: CallOptions = {}): Promise<unknown> {
+    const ended = new AbortController();
+    let settle: { done: (value: Buffer) => void; fail: (error: unknown) => void } | undefined;
+    const answer = new Promise<Buffer>((done, fail) => (settle = { done, fail }));
+    const call = this.#channel.grpc.makeClientStreamRequest(
+      this.#type.schema.path,
+      identity,
+      identity,
+      this.#channel.metadata(options),
+      this.#channel.deadline(options, true),
+      (error: ServiceError | null, value?: Buffer) => {
+        if (error) settle?.fail(this.#channel.failure(error, this.#operation));
+        else settle?.done(value ?? Buffer.alloc(0));
+        ended.abort();
+      },
+    );
+    call.on('error', () => undefined); // told by the callback
+    const unheed = this.#heed(options.signal, call);
+    answer.catch(() => undefined); // awaited below, perhaps after it failed
+    try {
+      await new Outbound(call, ended.signal).sendAll(requests, (request) => this.#encode(request));
+      call.end();
+    } catch (error) {
+      if (!ended.signal.aborted) {
+        // The caller's own iterable or message failed: that is what went wrong, not the cancellation it leads to.
+        call.cancel();
+        unheed();
+        throw error;
+      }
+    }
+    try {
+      return this.#decode(await answer);
+    } finally {
+      unheed();
+    }
+  }
+
+  async *response(request: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
+    const call = this.#channel.grpc.makeServerStreamRequest(
+      this.#type.schema.path,
+      identity,
+      identity,
+      this.#encode(request),
+      this.#channel.metadata(options),
+      this.#channel.deadline(options, false),
+    );
+    yield* this.#answers(call, options);
+  }
+
+  async *both(requests: Requests<unknown>, options: CallOptions = {}): AsyncGenerator<unknown, void> {
+    const call = this.#channel.grpc.makeBidiStreamRequest(
+      this.#type.schema.path,
+      identity,
+      identity,
+      this.#channel.metadata(options),
+      this.#channel.deadline(options, false),
+    );
+    const ended = new AbortController();
+    call.once('status', () => ended.abort());
+    let fault: unknown;
+    void new Outbound(call, ended.signal)
+      .sendAll(requests, (request) => this.#encode(request))
+      .then(
+        () => call.end(),
+        (error: unknown) => {
+          if (ended.signal.aborted) return;
+          fault = error;
+          call.cancel();
+        },
+      );
+    try {
+      yield* this.#answers(call, options);
+    } catch (error) {
+      throw fault ?? error;
+    }
+  }
+
+  async *#answers(
+    call: Cancellable & AsyncIterable<Buffer> & { on(event: 'error', listener: () => void): unknown },
+    options: CallOptions,
+  ): AsyncGenerator<unknown, void> {
+    call.on('error', () => undefined); // the iteration throws it; after the iteration nobody asks
+    const unheed = this.#heed(options.signal, call);
+    try {
+      for await (const bytes of call) yield this.#decode(bytes);
+      // A stream cut off by cancel() may just end.
+      if (options.signal?.aborted === true) {
+        throw cancelled({
+          reason: 'CANCELLED',
+          operation: this.#operation,
+          message: 'The call was cancelled.',
+        });
+      }
+    } catch (error) {
+      throw error instanceof ApiError ? error : this.#channel.failure(error, this.#operation);
+    } finally {
+      unheed();
+      call.cancel();
+    }
+  }
+}
+
+/** A client; it connects when first used, and again after the server was away. */
+export function connect<S>(service: ServiceType<S>, options: ClientOptions): Client<S> {
+  const channel = new Channel(options);
+  const client: Record<string, unknown> = {
+    close: () => channel.grpc.close(),
+    ready: (deadlineMs: number) =>
+      new Promise<void>((done, fail) => {
+        channel.grpc.waitForReady(Date.now() + deadlineMs, (error) => {
+          if (error) fail(channel.unreachable('', `waited ${deadlineMs} ms`));
+          else done();
+        });
+      }),
+  };
+  for (const [key, type] of service.methods) {
+    const method = new Method(channel, type);
+    client[key] = method[streamsOf(type.schema)].bind(method);
+  }
+  return client as unknown as Client<S>;
+}

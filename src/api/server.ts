@@ -1,0 +1,163 @@
+/**
+ * A gRPC server on a unix socket, with health and reflection: from a socket that is safe to publish to an end that lets
+ * calls finish.
+ */
+import {
+  type handleBidiStreamingCall,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
+
+import { type ApiError, unavailable } from './errors.js';
+import { Exchange, type Implementation, type Translate } from './exchange.js';
+import { type Logger } from './log.js';
+import { addHealth, addReflection } from './reflection.js';
+import { type PublishedSocket, publishSocket } from './socket.js';
+import { identity, MAX_MESSAGE_BYTES } from './wire.js';
+
+export {
+  type Call,
+  type Handler,
+  type Handlers,
+  implement,
+  type Implementation,
+  type Translate,
+} from './exchange.js';
+
+export interface ServerOptions {
+  /** Created with mode 0600, its folder too if missing. */
+  readonly socketPath: string;
+  readonly services: readonly Implementation[];
+  readonly log: Logger;
+  readonly translate?: Translate | undefined;
+}
+
+export interface ApiServer {
+  readonly socketPath: string;
+  /** What health says; true from the start. */
+  setServing(serving: boolean): void;
+  /**
+   * No new calls; streams end with UNAVAILABLE, SHUTTING_DOWN; the other calls have `graceMs` (5000) to finish. The
+   * socket's name goes first. Safe to repeat.
+   */
+  stop(graceMs?: number): Promise<void>;
+}
+
+class UnixServer implements ApiServer {
+  readonly #server: Server;
+  readonly #log: Logger;
+  readonly #running = new Map<Exchange, Promise<void>>();
+  readonly #setServing: (serving: boolean) => void;
+  #socket: PublishedSocket | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: ServerOptions) {
+    this.#log = options.log;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_concurrent_streams': 1000,
+      'grpc-node.flow_control_window': MAX_MESSAGE_BYTES,
+    });
+    for (const service of options.services) this.#add(service, options.translate);
+    const names = options.services.map(({ name }) => name);
+    this.#setServing = addHealth(this.#server, names);
+    addReflection(this.#server);
+  }
+
+  // Every method is registered as a stream both ways, which on the wire they all are: one wrapper then serves the four kinds.
+  #add(service: Implementation, translate: Translate | undefined): void {
+    const definition: Record<string, ServiceDefinition[string]> = {};
+    const implementation: Record<string, handleBidiStreamingCall<Buffer, Buffer>> = {};
+    for (const { type, handler } of service.methods) {
+      definition[type.schema.name] = {
+        path: type.schema.path,
+        requestStream: true,
+        responseStream: true,
+        requestSerialize: identity,
+        requestDeserialize: identity,
+        responseSerialize: identity,
+        responseDeserialize: identity,
+      };
+      implementation[type.schema.name] = (stream) => {
+        const exchange = new Exchange(stream, type, this.#log, translate);
+        const run = exchange.run(handler, this.#stopping ? shuttingDown() : undefined);
+        this.#running.set(
+          exchange,
+          run.finally(() => this.#running.delete(exchange)),
+        );
+      };
+    }
+    this.#server.addService(definition, implementation);
+  }
+
+  get socketPath(): string {
+    return this.#socket?.path ?? '';
+  }
+
+  async listen(socketPath: string): Promise<void> {
+    try {
+      this.#socket = await publishSocket(socketPath, async (path) => {
+        await new Promise<void>((done, fail) => {
+          this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
+            error ? fail(error) : done(),
+          );
+        });
+      });
+    } catch (error) {
+      this.#server.forceShutdown();
+      throw error;
+    }
+  }
+
+  setServing(serving: boolean): void {
+    if (!this.#stopping) this.#setServing(serving);
+  }
+
+  stop(graceMs = 5000): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const end = performance.now() + graceMs;
+    await this.#socket?.remove();
+    this.#setServing(false);
+    for (const exchange of this.#running.keys()) {
+      if (exchange.streamsResponses) exchange.abort(shuttingDown());
+    }
+    await settled([...this.#running.values()], graceMs);
+    for (const exchange of this.#running.keys()) exchange.abort(shuttingDown());
+    // Streams of health and reflection are not ours to end: a moment for the last answers, then the connections go.
+    const closed = new Promise<void>((done) => this.#server.tryShutdown(() => done()));
+    await settled([closed], Math.max(250, Math.min(1000, end - performance.now())));
+    this.#server.forceShutdown();
+  }
+}
+
+function shuttingDown(): ApiError {
+  return unavailable({
+    reason: 'SHUTTING_DOWN',
+    message: 'The server is stopping; try again when it has started.',
+  });
+}
+
+/** Resolves when all have, or after `ms`. */
+async function settled(promises: readonly Promise<unknown>[], ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((done) => (timer = setTimeout(done, ms)));
+  await Promise.race([Promise.allSettled(promises), timeout]);
+  clearTimeout(timer);
+}
+
+/**
+ * Starts serving.
+ * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, and what the file system throws
+ */
+export async function startServer(options: ServerOptions): Promise<ApiServer> {
+  const server = new UnixServer(options);
+  await server.listen(options.socketPath);
+  options.log.child('api').info('serving', { socket: server.socketPath });
+  return server;
+}

@@ -1,0 +1,121 @@
+/**
+ * A unix socket that only its owner can reach, from its first moment. It is bound in a private folder, gets its mode
+ * there, and appears under its name by link(2), which never replaces anything: of two agents started at once one fails. A socket
+ * that nobody listens on any more is moved aside first, and looked at again before it is deleted.
+ */
+import { chmod, link, lstat, mkdir, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+
+import { type ApiError, failedPrecondition, invalidArgument } from './errors.js';
+
+/** sun_path, unix(7), without its final zero. */
+const LONGEST_PATH = 107;
+const PRIVATE_FOLDER = '.XXXXXX/s'.length;
+
+export interface PublishedSocket {
+  readonly path: string;
+  /** Takes the name away, if it still is this socket's. Safe to repeat. */
+  remove(): Promise<void>;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** Whether somebody accepts connections there. */
+async function answers(path: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(path);
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      done(answer);
+    };
+    socket.once('connect', () => end(true));
+    // Refused: bound once, by a process that is gone. Anything else (no permission, a full queue): somebody's.
+    socket.once('error', (error) => end(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error))));
+  });
+}
+
+function inUse(path: string): ApiError {
+  return failedPrecondition({
+    reason: 'SOCKET_IN_USE',
+    field: 'socket',
+    message: `Another process answers at ${path}; stop it first, or give this one another socket.`,
+  });
+}
+
+/** One try to give the socket at `bound` its name; false if what stood in the way is gone and it may be tried again. */
+async function publish(bound: string, path: string, folder: string): Promise<boolean> {
+  try {
+    await link(bound, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  const seen = await lstat(path).catch(() => undefined);
+  if (!seen) return false;
+  if (!seen.isSocket()) {
+    throw failedPrecondition({
+      reason: 'SOCKET_PATH_TAKEN',
+      field: 'socket',
+      message: `${path} is there and is no socket; remove it, or give another path.`,
+    });
+  }
+  if (await answers(path)) throw inUse(path);
+  const aside = join(folder, 'stale');
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  if ((await lstat(aside)).ino !== seen.ino) {
+    // Somebody published a living socket since: it goes back.
+    await link(aside, path).catch(() => undefined);
+    throw inUse(path);
+  }
+  await unlink(aside);
+  return false;
+}
+
+/**
+ * Makes the socket at `path`, mode 0600; its folder too if that is missing. `bind` must listen at the path it is given, and
+ * goes on listening there when this resolves.
+ * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, and what the file system or `bind` throws
+ */
+export async function publishSocket(
+  socketPath: string,
+  bind: (path: string) => Promise<void>,
+): Promise<PublishedSocket> {
+  const path = resolve(socketPath);
+  const parent = dirname(path);
+  if (Math.max(Buffer.byteLength(path), Buffer.byteLength(parent) + 1 + PRIVATE_FOLDER) > LONGEST_PATH) {
+    throw invalidArgument({
+      reason: 'SOCKET_PATH_TOO_LONG',
+      field: 'socket',
+      message: `${path} is too long for a socket; ${LONGEST_PATH} bytes is the most, ${PRIVATE_FOLDER + 1} of them below its folder.`,
+    });
+  }
+  await mkdir(parent, { recursive: true, mode: 0o755 });
+  const folder = await mkdtemp(join(parent, '.')); // mode 0700
+  try {
+    const bound = join(folder, 's');
+    await bind(bound);
+    await chmod(bound, 0o600);
+    const { ino } = await lstat(bound);
+    // Each turn means that another process came or went meanwhile.
+    for (let turn = 0; !(await publish(bound, path, folder)); turn++) {
+      if (turn === 10) throw inUse(path);
+    }
+    return {
+      path,
+      remove: async () => {
+        const there = await lstat(path).catch(() => undefined);
+        if (there?.ino === ino) await unlink(path).catch(() => undefined);
+      },
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

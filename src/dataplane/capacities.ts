@@ -1,0 +1,100 @@
+/**
+ * How much a data plane can hold: chosen when it is first opened, since a map never grows. Record 0 of every table
+ * is "none", so that a table of capacity n has n - 1 ids.
+ */
+import { Limit } from '../../gen/layout.js';
+import { type MapDescription } from '../../native/lib/index.js';
+import { wrongArgument } from './errors.js';
+
+export interface Capacities {
+  /** Highest interface index, plus one. */
+  readonly interfaces: number;
+  readonly nodes: number;
+  readonly vifs: number;
+  readonly paths: number;
+  readonly tunnels: number;
+  readonly underlayHops: number;
+  readonly nextHops: number;
+  /** Labels, all contexts together; four times a power of two. */
+  readonly labels: number;
+  /** Chunks of routes, 1 KB each. */
+  readonly chunks: number;
+  /** Entries of the flow caches per CPU, 32 and 64 bytes each; powers of two. */
+  readonly flows4: number;
+  readonly flows6: number;
+}
+
+/** The map that says how large a table is by default. */
+const MAPS: Readonly<Record<keyof Capacities, string>> = {
+  interfaces: 'ports',
+  nodes: 'nodes',
+  vifs: 'vifs',
+  paths: 'paths',
+  tunnels: 'tunnels',
+  underlayHops: 'underlay_hops',
+  nextHops: 'next_hops',
+  labels: 'labels',
+  chunks: 'chunks',
+  flows4: 'flows4',
+  flows6: 'flows6',
+};
+
+const POWERS_OF_TWO: ReadonlySet<keyof Capacities> = new Set(['labels', 'flows4', 'flows6']);
+
+/** A table's ids must leave the highest bit free, and a map's memory must be addressable. */
+const LARGEST = 1 << 24;
+
+/** What was asked for, completed by the object's own sizes. */
+export function chooseCapacities(maps: readonly MapDescription[], wanted: Partial<Capacities> = {}): Capacities {
+  const result: Partial<Record<keyof Capacities, number>> = {};
+  for (const table of Object.keys(MAPS) as Array<keyof Capacities>) {
+    const declared = maps.find((map) => map.name === MAPS[table])?.maxEntries ?? 0;
+    const value = wanted[table] ?? (table === 'labels' ? declared * Limit.LIMIT_LABEL_SLOTS : declared);
+    if (!Number.isInteger(value) || value < 2 || value > LARGEST) {
+      throw wrongArgument('open', `capacities.${table}`, `an integer from 2 to ${LARGEST}`);
+    }
+    const power = table === 'labels' ? value / Limit.LIMIT_LABEL_SLOTS : value;
+    if (POWERS_OF_TWO.has(table) && (!Number.isInteger(power) || (power & (power - 1)) !== 0)) {
+      const times = table === 'labels' ? `${Limit.LIMIT_LABEL_SLOTS} times a power of two` : 'a power of two';
+      throw wrongArgument('open', `capacities.${table}`, times);
+    }
+    result[table] = value;
+  }
+  return result as Capacities;
+}
+
+/** Elements of each map. */
+export function maxEntries(capacities: Capacities): Readonly<Record<string, number>> {
+  const { interfaces, nodes, vifs, paths, tunnels, underlayHops, nextHops, labels, chunks } = capacities;
+  return {
+    ports: interfaces,
+    devices: interfaces,
+    nodes,
+    tables: 2 * nodes,
+    drops: nodes * Limit.LIMIT_DROP_ROW,
+    punts: nodes * Limit.LIMIT_PUNT_ROW,
+    vifs,
+    vif_counters: vifs,
+    paths,
+    path_counters: paths,
+    tunnels,
+    tunnel_ends4: 2 * tunnels,
+    tunnel_ends6: 2 * tunnels,
+    underlay_hops: underlayHops,
+    next_hops: nextHops,
+    labels: labels / Limit.LIMIT_LABEL_SLOTS,
+    chunks,
+    flows4: capacities.flows4,
+    flows6: capacities.flows6,
+    names: nodes + vifs + paths + tunnels + labels,
+  };
+}
+
+/** Constants of the programs that follow from sizes. */
+export function constants(capacities: Capacities): Readonly<Record<string, number>> {
+  return {
+    flow4_mask: capacities.flows4 - 1,
+    flow6_mask: capacities.flows6 - 1,
+    label_bucket_mask: capacities.labels / Limit.LIMIT_LABEL_SLOTS - 1,
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * The data plane as the rest of the program sees it: tables, programs, counters and records of one machine.
+ */
+export { DataPlane, type OpenOptions, type PortSetting, type TableUse } from './plane.js';
+export { type Capacities } from './capacities.js';
+export { DataPlaneError, type DataPlaneErrorCode } from './errors.js';
+export { type IdTable, type Records } from './tables.js';
+export { type RecordTable } from './records.js';
+export {
+  contextOwner,
+  tunnelContext,
+  vifContext,
+  type Label,
+  type LabelKey,
+  type LabelTable,
+  type PlacedLabel,
+} from './labels.js';
+export { type Commit, type Route, type RouteTable, type RouteTransaction } from './routes.js';
+export { type RoutePrefix } from './trie.js';
+export { NAME_BYTES, type NamedTable, type NameTable } from './names.js';
+export {
+  type Counters,
+  type DropCount,
+  type PathCount,
+  type PuntCount,
+  type VifCount,
+} from './counters.js';
+export {
+  type CapturedFrame,
+  type CaptureFilter,
+  type Captures,
+  type DropSample,
+  type Samples,
+  type Subscription,
+} from './captures.js';
+export { type Attachment, type ProgramKind } from './programs.js';
+export { type TraceEvent, type TraceRequest, type TraceResult } from './trace.js';
+export { type TunnelEnd, type TunnelEnds } from './tunnel-ends.js';
+export { dropReasons, puntKinds, traceKinds, type PuntText, type ReasonText } from '../../gen/reasons.js';
+export { Limit, NextHopKind, PortRole, TraceKind } from '../../gen/layout.js';

@@ -1,0 +1,384 @@
+/**
+ * The data plane of one machine: its maps and programs in the kernel, made or taken over, pinned so that traffic goes
+ * on without this process.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Limit, PortRole } from '../../gen/layout.js';
+import { BpfMap, BpfObject } from '../../native/lib/index.js';
+import { adoptTables } from './adopt.js';
+import { chooseCapacities, type Capacities } from './capacities.js';
+import { Captures, Samples } from './captures.js';
+import { type Counters } from './counters.js';
+import { DataPlaneError, wrongArgument } from './errors.js';
+import { type LabelTable } from './labels.js';
+import { NameTable } from './names.js';
+import { load, objectPath, pinMaps, prepare, sharedMaps, SharedWord } from './objects.js';
+import { type IdPool } from './pool.js';
+import { type Attachment, type ProgramKind, Programs } from './programs.js';
+import { type FoundTables, RouteTable } from './routes.js';
+import { type IdTable, TableSet } from './tables.js';
+import { Tracer, type TraceRequest, type TraceResult } from './trace.js';
+import { type TunnelEnds } from './tunnel-ends.js';
+
+export interface OpenOptions {
+  /** A folder of the BPF file system; made when it is not there. */
+  readonly pinDir: string;
+  /** Chosen when the plane is made; an adopted one keeps its own. */
+  readonly capacities?: Partial<Capacities>;
+  /** Path of the network namespace the interfaces are in; this process's own otherwise. */
+  readonly netns?: string;
+  /** Where the compiled objects are; build/bpf of the package otherwise. */
+  readonly objects?: string;
+  readonly log?: (message: string) => void;
+}
+
+export interface PortSetting {
+  /** A wire, a station's cable or the machine's end of a vif's veth. */
+  readonly role: PortRole;
+  /** Whose cable or veth it is; without one, what arrives there is dropped. */
+  readonly vif?: number;
+}
+
+export interface TableUse {
+  readonly table: string;
+  readonly used: number;
+  readonly capacity: number;
+  /** Of kernel memory, whatever is used. */
+  readonly bytes: number;
+}
+
+/** What is written down of a plane when it is made. */
+interface Instance {
+  readonly layoutVersion: number;
+  readonly bootId: string;
+  readonly capacities: Capacities;
+}
+
+interface Parts {
+  readonly adopted: boolean;
+  readonly capacities: Capacities;
+  readonly options: OpenOptions;
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  readonly tables: TableSet;
+  readonly programs: Programs;
+  readonly capturesOn: SharedWord;
+  readonly found: Map<number, FoundTables>;
+}
+
+export class DataPlane {
+  /** Whether an earlier process's plane was taken over. */
+  readonly adopted: boolean;
+  readonly capacities: Capacities;
+  readonly ports: TableSet['ports'];
+  readonly nodes: TableSet['nodes'];
+  readonly vifs: TableSet['vifs'];
+  readonly paths: TableSet['paths'];
+  readonly tunnels: TableSet['tunnels'];
+  readonly underlayHops: TableSet['underlayHops'];
+  readonly nextHops: TableSet['nextHops'];
+  readonly labels: LabelTable;
+  readonly names: NameTable;
+  readonly counters: Counters;
+  readonly tunnelEnds: TunnelEnds;
+  readonly samples: Samples;
+  readonly captures: Captures;
+  readonly #parts: Parts;
+  readonly #tables: TableSet;
+  readonly #tracer: Tracer;
+  readonly #routes = new Map<number, RouteTable>();
+  #closed: Promise<void> | undefined;
+
+  private constructor(parts: Parts) {
+    const { tables, maps, capacities, options } = parts;
+    this.#parts = parts;
+    this.#tables = tables;
+    this.adopted = parts.adopted;
+    this.capacities = capacities;
+    this.ports = tables.ports;
+    this.nodes = tables.nodes;
+    this.vifs = tables.vifs;
+    this.paths = tables.paths;
+    this.tunnels = tables.tunnels;
+    this.underlayHops = tables.underlayHops;
+    this.nextHops = tables.nextHops;
+    this.labels = tables.labels;
+    this.names = tables.names;
+    this.counters = tables.counters;
+    this.tunnelEnds = tables.tunnelEnds;
+    this.samples = new Samples(mapOf(maps, 'samples'));
+    this.captures = new Captures(mapOf(maps, 'captures'), {
+      port: (ifindex, on) => tables.ports.setBits(ifindex, 'flags', Limit.LIMIT_PORT_CAPTURE, on),
+      vif: (vif, on) => tables.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_CAPTURE, on),
+      all: parts.capturesOn,
+    });
+    this.#tracer = new Tracer({ capacities, maps, folder: options.objects, netns: options.netns });
+    for (const [node, found] of parts.found) this.#routes.set(node, new RouteTable(node, tables.routeStore, found));
+  }
+
+  /**
+   * Makes a data plane under `pinDir`, or takes over the one that is pinned there: its maps are used as they are, its
+   * programs replaced, without a packet lost. `LAYOUT_MISMATCH` when another release made it.
+   */
+  static async open(options: OpenOptions): Promise<DataPlane> {
+    const { pinDir, log = () => undefined } = options;
+    const mapDir = join(pinDir, 'maps');
+    const instance = await readInstance(mapDir);
+    if (instance !== undefined && instance.layoutVersion !== Limit.LIMIT_LAYOUT_VERSION) {
+      throw layoutMismatch(pinDir, instance.layoutVersion);
+    }
+    if (instance === undefined && existsSync(pinDir)) {
+      log(`${pinDir} has no complete data plane: beginning anew`);
+      rmSync(mapDir, { recursive: true, force: true });
+      rmSync(join(pinDir, 'links'), { recursive: true, force: true });
+    }
+    const object = BpfObject.open(objectPath('cabernet', options.objects));
+    try {
+      const capacities = instance?.capacities ?? chooseCapacities(object.describeMaps(), options.capacities);
+      if (instance !== undefined) tellDifferences(capacities, options.capacities, log);
+      prepare(object, capacities);
+      mkdirSync(pinDir, { recursive: true, mode: 0o700 });
+      pinMaps(object, mapDir);
+      await load(object);
+      const maps = new Map(sharedMaps(object).map((name) => [name, object.map(name)]));
+      const tables = new TableSet(maps, (error) => log(`a grace period failed: ${String(error)}`));
+      const found = instance === undefined ? new Map<number, FoundTables>() : await adoptTables(tables);
+      const programs = new Programs({
+        programs: {
+          port: object.program('cabernet_port'),
+          vif: object.program('cabernet_vif'),
+          egress: object.program('cabernet_egress'),
+        },
+        devices: mapOf(maps, 'devices'),
+        folder: join(pinDir, 'links'),
+        netns: options.netns,
+        log,
+      });
+      const bss = object.map('.bss');
+      const capturesOn = new SharedWord(bss, object.btf(), 'captures_on');
+      bss.close();
+      if (instance === undefined) {
+        const made: Instance = { layoutVersion: Limit.LIMIT_LAYOUT_VERSION, bootId: bootId(), capacities };
+        tables.names.set('instance', 0, JSON.stringify(made));
+      } else {
+        programs.adopt((ifindex) => (tables.ports.read(ifindex).role === PortRole.PORT_VIF ? 'vif' : 'port'));
+      }
+      const adopted = instance !== undefined;
+      return new DataPlane({ adopted, capacities, options, maps, tables, programs, capturesOn, found });
+    } finally {
+      object.close();
+    }
+  }
+
+  /** An id with a zeroed record. `TABLE_FULL` when there is none. */
+  allocate(table: IdTable): number {
+    this.#open('allocate');
+    return this.#pool(table).allocate();
+  }
+
+  /**
+   * Nothing leads to this id any more: after a grace period its record is cleared and it is somebody else's. Its name
+   * is deleted at once; a node's routes go with it.
+   */
+  release(table: IdTable, id: number): void {
+    this.#open('release');
+    const pool = this.#pool(table);
+    pool.check(id, 'release');
+    if (table === 'node') {
+      this.routes(id).dispose();
+      this.#routes.delete(id);
+    }
+    if (table === 'node' || table === 'vif' || table === 'path' || table === 'tunnel') this.names.delete(table, id);
+    pool.release(id);
+  }
+
+  /** Every id in use: after an adoption also those whose owner is no more, which are the caller's to release. */
+  allocated(table: IdTable): number[] {
+    return [...this.#pool(table).ids()];
+  }
+
+  /** Resolves when everything released before this call is free again. */
+  grace(): Promise<void> {
+    this.#open('grace');
+    return this.#tables.grace.wait();
+  }
+
+  /** What the flow cache knows of the node's routes is void. */
+  bumpGeneration(node: number): void {
+    this.#pool('node').check(node, 'bumpGeneration');
+    this.nodes.increment(node, 'generation');
+  }
+
+  /** The routes of an allocated node. */
+  routes(node: number): RouteTable {
+    this.#pool('node').check(node, 'routes');
+    let table = this.#routes.get(node);
+    if (table === undefined) {
+      table = new RouteTable(node, this.#tables.routeStore);
+      this.#routes.set(node, table);
+    }
+    return table;
+  }
+
+  /** What an interface is to the programs. */
+  setPort(ifindex: number, { role, vif = 0 }: PortSetting): void {
+    this.#interface(ifindex, 'setPort');
+    if (vif !== 0) this.#pool('vif').check(vif, 'setPort');
+    // never another vif under the old role
+    if (this.ports.read(ifindex).vif !== vif) this.ports.set(ifindex, 'role', PortRole.PORT_NONE);
+    this.ports.write(ifindex, { role, vif });
+  }
+
+  /** The interface is nothing to the programs any more: what arrives there is dropped. */
+  clearPort(ifindex: number): void {
+    this.#interface(ifindex, 'clearPort');
+    this.ports.set(ifindex, 'role', PortRole.PORT_NONE);
+    this.ports.set(ifindex, 'vif', 0);
+  }
+
+  /** Frames may leave by this interface. `INTERFACE_MISSING` when there is none. */
+  async setDevice(ifindex: number): Promise<void> {
+    this.#open('setDevice');
+    this.#parts.programs.setDevice(ifindex);
+  }
+
+  async clearDevice(ifindex: number): Promise<void> {
+    this.#open('clearDevice');
+    this.#parts.programs.clearDevice(ifindex);
+  }
+
+  /** Interfaces frames may leave by. */
+  devices(): number[] {
+    return this.#parts.programs.devices();
+  }
+
+  /** `port` for wires and stations' cables, `vif` for the machine's end of a vif's veth; native mode or refused. */
+  async attach(ifindex: number, program: ProgramKind): Promise<void> {
+    this.#open('attach');
+    await this.#parts.programs.attach(ifindex, program);
+  }
+
+  async detach(ifindex: number): Promise<void> {
+    this.#open('detach');
+    await this.#parts.programs.detach(ifindex);
+  }
+
+  attached(): Map<number, Attachment> {
+    return this.#parts.programs.attached();
+  }
+
+  /** Follows one frame through this machine without sending, counting or learning anything. */
+  async trace(request: TraceRequest): Promise<TraceResult> {
+    this.#open('trace');
+    return await this.#tracer.trace(request);
+  }
+
+  use(): TableUse[] {
+    const { pools, tablesPool, chunks, chunkBytes, labels, names } = this.#tables;
+    const pool = (name: string, of: IdPool, bytes: number): TableUse => {
+      return { table: name, used: of.used + of.pending, capacity: of.capacity - 1, bytes };
+    };
+    return [
+      pool('nodes', pools.node, this.nodes.bytes),
+      pool('vifs', pools.vif, this.vifs.bytes),
+      pool('paths', pools.path, this.paths.bytes),
+      pool('tunnels', pools.tunnel, this.tunnels.bytes),
+      pool('underlayHops', pools.underlayHop, this.underlayHops.bytes),
+      pool('nextHops', pools.nextHop, this.nextHops.bytes),
+      pool('tables', tablesPool, this.#tables.tableRoots.bytes),
+      pool('chunks', chunks.pool, chunkBytes),
+      { table: 'labels', used: labels.size, capacity: labels.capacity, bytes: labels.bytes },
+      { table: 'names', used: names.size, capacity: names.capacity, bytes: names.bytes },
+    ];
+  }
+
+  /** Gives all handles back. Everything stays pinned and traffic goes on. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Detaches and unpins everything: nothing of the plane is left. */
+  async destroy(): Promise<void> {
+    this.#open('destroy');
+    await this.#parts.programs.detachAll();
+    await this.close();
+    rmSync(this.#parts.options.pinDir, { recursive: true, force: true });
+  }
+
+  async #close(): Promise<void> {
+    const { maps, programs } = this.#parts;
+    this.captures.close();
+    this.samples.close();
+    await this.#tracer.close();
+    await this.#tables.grace.settle();
+    programs.close();
+    for (const map of maps.values()) map.close();
+  }
+
+  #open(operation: string): void {
+    if (this.#closed === undefined) return;
+    throw new DataPlaneError({ code: 'CLOSED', operation, detail: 'the data plane was closed' });
+  }
+
+  #pool(table: IdTable): IdPool {
+    const pool = this.#tables.pools[table];
+    if (pool === undefined) throw wrongArgument('pool', String(table), `one of ${Object.keys(this.#tables.pools).join(', ')}`);
+    return pool;
+  }
+
+  #interface(ifindex: number, operation: string): void {
+    if (Number.isInteger(ifindex) && ifindex > 0 && ifindex < this.ports.capacity) return;
+    const wanted = `an index from 1 to ${this.ports.capacity - 1} (capacities.interfaces)`;
+    throw wrongArgument(operation, `interface ${ifindex}`, wanted);
+  }
+}
+
+function mapOf(maps: ReadonlyMap<string, BpfMap>, name: string): BpfMap {
+  const map = maps.get(name);
+  if (map === undefined) throw wrongArgument('open', name, 'a map of the object');
+  return map;
+}
+
+/** What is pinned, if it was completed once. */
+async function readInstance(mapDir: string): Promise<Instance | undefined> {
+  const path = join(mapDir, 'names');
+  if (!existsSync(path)) return undefined;
+  const map = BpfMap.openPinned(path);
+  try {
+    const names = new NameTable(map);
+    await names.load();
+    const text = names.get('instance', 0);
+    return text === undefined ? undefined : (JSON.parse(text) as Instance);
+  } finally {
+    map.close();
+  }
+}
+
+function tellDifferences(
+  present: Capacities,
+  wanted: Partial<Capacities> | undefined,
+  log: (message: string) => void,
+): void {
+  for (const table of Object.keys(present) as Array<keyof Capacities>) {
+    const other = wanted?.[table];
+    if (other !== undefined && other !== present[table]) {
+      log(`capacity of ${table} stays ${present[table]}, not ${other}: it is chosen when a data plane is made`);
+    }
+  }
+}
+
+function layoutMismatch(pinDir: string, version: number): DataPlaneError {
+  return new DataPlaneError({
+    code: 'LAYOUT_MISMATCH',
+    operation: 'open',
+    subject: pinDir,
+    detail:
+      `layout ${version} is pinned, this release has ${Limit.LIMIT_LAYOUT_VERSION}: ` +
+      'start the release that made it, or remove the folder, which stops its traffic',
+  });
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}

@@ -1,0 +1,238 @@
+/**
+ * One machine's agent: its data plane, what its owners want, and everything that keeps the one what the other says.
+ * Rooms: registry (wanted), underlay, nodes, vifs, labels (present), applier (from the one to the other).
+ */
+import { type Neighbour } from '../../native/lib/index.js';
+import { type Capacities, DataPlane } from '../dataplane/index.js';
+import { type Logger } from '../api/log.js';
+import { adopt } from './adopt.js';
+import { Applier } from './apply.js';
+import { Interfaces } from './interfaces.js';
+import { Labels } from './labels.js';
+import { writeOwner, writeTunnel } from './names.js';
+import { NetState } from './net-state.js';
+import { VirtualNodes } from './nodes.js';
+import { Paths } from './paths.js';
+import { type Step } from './plan.js';
+import { asStepFailure } from './refusal.js';
+import { type Holding, Registry } from './registry.js';
+import { States } from './states.js';
+import { Underlay } from './underlay.js';
+import { type LiveVif, Vifs } from './vifs.js';
+import { now, WatchHub } from './watch.js';
+
+export interface AgentOptions {
+  /** Of the machine. */
+  readonly name: string;
+  /** Directory in the BPF file system. */
+  readonly pinDir: string;
+  /** Virtual node N of VN V lives in the network namespace `${netnsPrefix}V.N`. */
+  readonly netnsPrefix: string;
+  /** Underlay interfaces. */
+  readonly interfaces: readonly string[];
+  /** Globs of interfaces offered to stations. */
+  readonly ports: readonly string[];
+  readonly capacities?: Partial<Capacities>;
+  /** Path of the machine's network namespace; the process's own where absent. */
+  readonly netns?: string;
+  readonly log: Logger;
+}
+
+export class Agent {
+  readonly options: AgentOptions;
+  readonly startTime = now();
+  readonly plane: DataPlane;
+  readonly net: NetState;
+  readonly registry = new Registry();
+  readonly interfaces: Interfaces;
+  readonly underlay: Underlay;
+  readonly nodes: VirtualNodes;
+  readonly paths: Paths;
+  readonly vifs: Vifs;
+  readonly labels: Labels;
+  readonly applier: Applier;
+  readonly watchers = new WatchHub();
+  readonly states: States;
+  /** Ids of owners in the table of names. */
+  readonly #owners = new Map<string, number>();
+  #closed = false;
+
+  private constructor(options: AgentOptions, plane: DataPlane, net: NetState) {
+    this.options = options;
+    this.plane = plane;
+    this.net = net;
+    const { registry } = this;
+    const failed = (error: unknown): void => this.#failed(error);
+    const tunnelId = (name: string): number | undefined => this.underlay.get(name)?.id;
+    const vifId = (name: string): number | undefined => this.vifs.get(name)?.id;
+    this.states = new States(this, (changes) => this.watchers.tell(changes));
+    this.interfaces = new Interfaces({
+      plane,
+      net,
+      underlay: options.interfaces,
+      ports: options.ports,
+      isMachineEnd: (name) => this.vifs.isMachineEnd(name),
+      portChanged: (name) => this.#portChanged(name),
+      failed,
+    });
+    this.underlay = new Underlay({
+      plane,
+      net,
+      interfaces: this.interfaces,
+      changed: (name) => this.states.touch(name),
+      failed,
+    });
+    this.nodes = new VirtualNodes({
+      plane,
+      registry,
+      netnsPrefix: options.netnsPrefix,
+      linkChanged: (node, device) => this.#linkChanged(node, device),
+      neighbourChanged: (node, device, address) => {
+        this.states.touch(`${node}/vifs/${device}/neighbours/${address}`);
+      },
+      failed,
+    });
+    this.paths = new Paths({ plane, registry, tunnelId, vifId });
+    this.vifs = new Vifs({
+      plane,
+      net,
+      nodes: this.nodes,
+      paths: this.paths,
+      interfaces: this.interfaces,
+      changed: (name) => this.states.touch(name),
+    });
+    this.labels = new Labels({ plane, registry, paths: this.paths, tunnelId, vifId });
+    this.applier = new Applier(this);
+  }
+
+  /** Opens or adopts what is pinned, and is up to date with the machine when the promise is kept. */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const { log, pinDir, capacities, netns } = options;
+    const place = netns === undefined ? {} : { netns };
+    const plane = await DataPlane.open({
+      pinDir,
+      ...place,
+      ...(capacities ? { capacities } : {}),
+      log: (message) => log.child('dataplane').info(message),
+    });
+    let net: NetState | undefined;
+    try {
+      net = await NetState.open({ ...place, failed: (error) => log.error('netlink', { error }) });
+      const agent = new Agent(options, plane, net);
+      await agent.interfaces.start();
+      if (plane.adopted) await adopt(agent);
+      return agent;
+    } catch (error) {
+      net?.close();
+      await plane.close();
+      throw error;
+    }
+  }
+
+  /** Does one step of an Apply: what it names shall be as the registry says. Throws ApiError. */
+  async take(step: Step): Promise<void> {
+    try {
+      await this.#take(step);
+    } catch (error) {
+      throw asStepFailure(step.kind === 'label' ? `label ${step.place.label}` : step.name, error);
+    }
+  }
+
+  writeOwner(holding: Holding): void {
+    writeOwner(this.plane, this.#ownerId(holding.owner), holding.owner, holding.epoch);
+  }
+
+  /** An earlier agent's id of an owner. */
+  adoptOwner(owner: string, id: number): void {
+    this.#owners.set(owner, id);
+  }
+
+  applied(owner: string, epoch: bigint): void {
+    this.watchers.applied(owner, epoch);
+  }
+
+  neighbourOf(vif: LiveVif, address: string): Neighbour | undefined {
+    const index = vif.links?.inside;
+    return index === undefined ? undefined : this.nodes.get(vif.intent.node)?.net.neighbour(index, address);
+  }
+
+  /** Lets go of everything but what is pinned: the data plane goes on. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.applier.idle();
+    this.watchers.closeAll();
+    this.nodes.close();
+    this.net.close();
+    await this.plane.close();
+  }
+
+  async #take(step: Step): Promise<void> {
+    switch (step.kind) {
+      case 'label':
+        return this.labels.settle(step.place);
+      case 'contents': {
+        const contents = this.nodes.get(step.name)?.contents;
+        return contents?.apply(this.registry.addressesOf(step.name), this.registry.routesOf(step.name));
+      }
+      case 'node':
+        return this.#takeNode(step.name);
+      case 'tunnel':
+        return this.#takeTunnel(step.name);
+      case 'vif': {
+        const wanted = this.registry.vif(step.name);
+        if (wanted) await this.vifs.ensure(wanted.intent, wanted.owner);
+        else await this.vifs.remove(step.name);
+        return this.states.touch(step.name);
+      }
+    }
+  }
+
+  async #takeNode(name: string): Promise<void> {
+    const wanted = this.registry.node(name);
+    if (wanted) await this.nodes.ensure(wanted.intent, wanted.owner);
+    else await this.nodes.remove(name);
+    this.states.touch(name);
+  }
+
+  async #takeTunnel(name: string): Promise<void> {
+    const wanted = this.registry.tunnel(name);
+    if (wanted) {
+      await this.underlay.ensure(wanted.intent, wanted.owner);
+      const id = this.underlay.get(name)?.id;
+      if (id !== undefined) writeTunnel(this.plane, id, wanted.owner, wanted.intent);
+    } else {
+      await this.underlay.remove(name);
+    }
+    this.states.touch(name);
+  }
+
+  #ownerId(owner: string): number {
+    let id = this.#owners.get(owner);
+    if (id === undefined) {
+      id = Math.max(0, ...this.#owners.values()) + 1;
+      this.#owners.set(owner, id);
+    }
+    return id;
+  }
+
+  #portChanged(name: string): void {
+    for (const vif of this.vifs.all) if (vif.port === name) this.vifs.settle(vif.name);
+  }
+
+  #linkChanged(node: string, device: string): void {
+    const name = `${node}/vifs/${device}`;
+    const before = this.vifs.get(name)?.up;
+    this.vifs.settle(name);
+    if (before || !this.vifs.get(name)?.up) return;
+    this.nodes
+      .get(node)
+      ?.contents.restore(device)
+      .catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    this.options.log.error('failed', { error, stack: error instanceof Error ? error.stack : undefined });
+  }
+}

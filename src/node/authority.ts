@@ -1,0 +1,252 @@
+/**
+ * Who may write what, checked over an Apply as a whole before anything changes. A virtual node and its vifs are
+ * written by one owner, the layer below; addresses and routes in it by its tenant; paths and labels over a vif by
+ * the tenant of that vif's node, over a tunnel by the tunnel's owner; ports only where the operator offers them.
+ */
+import {
+  type AddressIntent,
+  type Below,
+  type Intent,
+  type LabelIntent,
+  type NodeIntent,
+  type PathIntent,
+  type RouteIntent,
+  type TunnelIntent,
+  type VifIntent,
+} from './model.js';
+import { denied, impossible, invalid } from './refusal.js';
+import { foresee, type Holding, type Lookup, type Registry, userOf } from './registry.js';
+
+/** Labels a frame may bear: one for each layer it descends (bpf/limits.h: MAX_DEPTH). */
+export const MAX_DEPTH = 4;
+
+/** What the machine's operator grants. */
+export interface Grants {
+  /** True if stations' cables may end at this interface. */
+  offersPort(name: string): boolean;
+  /** True if it is one of the machine's own wires. */
+  isUnderlay(name: string): boolean;
+}
+
+interface Scope {
+  readonly wanted: Holding;
+  readonly after: Lookup;
+  readonly registry: Registry;
+  readonly grants: Grants;
+  /** `resources[3].vif`: the field of an intent, for errors. */
+  fieldOf(intent: Intent): string;
+}
+
+/** Throws ApiError for the first thing that `wanted`'s owner may not have, or that could not work. */
+export function checkAuthority(
+  registry: Registry,
+  wanted: Holding,
+  grants: Grants,
+  fieldOf: (intent: Intent) => string,
+): void {
+  const scope: Scope = { wanted, after: foresee(registry, wanted), registry, grants, fieldOf };
+  for (const tunnel of wanted.tunnels.values()) checkTunnel(scope, tunnel);
+  checkTunnelEnds(scope);
+  for (const node of wanted.nodes.values()) checkNode(scope, node);
+  for (const vif of wanted.vifs.values()) checkVif(scope, vif);
+  checkPorts(scope);
+  for (const label of wanted.labels.values()) checkLabel(scope, label);
+  for (const [node, addresses] of wanted.addresses) {
+    for (const address of addresses.values()) checkAddress(scope, node, address);
+  }
+  for (const [node, routes] of wanted.routes) checkRoutes(scope, node, routes.values());
+}
+
+/** A name belongs to whoever had it first. */
+function checkName(scope: Scope, owner: string | undefined, intent: NodeIntent | TunnelIntent | VifIntent): void {
+  if (owner === undefined || owner === scope.wanted.owner) return;
+  throw denied('NAME_IN_USE', `${scope.fieldOf(intent)}.name`, `${intent.name} belongs to another owner`);
+}
+
+function checkTunnel(scope: Scope, tunnel: TunnelIntent): void {
+  checkName(scope, scope.registry.tunnel(tunnel.name)?.owner, tunnel);
+  if (tunnel.arrivalInterface && !scope.grants.isUnderlay(tunnel.arrivalInterface)) {
+    throw invalid(
+      'NOT_UNDERLAY',
+      `${scope.fieldOf(tunnel)}.arrival_interface`,
+      `${tunnel.arrivalInterface} is not among this machine's underlay interfaces`,
+    );
+  }
+}
+
+/** The pair of outer addresses says whose a packet is: no two tunnels share one. */
+function checkTunnelEnds(scope: Scope): void {
+  const ends = new Map<string, string>();
+  for (const { owner, intent } of scope.registry.tunnels) {
+    if (owner !== scope.wanted.owner) ends.set(`${intent.local} ${intent.remote}`, intent.name);
+  }
+  for (const tunnel of scope.wanted.tunnels.values()) {
+    const pair = `${tunnel.local} ${tunnel.remote}`;
+    if (ends.has(pair)) {
+      throw impossible(
+        'TUNNEL_IN_USE',
+        `${scope.fieldOf(tunnel)}.remote_address`,
+        `there is a tunnel from ${tunnel.local} to ${tunnel.remote} already`,
+      );
+    }
+    ends.set(pair, tunnel.name);
+  }
+}
+
+function checkNode(scope: Scope, node: NodeIntent): void {
+  checkName(scope, scope.registry.node(node.name)?.owner, node);
+}
+
+function checkVif(scope: Scope, vif: VifIntent): void {
+  checkName(scope, scope.registry.vif(vif.name)?.owner, vif);
+  const field = scope.fieldOf(vif);
+  const node = scope.after.node(vif.node);
+  if (!node) throw impossible('NODE_NOT_FOUND', `${field}.name`, `there is no virtual node ${vif.node}`);
+  if (node.owner !== scope.wanted.owner) {
+    throw denied('NOT_OWNER', `${field}.name`, `${vif.node} belongs to another owner, and so do its vifs`);
+  }
+  if (vif.path) checkPath(scope, vif.path, `${field}.link.paths[0]`);
+  if (vif.port !== undefined) checkPort(scope, vif.port, `${field}.port.interface`);
+}
+
+function checkPort(scope: Scope, name: string, field: string): void {
+  if (scope.grants.isUnderlay(name)) {
+    throw denied('PORT_NOT_OFFERED', field, `${name} is one of the machine's own wires`);
+  }
+  if (!scope.grants.offersPort(name)) {
+    throw denied('PORT_NOT_OFFERED', field, `${name} is not offered to stations (agent option --port)`);
+  }
+}
+
+/** One cable, one vif. */
+function checkPorts(scope: Scope): void {
+  const users = new Map<string, string>();
+  for (const { owner, intent } of scope.registry.vifs) {
+    if (owner !== scope.wanted.owner && intent.port !== undefined) users.set(intent.port, intent.name);
+  }
+  for (const vif of scope.wanted.vifs.values()) {
+    if (vif.port === undefined) continue;
+    if (users.has(vif.port)) {
+      throw impossible('PORT_IN_USE', `${scope.fieldOf(vif)}.port.interface`, `${vif.port} is another vif's port`);
+    }
+    users.set(vif.port, vif.name);
+  }
+}
+
+/** `below` exists and this owner may put labels over it. */
+function checkBelow(scope: Scope, below: Below, field: string): void {
+  const found = below.kind === 'tunnel' ? scope.after.tunnel(below.name) : scope.after.vif(below.name);
+  const where = `${field}.${below.kind}`;
+  if (!found) {
+    throw impossible(
+      below.kind === 'tunnel' ? 'TUNNEL_NOT_FOUND' : 'VIF_NOT_FOUND',
+      where,
+      `there is no ${below.name} on this machine`,
+    );
+  }
+  if (userOf(scope.after, below) === scope.wanted.owner) return;
+  throw below.kind === 'tunnel'
+    ? denied('NOT_OWNER', where, `${below.name} belongs to another owner`)
+    : denied('NOT_TENANT', where, `the virtual node of ${below.name} is another tenant's`);
+}
+
+function checkPath(scope: Scope, path: PathIntent, field: string): void {
+  checkBelow(scope, path.below, field);
+  if (labelsOf(scope.after, path) === undefined) {
+    throw impossible(
+      'PATH_DEPTH',
+      field,
+      `a path leads over ports, in a circle, or over more than ${MAX_DEPTH} layers`,
+    );
+  }
+}
+
+/** The labels that a frame on this path bears, or undefined where it never reaches a tunnel within the bound. */
+export function labelsOf(lookup: Lookup, path: PathIntent): number | undefined {
+  let at: PathIntent | undefined = path;
+  for (let labels = 1; labels <= MAX_DEPTH; labels++) {
+    if (!at) return undefined;
+    if (at.below.kind === 'tunnel') return labels;
+    at = lookup.vif(at.below.name)?.intent.path;
+  }
+  return undefined;
+}
+
+/** The tunnel that a path ends in. */
+export function tunnelOf(lookup: Lookup, path: PathIntent): string | undefined {
+  let at: PathIntent | undefined = path;
+  for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
+    if (at.below.kind === 'tunnel') return at.below.name;
+    at = lookup.vif(at.below.name)?.intent.path;
+  }
+  return undefined;
+}
+
+function checkLabel(scope: Scope, label: LabelIntent): void {
+  const field = scope.fieldOf(label);
+  checkBelow(scope, label.context, field);
+  if (label.swap) checkPath(scope, label.swap, `${field}.swap`);
+  if (label.deliver === undefined) return;
+  const vif = scope.after.vif(label.deliver);
+  if (!vif) throw impossible('VIF_NOT_FOUND', `${field}.deliver`, `there is no ${label.deliver} on this machine`);
+  if (vif.owner !== scope.wanted.owner) {
+    throw denied('NOT_OWNER', `${field}.deliver`, `${label.deliver} belongs to another owner`);
+  }
+  if (!vif.intent.path) {
+    throw impossible('NOT_A_LINK', `${field}.deliver`, `${label.deliver} is a station's port: no label leads to it`);
+  }
+}
+
+/** The node is there and leased to this owner. */
+function checkTenant(scope: Scope, node: string, field: string): NodeIntent {
+  const found = scope.after.node(node);
+  if (!found) throw impossible('NODE_NOT_FOUND', field, `there is no virtual node ${node} on this machine`);
+  if (found.intent.tenant !== scope.wanted.owner) {
+    throw denied('NOT_TENANT', field, `${node} is another tenant's`);
+  }
+  return found.intent;
+}
+
+function checkAddress(scope: Scope, node: string, address: AddressIntent): void {
+  const field = `${scope.fieldOf(address)}.vif`;
+  checkTenant(scope, node, field);
+  if (!scope.after.vif(address.vif)) {
+    throw impossible('VIF_NOT_FOUND', field, `there is no ${address.vif} on this machine`);
+  }
+}
+
+function checkRoutes(scope: Scope, node: string, routes: Iterable<RouteIntent>): void {
+  const devices = new Map<string, boolean>();
+  const own = new Set<string>();
+  for (const address of scope.wanted.addresses.get(node)?.values() ?? []) {
+    own.add(address.address.text.slice(0, address.address.text.indexOf('/')));
+  }
+  let tenant: NodeIntent | undefined;
+  for (const route of routes) {
+    tenant ??= checkTenant(scope, node, `${scope.fieldOf(route)}.node`);
+    if (tenant.routeSource === 'kernel') {
+      throw impossible('ROUTE_SOURCE', `${scope.fieldOf(route)}.node`, `${node} takes its routes from its kernel`);
+    }
+    for (const [i, hop] of route.nextHops.entries()) {
+      let known = devices.get(hop.device);
+      if (known === undefined) {
+        known = scope.after.vif(`${node}/vifs/${hop.device}`) !== undefined;
+        devices.set(hop.device, known);
+      }
+      if (!known) {
+        throw impossible(
+          'VIF_NOT_FOUND',
+          `${scope.fieldOf(route)}.next_hops[${i}].vif`,
+          `there is no ${node}/vifs/${hop.device} on this machine`,
+        );
+      }
+      if (hop.gateway && own.has(hop.gateway)) {
+        throw impossible(
+          'GATEWAY',
+          `${scope.fieldOf(route)}.next_hops[${i}].gateway`,
+          `${hop.gateway} is an address of ${node} itself`,
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * One Apply stream as it comes in: begin, resources in batches, commit. Each batch is checked as it arrives, so
+ * that a long stream never keeps the agent from its other work; nothing changes before the commit.
+ */
+import { checkOwner, checkResource } from './intent.js';
+import { type Intent } from './model.js';
+import { conflict, invalid, tooMuch } from './refusal.js';
+import { Holding } from './registry.js';
+import type * as wire from './wire.js';
+
+/** Resources of one stream; well above what the tables hold. */
+export const MAX_RESOURCES = 2_000_000;
+
+const FIELDS: Record<Intent['kind'], string> = {
+  node: 'virtual_node',
+  tunnel: 'tunnel',
+  vif: 'vif',
+  label: 'label',
+  address: 'address',
+  route: 'route',
+};
+
+export class Collection {
+  readonly holding: Holding;
+  readonly validateOnly: boolean;
+  readonly #indices = new Map<Intent, number>();
+  #count = 0;
+
+  constructor(begin: wire.ApplyBegin) {
+    const owner = checkOwner(begin.owner, 'begin.owner');
+    this.holding = new Holding(owner, BigInt(begin.epoch ?? 0));
+    this.validateOnly = begin.validateOnly ?? false;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(batch: wire.ApplyResources): void {
+    for (const resource of batch.resources ?? []) {
+      const index = this.#count++;
+      if (index >= MAX_RESOURCES) throw tooMuch('STREAM_TOO_LONG', `resources[${index}]`, `more than ${MAX_RESOURCES}`);
+      const intent = checkResource(resource, index);
+      if (!this.holding.add(intent)) {
+        throw conflict('DUPLICATE', `resources[${index}].${FIELDS[intent.kind]}`, 'is in this stream already');
+      }
+      this.#indices.set(intent, index);
+    }
+  }
+
+  /** The stream is whole. */
+  commit(commit: wire.ApplyCommit): void {
+    const announced = commit.resourceCount ?? 0;
+    if (announced === this.#count) return;
+    throw invalid(
+      'STREAM_TRUNCATED',
+      'commit.resource_count',
+      `${announced} resources announced, ${this.#count} received`,
+    );
+  }
+
+  /** `resources[3].vif`: where an intent came from. */
+  fieldOf(intent: Intent): string {
+    return `resources[${this.#indices.get(intent) ?? 0}].${FIELDS[intent.kind]}`;
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * From an Apply stream's messages to checked intents: every field of every resource, whoever sent it. What is
+ * wrong is refused with the field's path, e.g. `resources[3].vif.mtu`, and with what would be right.
+ */
+import { createHash } from 'node:crypto';
+
+import {
+  formatVirtualNodeName,
+  isOwner,
+  NAME_RULES,
+  parseTunnelName,
+  parseVifName,
+  parseVirtualNodeName,
+  type VirtualNodeName,
+} from '../api/names.js';
+import {
+  type Address,
+  formatAddress,
+  formatMac,
+  isLinkLocal,
+  isUnicast,
+  parseAddress,
+  parseInterfaceAddress,
+  parseMac,
+  parsePrefix,
+  type Prefix,
+} from './address.js';
+import {
+  type AddressIntent,
+  type Below,
+  type Intent,
+  type LabelIntent,
+  type NextHopIntent,
+  type NodeIntent,
+  type PathIntent,
+  type RouteIntent,
+  type TunnelIntent,
+  type VifIntent,
+} from './model.js';
+import { invalid } from './refusal.js';
+import type * as wire from './wire.js';
+
+export const DEFAULT_MTU = 1500;
+/** RFC 791: every IPv4 host takes 576 bytes. The largest is what a native XDP program leaves of a page. */
+export const SMALLEST_MTU = 576;
+export const LARGEST_MTU = 3498;
+/** RFC 3032: 0 to 15 are reserved; 20 bits. */
+const FIRST_LABEL = 16;
+const LAST_LABEL = 0xfffff;
+const MAX_NEXT_HOPS = 8;
+
+/** Of Linux: dev_valid_name(). */
+const INTERFACE = /^(?!\.{1,2}$)[^\s/:\p{Cc}]{1,15}$/u;
+/** A text of a message, shortened for an error's sentence. */
+function quote(value: unknown): string {
+  const text = typeof value === 'string' ? value : String(value);
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+function text(value: string | null | undefined): string {
+  return value ?? '';
+}
+
+export function checkOwner(value: string | null | undefined, field: string): string {
+  if (isOwner(text(value))) return text(value);
+  throw invalid('OWNER_NAME', field, `${quote(text(value))}: ${NAME_RULES.owner}`);
+}
+
+function checkNodeName(value: string | null | undefined, field: string): VirtualNodeName {
+  const name = parseVirtualNodeName(text(value));
+  if (name) return name;
+  throw invalid('NODE_NAME', field, `${quote(text(value))}: ${NAME_RULES.virtualNode}`);
+}
+
+interface CheckedVifName {
+  readonly name: string;
+  readonly node: string;
+  readonly device: string;
+}
+
+function checkVifName(value: string | null | undefined, field: string): CheckedVifName {
+  const name = parseVifName(text(value));
+  if (!name) throw invalid('VIF_NAME', field, `${quote(text(value))}: ${NAME_RULES.vif}`);
+  return { name: text(value), node: formatVirtualNodeName(name), device: name.vif };
+}
+
+function checkTunnelName(value: string | null | undefined, field: string): string {
+  if (parseTunnelName(text(value)) !== undefined) return text(value);
+  throw invalid('TUNNEL_NAME', field, `${quote(text(value))}: ${NAME_RULES.tunnel}`);
+}
+
+function checkInterface(value: string | null | undefined, field: string): string {
+  if (INTERFACE.test(text(value))) return text(value);
+  throw invalid('INTERFACE_NAME', field, `${quote(text(value))} is no interface's name: 1 to 15 characters`);
+}
+
+function checkLabelValue(value: number | null | undefined, field: string): number {
+  const label = value ?? 0;
+  if (Number.isInteger(label) && label >= FIRST_LABEL && label <= LAST_LABEL) return label;
+  throw invalid('LABEL_RANGE', field, `${label}: a label is ${FIRST_LABEL} to ${LAST_LABEL} (RFC 3032)`);
+}
+
+/** The one of two names that is set: whatever oneof the message has. */
+function checkBelow(
+  tunnel: string | null | undefined,
+  vif: string | null | undefined,
+  field: string,
+): Below {
+  if (text(tunnel) && text(vif)) throw invalid('BELOW_AMBIGUOUS', field, 'a tunnel or a vif, not both');
+  if (text(tunnel)) return { kind: 'tunnel', name: checkTunnelName(tunnel, `${field}.tunnel`) };
+  if (text(vif)) return { kind: 'vif', name: checkVifName(vif, `${field}.vif`).name };
+  throw invalid('BELOW_MISSING', field, 'names neither a tunnel nor a vif');
+}
+
+function checkPath(path: wire.Path, field: string): PathIntent {
+  return {
+    below: checkBelow(path.tunnel, path.vif, field),
+    label: checkLabelValue(path.label, `${field}.label`),
+  };
+}
+
+export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeIntent {
+  const { vn, node } = checkNodeName(message.name, `${field}.name`);
+  const source: number = message.routeSource ?? 0;
+  if (source !== 0 && source !== 1 && source !== 2) {
+    throw invalid('ROUTE_SOURCE', `${field}.route_source`, `${source} is no RouteSource`);
+  }
+  return {
+    kind: 'node',
+    name: formatVirtualNodeName({ vn, node }),
+    vn,
+    node,
+    tenant: checkOwner(message.tenant, `${field}.tenant`),
+    routeSource: source === 2 ? 'kernel' : 'controller',
+  };
+}
+
+function checkOuterAddress(value: string | null | undefined, field: string): Address {
+  const address = parseAddress(text(value));
+  if (address && isUnicast(address) && !isLinkLocal(address)) return address;
+  throw invalid('TUNNEL_ADDRESS', field, `${quote(text(value))} is no routable unicast IPv4 or IPv6 address`);
+}
+
+export function checkTunnelIntent(message: wire.Tunnel, field: string): TunnelIntent {
+  const name = checkTunnelName(message.name, `${field}.name`);
+  const local = checkOuterAddress(message.localAddress, `${field}.local_address`);
+  const remote = checkOuterAddress(message.remoteAddress, `${field}.remote_address`);
+  const dscp = message.dscp ?? 0;
+  if (local.family !== remote.family) {
+    throw invalid('TUNNEL_FAMILY', `${field}.remote_address`, 'the same family as local_address');
+  }
+  const texts = { local: formatAddress(local.bytes), remote: formatAddress(remote.bytes) };
+  if (texts.local === texts.remote) {
+    throw invalid('TUNNEL_ADDRESS', `${field}.remote_address`, 'another machine: it equals local_address');
+  }
+  if (!Number.isInteger(dscp) || dscp < 0 || dscp > 63) {
+    throw invalid('DSCP_RANGE', `${field}.dscp`, `${dscp}: 0 to 63 (RFC 2474)`);
+  }
+  return {
+    kind: 'tunnel',
+    name,
+    ...texts,
+    udpChecksum: message.udpChecksum ?? false,
+    dscp,
+    arrivalInterface: text(message.arrivalInterface)
+      ? checkInterface(message.arrivalInterface, `${field}.arrival_interface`)
+      : '',
+  };
+}
+
+/** Stable, locally administered, unicast. */
+export function deriveMac(name: string): string {
+  const digest = createHash('sha256').update(name).digest();
+  return formatMac(Uint8Array.of(2, ...digest.subarray(0, 5)));
+}
+
+function checkMac(value: string | null | undefined, field: string): string {
+  const mac = parseMac(text(value));
+  if (mac && ((mac[0] ?? 1) & 1) === 0 && mac.some((byte) => byte !== 0)) return formatMac(mac);
+  throw invalid('MAC_ADDRESS', field, `${quote(text(value))} is no unicast MAC address such as 02:00:00:00:00:01`);
+}
+
+export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
+  const name = checkVifName(message.name, `${field}.name`);
+  const mtu = message.mtu || DEFAULT_MTU;
+  if (!Number.isInteger(mtu) || mtu < SMALLEST_MTU || mtu > LARGEST_MTU) {
+    throw invalid('MTU_RANGE', `${field}.mtu`, `${mtu}: ${SMALLEST_MTU} to ${LARGEST_MTU} bytes`);
+  }
+  const { link, port } = message;
+  if (!link === !port) throw invalid('ATTACHMENT', field, 'exactly one of link and port');
+  let path: PathIntent | undefined;
+  if (link) {
+    const [first, ...more] = link.paths ?? [];
+    if (!first) throw invalid('PATH_MISSING', `${field}.link.paths`, 'a link needs a path');
+    if (more.length > 0) {
+      throw invalid('PATH_COUNT', `${field}.link.paths`, 'this version carries a link by one path');
+    }
+    path = checkPath(first, `${field}.link.paths[0]`);
+  }
+  return {
+    kind: 'vif',
+    ...name,
+    mac: text(message.mac) ? checkMac(message.mac, `${field}.mac`) : deriveMac(name.name),
+    macDerived: !text(message.mac),
+    mtu,
+    path,
+    port: port ? checkInterface(port.interface, `${field}.port.interface`) : undefined,
+  };
+}
+
+export function checkLabelIntent(message: wire.Label, field: string): LabelIntent {
+  const context = checkBelow(message.tunnel, message.vif, field);
+  const label = checkLabelValue(message.label, `${field}.label`);
+  const deliver = text(message.deliver);
+  if (!deliver === !message.swap) throw invalid('LABEL_ACTION', field, 'exactly one of deliver and swap');
+  return {
+    kind: 'label',
+    context,
+    label,
+    deliver: deliver ? checkVifName(deliver, `${field}.deliver`).name : undefined,
+    swap: message.swap ? checkPath(message.swap, `${field}.swap`) : undefined,
+  };
+}
+
+function checkAddress(message: wire.Address, field: string): AddressIntent {
+  const { name, node, device } = checkVifName(message.vif, `${field}.vif`);
+  const address = parseInterfaceAddress(text(message.prefix));
+  const where = `${field}.prefix`;
+  if (!address || address.length === 0 || !isUnicast(address)) {
+    throw invalid('ADDRESS', where, `${quote(text(message.prefix))}: a unicast address and its prefix length`);
+  }
+  const bits = address.bytes.length * 8;
+  if (bits - address.length >= 2 && isEdge(address, address.length)) {
+    throw invalid('ADDRESS', where, `${address.text} is its subnet's own or its broadcast address`);
+  }
+  return { kind: 'address', vif: name, node, device, address };
+}
+
+/** All host bits zero, or, in IPv4, all one. */
+function isEdge(address: Address, length: number): boolean {
+  let ones = address.family === 4;
+  let zeros = true;
+  for (let bit = length; bit < address.bytes.length * 8; bit++) {
+    if ((address.bytes[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) zeros = false;
+    else ones = false;
+  }
+  return zeros || ones;
+}
+
+function isForwardable(prefix: Prefix): boolean {
+  const [first = 0, second = 0] = prefix.bytes;
+  if (prefix.length === 0) return true;
+  if (prefix.family === 4) return first < 224 && first !== 127 && !(first === 0 && prefix.length >= 8);
+  if (prefix.length >= 8 && first === 0xff) return false;
+  return !(prefix.length >= 10 && first === 0xfe && (second & 0xc0) === 0x80);
+}
+
+function checkNextHop(hop: wire.NextHop, route: RouteShape, many: boolean, field: string): NextHopIntent {
+  const vif = checkVifName(hop.vif, `${field}.vif`);
+  if (vif.node !== route.node) {
+    throw invalid('NEXT_HOP_NODE', `${field}.vif`, `${vif.name} is no vif of ${route.node}`);
+  }
+  const weight = hop.weight || 1;
+  if (!Number.isInteger(weight) || weight < 1 || weight > 255) {
+    throw invalid('WEIGHT_RANGE', `${field}.weight`, `${weight}: 1 to 255`);
+  }
+  if (!text(hop.gateway)) {
+    if (many) throw invalid('GATEWAY_MISSING', `${field}.gateway`, 'several next hops: each has a gateway');
+    return { device: vif.device, gateway: '', weight };
+  }
+  const gateway = parseAddress(text(hop.gateway));
+  if (!gateway || !isUnicast(gateway) || gateway.family !== route.destination.family) {
+    throw invalid(
+      'GATEWAY',
+      `${field}.gateway`,
+      `${quote(text(hop.gateway))}: a unicast IPv${route.destination.family} address, as the destination`,
+    );
+  }
+  return { device: vif.device, gateway: formatAddress(gateway.bytes), weight };
+}
+
+interface RouteShape {
+  readonly node: string;
+  readonly destination: Prefix;
+}
+
+const ROUTE_KINDS = ['unicast', 'unicast', 'blackhole', 'unreachable'] as const;
+
+function checkRoute(message: wire.Route, field: string): RouteIntent {
+  const node = formatVirtualNodeName(checkNodeName(message.node, `${field}.node`));
+  const destination = parsePrefix(text(message.destination));
+  if (!destination || !isForwardable(destination)) {
+    throw invalid(
+      'DESTINATION',
+      `${field}.destination`,
+      `${quote(text(message.destination))}: a unicast prefix such as 10.0.3.0/24, host bits zero`,
+    );
+  }
+  const type = ROUTE_KINDS[(message.type ?? 0) as number];
+  if (!type) throw invalid('ROUTE_TYPE', `${field}.type`, `${message.type}: UNICAST, BLACKHOLE or UNREACHABLE`);
+  const hops = message.nextHops ?? [];
+  const where = `${field}.next_hops`;
+  if (type !== 'unicast') {
+    if (hops.length > 0) throw invalid('NEXT_HOPS', where, `a route of type ${type} has none`);
+    return { kind: 'route', node, destination, type, nextHops: [] };
+  }
+  if (hops.length < 1 || hops.length > MAX_NEXT_HOPS) {
+    throw invalid('NEXT_HOPS', where, `${hops.length}: a unicast route has 1 to ${MAX_NEXT_HOPS}`);
+  }
+  const many = hops.length > 1;
+  const nextHops = hops.map((hop, i) => checkNextHop(hop, { node, destination }, many, `${where}[${i}]`));
+  if (many && new Set(nextHops.map((hop) => `${hop.device} ${hop.gateway}`)).size < nextHops.length) {
+    throw invalid('NEXT_HOPS', where, 'the same next hop twice: give it a weight');
+  }
+  return { kind: 'route', node, destination, type, nextHops };
+}
+
+/** One resource of the stream; `index` counts from 0 over the whole stream. Throws ApiError. */
+export function checkResource(resource: wire.Resource, index: number): Intent {
+  const field = `resources[${index}]`;
+  if (resource.route) return checkRoute(resource.route, `${field}.route`);
+  if (resource.address) return checkAddress(resource.address, `${field}.address`);
+  if (resource.label) return checkLabelIntent(resource.label, `${field}.label`);
+  if (resource.vif) return checkVifIntent(resource.vif, `${field}.vif`);
+  if (resource.tunnel) return checkTunnelIntent(resource.tunnel, `${field}.tunnel`);
+  if (resource.virtualNode) return checkNodeIntent(resource.virtualNode, `${field}.virtual_node`);
+  throw invalid('RESOURCE_KIND', field, 'no resource in it that this version knows');
+}

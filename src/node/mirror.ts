@@ -1,0 +1,433 @@
+/**
+ * One virtual node's tables, kept what its namespace says: addresses, the prefixes of its links, neighbours, and
+ * the routes of its kernel or of its tenant. Events that come together are published together, by one transaction.
+ */
+import { type NetlinkEvent } from '../../native/lib/index.js';
+import { type DataPlane, type RouteTable } from '../dataplane/index.js';
+import {
+  type Address,
+  formatAddress,
+  hostPrefix,
+  isLinkLocal,
+  isUnicast,
+  parseAddress,
+  parseMac,
+  type Prefix,
+  prefixOf,
+} from './address.js';
+import { KernelRoutes } from './kernel-routes.js';
+import { type NetState, usableMac } from './net-state.js';
+import { NextHops } from './next-hops.js';
+import { type Entry, Rib, type Target, targetKey } from './rib.js';
+
+export interface MirrorVif {
+  readonly id: number;
+  readonly mac: Uint8Array;
+  /** Of the device in the namespace. */
+  readonly index: number;
+}
+
+export interface MirrorOptions {
+  readonly plane: DataPlane;
+  readonly node: number;
+  readonly net: NetState;
+  /** A vif's device was set up or down, or is gone. */
+  readonly linkChanged: (device: string) => void;
+  readonly neighbourChanged: (device: string, address: string) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+interface FromAddress {
+  readonly layer: 'local' | 'connected';
+  readonly prefix: Prefix;
+  readonly target: Target;
+}
+
+function sameMac(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, i) => byte === b[i]);
+}
+
+export class Mirror {
+  readonly #options: MirrorOptions;
+  readonly #rib = new Rib();
+  readonly #hops: NextHops;
+  readonly #table: RouteTable;
+  readonly #vifs = new Map<string, MirrorVif>();
+  readonly #devices = new Map<number, string>();
+  readonly #macs = new Map<string, Uint8Array>();
+  /** Neighbours that some next hop needs: the kernel keeps them resolved. */
+  readonly #managed = new Map<string, { device: string; address: string }>();
+  #fromAddresses = new Map<string, FromAddress>();
+  #kernel: KernelRoutes | undefined;
+  #stopKernel: (() => void) | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #scheduled = false;
+  #version = 0;
+  #started = false;
+  #closed = false;
+  #cleared = false;
+
+  constructor(options: MirrorOptions) {
+    this.#options = options;
+    const { plane, node, net } = options;
+    this.#table = plane.routes(node);
+    this.#hops = new NextHops(plane, node, {
+      vif: (device) => this.#vifs.get(device),
+      up: (device) => this.isUp(device),
+      mac: (device, gateway) => this.#macs.get(`${device} ${gateway}`),
+      used: (device, gateway, inUse) => this.#manage(device, gateway, inUse),
+    });
+    net.listen((events) => this.#onEvents(events));
+  }
+
+  get table(): RouteTable {
+    return this.#table;
+  }
+
+  /** Another with every change of the tables. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The longest prefix that covers an address, and where it leads. */
+  match(address: Address): Entry | undefined {
+    return this.#rib.match(address);
+  }
+
+  entries(): Generator<Entry> {
+    return this.#rib.entries();
+  }
+
+  nextHopIds(): Set<number> {
+    return this.#hops.ids();
+  }
+
+  /** True while the device of a vif is there and set up. */
+  isUp(device: string): boolean {
+    const vif = this.#vifs.get(device);
+    return vif !== undefined && this.#options.net.links.get(vif.index)?.up === true;
+  }
+
+  deviceIndex(device: string): number | undefined {
+    return this.#vifs.get(device)?.index;
+  }
+
+  deviceOf(index: number): string {
+    return this.#devices.get(index) ?? '';
+  }
+
+  /** A vif of this node is there, or is another than before. */
+  setVif(device: string, vif: MirrorVif): void {
+    const before = this.#vifs.get(device);
+    if (before && before.id === vif.id && before.index === vif.index && sameMac(before.mac, vif.mac)) return;
+    if (before) this.#devices.delete(before.index);
+    this.#vifs.set(device, vif);
+    this.#devices.set(vif.index, device);
+    this.#rereadNeighbours();
+    this.#hops.vifChanged(device);
+    this.#recompute();
+  }
+
+  removeVif(device: string): void {
+    const vif = this.#vifs.get(device);
+    if (!vif) return;
+    this.#vifs.delete(device);
+    this.#devices.delete(vif.index);
+    this.#rereadNeighbours();
+    this.#hops.vifChanged(device);
+    this.#recompute();
+  }
+
+  /** A route of the node's tenant; undefined: no longer. Counts with the next publish(). */
+  setRoute(prefix: Prefix, target: Target | undefined): void {
+    this.#rib.set('route', prefix, target);
+  }
+
+  /** From now on the kernel's main table is mirrored (`true`), or not. */
+  async followKernel(follow: boolean): Promise<void> {
+    if (follow === (this.#kernel !== undefined)) return;
+    const { net } = this.#options;
+    if (!follow) {
+      this.#stopKernel?.();
+      this.#stopKernel = undefined;
+      const kernel = this.#kernel;
+      this.#kernel = undefined;
+      for (const destination of kernel?.destinations() ?? []) this.#clearKernel(destination);
+      this.#recompute();
+      return;
+    }
+    this.#kernel = new KernelRoutes();
+    this.#stopKernel = await net.followRoutes((events) => this.#onRoutes(events));
+    await this.#rereadRoutes();
+    this.#recompute();
+  }
+
+  /** Reads addresses again, then publishes: what was just written to the namespace is in the tables after it. */
+  async refresh(): Promise<void> {
+    await this.#options.net.refreshAddresses();
+    this.#recomputeAddresses();
+    await this.publish();
+  }
+
+  /** From now on what the namespace says is published; before, an adopted table stays what it is. */
+  async start(): Promise<void> {
+    if (this.#started) return;
+    this.#started = true;
+    await this.publish();
+  }
+
+  /** All that changed since the last time, by one transaction. */
+  publish(): Promise<void> {
+    const done = this.#work.then(() => this.#publish());
+    this.#work = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Nothing is routed any more, and no next hop is in use. */
+  async clear(): Promise<void> {
+    await this.followKernel(false);
+    this.#cleared = true;
+    for (const { prefix } of [...this.#rib.entries()]) {
+      for (const layer of ['local', 'connected', 'route'] as const) this.#rib.set(layer, prefix, undefined);
+    }
+    this.#fromAddresses.clear();
+    for (const device of [...this.#vifs.keys()]) this.removeVif(device);
+    await this.publish();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopKernel?.();
+  }
+
+  // ---- from the namespace
+
+  #onEvents(events: readonly NetlinkEvent[]): void {
+    if (this.#closed || this.#cleared) return;
+    let reread = false;
+    for (const event of events) {
+      if (event.type === 'resync') {
+        reread = true;
+        this.#rereadNeighbours();
+        this.#recompute();
+        for (const device of this.#vifs.keys()) this.#linkChanged(device);
+      } else if (event.what === 'neighbour') {
+        this.#learn(event.object.index, event.object.address);
+      } else if (event.what === 'address') {
+        this.#recomputeAddresses();
+      } else if (event.what === 'link') {
+        const device = this.deviceOf(event.object.index);
+        if (device) this.#linkChanged(device);
+        this.#recomputeAddresses();
+        reread = true;
+      }
+    }
+    // a link that goes down takes routes with it, and says nothing else
+    if (reread && this.#kernel) this.#rereadRoutes().catch(this.#options.failed);
+    this.#schedule();
+  }
+
+  #linkChanged(device: string): void {
+    this.#hops.vifChanged(device);
+    this.#options.linkChanged(device);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (!this.#closed) this.publish().catch(this.#options.failed);
+    });
+  }
+
+  #recompute(): void {
+    this.#recomputeAddresses();
+    for (const destination of this.#kernel?.destinations() ?? []) this.#applyKernel(destination);
+    this.#schedule();
+  }
+
+  // ---- addresses: of the node itself, and what they say is on its links
+
+  #recomputeAddresses(): void {
+    if (this.#cleared) return;
+    const now = new Map<string, FromAddress>();
+    const { net } = this.#options;
+    for (const [index, addresses] of net.addresses) {
+      const link = net.links.get(index);
+      if (!link?.up) continue;
+      for (const { address, prefixLength } of addresses.values()) {
+        const parsed = parseAddress(address);
+        if (!parsed || isLinkLocal(parsed) || !isUnicast(parsed)) continue;
+        for (const found of this.#saidBy(parsed, prefixLength, link.name === 'lo', this.deviceOf(index))) {
+          const key = `${found.layer} ${found.prefix.text}`;
+          if (!now.has(key)) now.set(key, found);
+        }
+      }
+    }
+    for (const [key, { layer, prefix }] of this.#fromAddresses) {
+      if (!now.has(key)) this.#rib.set(layer, prefix, undefined);
+    }
+    for (const [key, { layer, prefix, target }] of now) {
+      const before = this.#fromAddresses.get(key);
+      if (!before || targetKey(before.target) !== targetKey(target)) this.#rib.set(layer, prefix, target);
+    }
+    this.#fromAddresses = now;
+  }
+
+  *#saidBy(address: Address, length: number, loopback: boolean, vif: string): Generator<FromAddress> {
+    const local: Target = { kind: 'local' };
+    yield { layer: 'local', prefix: hostPrefix(address), target: local };
+    const bits = address.bytes.length * 8;
+    if (length >= bits) return;
+    const prefix = prefixOf(address, length);
+    if (loopback) {
+      yield { layer: 'local', prefix, target: local };
+      return;
+    }
+    // RFC 4291 §2.6.1: the subnet's routers answer to its first address; not between two routers (RFC 6164)
+    if (address.family === 6 && length < 127) yield { layer: 'local', prefix: hostPrefix(prefix), target: local };
+    if (!this.#kernel) yield { layer: 'connected', prefix, target: { kind: 'glean', vif } };
+  }
+
+  // ---- neighbours
+
+  #rereadNeighbours(): void {
+    const seen = new Set<string>();
+    for (const neighbour of this.#options.net.neighbours.values()) {
+      const key = this.#learn(neighbour.index, neighbour.address);
+      if (key !== undefined) seen.add(key);
+    }
+    for (const key of [...this.#macs.keys()]) {
+      if (seen.has(key)) continue;
+      const space = key.indexOf(' ');
+      this.#know(key.slice(0, space), key.slice(space + 1), undefined);
+    }
+  }
+
+  /** Takes a neighbour as the namespace now has it; its key if it is on a vif. */
+  #learn(index: number, text: string): string | undefined {
+    const device = this.deviceOf(index);
+    const parsed = device === '' ? undefined : parseAddress(text);
+    if (!parsed || !isUnicast(parsed)) return undefined;
+    const address = formatAddress(parsed.bytes);
+    const mac = usableMac(this.#options.net.neighbour(index, text));
+    this.#know(device, address, mac === undefined ? undefined : parseMac(mac));
+    return `${device} ${address}`;
+  }
+
+  #know(device: string, address: string, mac: Uint8Array | undefined): void {
+    const key = `${device} ${address}`;
+    const before = this.#macs.get(key);
+    if (mac) this.#macs.set(key, mac);
+    else this.#macs.delete(key);
+    const parsed = parseAddress(address);
+    if (!parsed) return;
+    if (!mac !== !before) this.#rib.setNeighbour(device, parsed, mac !== undefined);
+    this.#hops.neighbourChanged(device, address);
+    this.#options.neighbourChanged(device, address);
+    if (!mac && this.#managed.has(key)) this.#schedule();
+  }
+
+  #manage(device: string, address: string, inUse: boolean): void {
+    const key = `${device} ${address}`;
+    const index = this.#vifs.get(device)?.index;
+    if (inUse) this.#managed.set(key, { device, address });
+    else this.#managed.delete(key);
+    if (index === undefined || this.#closed) return;
+    const { netlink } = this.#options.net;
+    if (inUse) netlink.replaceNeighbour({ index, address, managed: true }).catch(() => undefined);
+    // not there any more is as good
+    else netlink.deleteNeighbour({ index, address }).catch(() => undefined);
+  }
+
+  /** A managed neighbour that the kernel let go (its link was down, say) is asked for again. */
+  #manageAgain(): void {
+    const { net } = this.#options;
+    for (const { device, address } of this.#managed.values()) {
+      const index = this.#vifs.get(device)?.index;
+      if (index === undefined || !this.isUp(device) || net.neighbour(index, address)) continue;
+      net.netlink.replaceNeighbour({ index, address, managed: true }).catch(() => undefined);
+    }
+  }
+
+  // ---- the kernel's routes
+
+  #onRoutes(events: readonly NetlinkEvent[]): void {
+    const kernel = this.#kernel;
+    if (!kernel || this.#closed) return;
+    let reread = false;
+    for (const event of events) {
+      const destination = kernel.apply(event);
+      if (destination === 'resync') reread = true;
+      else if (destination !== undefined) this.#applyKernel(destination);
+    }
+    if (reread) this.#rereadRoutes().catch(this.#options.failed);
+    this.#schedule();
+  }
+
+  async #rereadRoutes(): Promise<void> {
+    const kernel = this.#kernel;
+    if (!kernel) return;
+    const { netlink } = this.#options.net;
+    const routes = [...(await netlink.routes({ family: 4 })), ...(await netlink.routes({ family: 6 }))];
+    if (this.#kernel !== kernel) return;
+    for (const destination of kernel.reset(routes)) this.#applyKernel(destination);
+    this.#schedule();
+  }
+
+  #applyKernel(destination: string): void {
+    const view = this.#kernel?.view(destination, (index) => this.deviceOf(index));
+    if (!view) return this.#clearKernel(destination);
+    const other = view.layer === 'route' ? 'connected' : 'route';
+    this.#rib.set(other, view.prefix, undefined);
+    this.#rib.set(view.layer, view.prefix, view.target);
+  }
+
+  #clearKernel(destination: string): void {
+    const slash = destination.indexOf('/');
+    const parsed = parseAddress(destination.slice(0, slash));
+    if (!parsed) return;
+    const prefix = prefixOf(parsed, Number(destination.slice(slash + 1)));
+    this.#rib.set('connected', prefix, undefined);
+    this.#rib.set('route', prefix, undefined);
+  }
+
+  // ---- to the data plane
+
+  async #publish(): Promise<void> {
+    if (this.#closed || !this.#started) return;
+    const changes = this.#rib.take();
+    const table = this.#table;
+    if (changes.length > 0 || table.adopted) {
+      const acquired: string[] = [];
+      try {
+        const entries: [Prefix, number][] = [];
+        for (const { prefix, target } of changes) {
+          if (!target) {
+            entries.push([prefix, 0]);
+            continue;
+          }
+          entries.push([prefix, this.#hops.acquire(target)]);
+          acquired.push(targetKey(target));
+        }
+        if (table.adopted) await table.rebuild(entries.filter(([, id]) => id !== 0));
+        else {
+          const transaction = table.transaction();
+          for (const [prefix, id] of entries) {
+            if (id === 0) transaction.delete(prefix);
+            else transaction.set(prefix, id);
+          }
+          await transaction.commit();
+        }
+      } catch (error) {
+        for (const key of acquired) this.#hops.release(key);
+        this.#rib.giveBack(changes);
+        throw error;
+      }
+      this.#version++;
+      for (const { before } of changes) if (before !== undefined) this.#hops.release(before);
+    }
+    this.#manageAgain();
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * What an owner can want on a machine, once every field has been checked. Names are canonical texts, so that two
+ * equal intents are equal field by field, and a name is a key.
+ */
+import { type InterfaceAddress, type Prefix } from './address.js';
+
+export type RouteSource = 'controller' | 'kernel';
+
+export interface NodeIntent {
+  readonly kind: 'node';
+  /** `vns/VN/nodes/NODE` */
+  readonly name: string;
+  readonly vn: string;
+  readonly node: string;
+  readonly tenant: string;
+  readonly routeSource: RouteSource;
+}
+
+export interface TunnelIntent {
+  readonly kind: 'tunnel';
+  readonly name: string;
+  /** Canonical text; both of one family. */
+  readonly local: string;
+  readonly remote: string;
+  readonly udpChecksum: boolean;
+  readonly dscp: number;
+  /** Empty: any underlay interface. */
+  readonly arrivalInterface: string;
+}
+
+/** A tunnel or a vif, by name: what carries a path, or the context of a label. */
+export interface Below {
+  readonly kind: 'tunnel' | 'vif';
+  readonly name: string;
+}
+
+export interface PathIntent {
+  readonly below: Below;
+  readonly label: number;
+}
+
+export interface VifIntent {
+  readonly kind: 'vif';
+  /** `vns/VN/nodes/NODE/vifs/VIF` */
+  readonly name: string;
+  /** `vns/VN/nodes/NODE` */
+  readonly node: string;
+  /** VIF: the device in the node's namespace. */
+  readonly device: string;
+  readonly mac: string;
+  /** The MAC was not given but derived from the name. */
+  readonly macDerived: boolean;
+  readonly mtu: number;
+  /** How a link is carried; undefined for a port. */
+  readonly path: PathIntent | undefined;
+  /** The interface of a station's cable; undefined for a link. */
+  readonly port: string | undefined;
+}
+
+export interface LabelIntent {
+  readonly kind: 'label';
+  readonly context: Below;
+  readonly label: number;
+  /** Pop, and arrive at this vif; or undefined. */
+  readonly deliver: string | undefined;
+  /** Swap, and go on by this path; or undefined. */
+  readonly swap: PathIntent | undefined;
+}
+
+export interface AddressIntent {
+  readonly kind: 'address';
+  readonly vif: string;
+  readonly node: string;
+  readonly device: string;
+  readonly address: InterfaceAddress;
+}
+
+export type RouteKind = 'unicast' | 'blackhole' | 'unreachable';
+
+export interface NextHopIntent {
+  /** The device in the node's namespace. */
+  readonly device: string;
+  /** Canonical text; empty: on the link. */
+  readonly gateway: string;
+  readonly weight: number;
+}
+
+export interface RouteIntent {
+  readonly kind: 'route';
+  readonly node: string;
+  readonly destination: Prefix;
+  readonly type: RouteKind;
+  readonly nextHops: readonly NextHopIntent[];
+}
+
+export type Intent = NodeIntent | TunnelIntent | VifIntent | LabelIntent | AddressIntent | RouteIntent;
+
+/** What must be unique among one owner's resources of a kind. */
+export function labelKey(context: Below, label: number): string {
+  return `${context.name} ${label}`;
+}
+
+export function intentKey(intent: Intent): string {
+  switch (intent.kind) {
+    case 'label':
+      return labelKey(intent.context, intent.label);
+    case 'address':
+      return `${intent.vif} ${intent.address.text}`;
+    case 'route':
+      return `${intent.node} ${intent.destination.text}`;
+    default:
+      return intent.name;
+  }
+}
+
+export function samePath(a: PathIntent | undefined, b: PathIntent | undefined): boolean {
+  if (!a || !b) return a === b;
+  return a.label === b.label && a.below.kind === b.below.kind && a.below.name === b.below.name;
+}
+
+export function sameRoute(a: RouteIntent, b: RouteIntent): boolean {
+  return (
+    a.type === b.type &&
+    a.nextHops.length === b.nextHops.length &&
+    a.nextHops.every((hop, i) => {
+      const other = b.nextHops[i];
+      return other && hop.device === other.device && hop.gateway === other.gateway && hop.weight === other.weight;
+    })
+  );
+}
+
+/** True if two intents with the same key want the same. */
+export function sameIntent(a: Intent, b: Intent): boolean {
+  if (a.kind === 'node') return b.kind === 'node' && a.tenant === b.tenant && a.routeSource === b.routeSource;
+  if (a.kind === 'vif') {
+    return (
+      b.kind === 'vif' && a.mac === b.mac && a.mtu === b.mtu && a.port === b.port && samePath(a.path, b.path)
+    );
+  }
+  if (a.kind === 'tunnel') {
+    return (
+      b.kind === 'tunnel' &&
+      a.local === b.local &&
+      a.remote === b.remote &&
+      a.udpChecksum === b.udpChecksum &&
+      a.dscp === b.dscp &&
+      a.arrivalInterface === b.arrivalInterface
+    );
+  }
+  if (a.kind === 'label') return b.kind === 'label' && a.deliver === b.deliver && samePath(a.swap, b.swap);
+  if (a.kind === 'route') return b.kind === 'route' && sameRoute(a, b);
+  return b.kind === 'address';
+}

@@ -1,0 +1,129 @@
+/**
+ * What the agent writes beside the programs' tables, so that one started later can tell what an id stands for:
+ * short JSON texts in the map of names (at most 508 bytes each). Read with suspicion: what does not parse, or says
+ * what no Apply could have said, is nobody's.
+ */
+import { type DataPlane, type NamedTable } from '../dataplane/index.js';
+import {
+  checkLabelIntent,
+  checkNodeIntent,
+  checkOwner,
+  checkTunnelIntent,
+  checkVifIntent,
+} from './intent.js';
+import { type Below, type LabelIntent, type NodeIntent, type PathIntent, type TunnelIntent, type VifIntent } from './model.js';
+import type * as wire from './wire.js';
+
+export interface Named<T> {
+  readonly owner: string;
+  readonly intent: T;
+}
+
+type Text = string | undefined;
+
+interface Row {
+  /** Owner. */
+  readonly o: string;
+  readonly [field: string]: unknown;
+}
+
+function pathFields(path: PathIntent): wire.Path {
+  return path.below.kind === 'tunnel'
+    ? { tunnel: path.below.name, label: path.label }
+    : { vif: path.below.name, label: path.label };
+}
+
+function contextFields(context: Below): { tunnel: string } | { vif: string } {
+  return context.kind === 'tunnel' ? { tunnel: context.name } : { vif: context.name };
+}
+
+/** The message that an owner would send for an intent. */
+export function nodeMessage(intent: NodeIntent): wire.VirtualNode {
+  return { name: intent.name, tenant: intent.tenant, routeSource: intent.routeSource === 'kernel' ? 2 : 1 };
+}
+
+export function tunnelMessage(intent: TunnelIntent): wire.Tunnel {
+  return {
+    name: intent.name,
+    localAddress: intent.local,
+    remoteAddress: intent.remote,
+    udpChecksum: intent.udpChecksum,
+    dscp: intent.dscp,
+    arrivalInterface: intent.arrivalInterface,
+  };
+}
+
+export function vifMessage(intent: VifIntent): wire.Vif {
+  const attachment = intent.path
+    ? { link: { paths: [pathFields(intent.path)] } }
+    : { port: { interface: intent.port ?? '' } };
+  return { name: intent.name, mac: intent.mac, mtu: intent.mtu, ...attachment };
+}
+
+export function pathMessage(intent: PathIntent): wire.Path {
+  return pathFields(intent);
+}
+
+export function labelMessage(intent: LabelIntent): wire.Label {
+  const action = intent.swap ? { swap: pathFields(intent.swap) } : { deliver: intent.deliver ?? '' };
+  return { ...contextFields(intent.context), label: intent.label, ...action };
+}
+
+function write(plane: DataPlane, table: NamedTable, id: number, row: Row): void {
+  plane.names.set(table, id, JSON.stringify(row));
+}
+
+export function writeNode(plane: DataPlane, id: number, owner: string, intent: NodeIntent): void {
+  write(plane, 'node', id, { o: owner, i: nodeMessage(intent) });
+}
+
+export function writeTunnel(plane: DataPlane, id: number, owner: string, intent: TunnelIntent): void {
+  write(plane, 'tunnel', id, { o: owner, i: tunnelMessage(intent) });
+}
+
+export function writeVif(plane: DataPlane, id: number, owner: string, intent: VifIntent): void {
+  const { mac, ...message } = vifMessage(intent);
+  write(plane, 'vif', id, { o: owner, i: intent.macDerived ? message : { mac, ...message } });
+}
+
+export function writeLabel(plane: DataPlane, slot: number, owner: string, intent: LabelIntent): void {
+  write(plane, 'label', slot, { o: owner, i: labelMessage(intent) });
+}
+
+export function writeOwner(plane: DataPlane, id: number, owner: string, epoch: bigint): void {
+  write(plane, 'owner', id, { o: owner, e: String(epoch) });
+}
+
+function read<T>(text: Text, check: (message: Record<string, unknown>) => T): Named<T> | undefined {
+  try {
+    const row = JSON.parse(text ?? '') as Row;
+    return { owner: checkOwner(row.o, 'o'), intent: check(row['i'] as Record<string, unknown>) };
+  } catch {
+    return undefined;
+  }
+}
+
+export function readNode(text: Text): Named<NodeIntent> | undefined {
+  return read(text, (message) => checkNodeIntent(message, 'i'));
+}
+
+export function readTunnel(text: Text): Named<TunnelIntent> | undefined {
+  return read(text, (message) => checkTunnelIntent(message, 'i'));
+}
+
+export function readVif(text: Text): Named<VifIntent> | undefined {
+  return read(text, (message) => checkVifIntent(message, 'i'));
+}
+
+export function readLabel(text: Text): Named<LabelIntent> | undefined {
+  return read(text, (message) => checkLabelIntent(message, 'i'));
+}
+
+export function readOwner(text: Text): { owner: string; epoch: bigint } | undefined {
+  try {
+    const row = JSON.parse(text ?? '') as Row;
+    return { owner: checkOwner(row.o, 'o'), epoch: BigInt(String(row['e'])) };
+  } catch {
+    return undefined;
+  }
+}

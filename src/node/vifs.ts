@@ -1,0 +1,260 @@
+/**
+ * The machine's vifs: a record of the data plane, a veth into the virtual node, and either a path or a station's
+ * port. A record is complete before the vif is switched on, and switched off before anything is taken away.
+ */
+import { PortRole } from '../../gen/layout.js';
+import { type DataPlane } from '../dataplane/index.js';
+import { parseMac } from './address.js';
+import { type Interfaces } from './interfaces.js';
+import { samePath, type VifIntent } from './model.js';
+import { writeVif } from './names.js';
+import { ensureVeth, type VifLinks } from './namespace.js';
+import { type NetState } from './net-state.js';
+import { type VirtualNode, type VirtualNodes } from './nodes.js';
+import { type Paths } from './paths.js';
+import { failedStep } from './refusal.js';
+
+/** bpf/tables.h: VIF_UP. */
+const VIF_UP = 1;
+/** What machineEndName() makes. */
+export const MACHINE_END = /^cv[0-9a-z]{1,7}$/;
+
+/** The machine's end of a vif's veth: short, and the same for as long as the vif has its id. */
+export function machineEndName(id: number): string {
+  return `cv${id.toString(36)}`;
+}
+
+export interface LiveVif {
+  readonly name: string;
+  readonly id: number;
+  intent: VifIntent;
+  owner: string;
+  links: VifLinks | undefined;
+  /** The path record in use; 0: none. */
+  path: number;
+  /** The port it holds. */
+  port: string | undefined;
+  up: boolean;
+}
+
+export interface VifsOptions {
+  readonly plane: DataPlane;
+  readonly net: NetState;
+  readonly nodes: VirtualNodes;
+  readonly paths: Paths;
+  readonly interfaces: Interfaces;
+  readonly changed: (name: string) => void;
+}
+
+export class Vifs {
+  readonly #options: VifsOptions;
+  readonly #live = new Map<string, LiveVif>();
+  readonly #byId = new Map<number, LiveVif>();
+  readonly #byMachineEnd = new Map<number, LiveVif>();
+
+  constructor(options: VifsOptions) {
+    this.#options = options;
+  }
+
+  get(name: string): LiveVif | undefined {
+    return this.#live.get(name);
+  }
+
+  byId(id: number): LiveVif | undefined {
+    return this.#byId.get(id);
+  }
+
+  get all(): IterableIterator<LiveVif> {
+    return this.#live.values();
+  }
+
+  /** True for the machine's end of one of them, by its interface's index. */
+  ofMachineEnd(index: number): LiveVif | undefined {
+    return this.#byMachineEnd.get(index);
+  }
+
+  isMachineEnd(name: string): boolean {
+    if (!MACHINE_END.test(name)) return false;
+    const link = this.#options.net.linkByName(name);
+    return link !== undefined && this.#byMachineEnd.has(link.index);
+  }
+
+  /** Takes over an earlier agent's record, before anything is put right. */
+  adopt(intent: VifIntent, owner: string, id: number): void {
+    const { plane, paths } = this.#options;
+    const record = plane.vifs.read(id);
+    const vif = this.#insert(intent, owner, id);
+    if (record.path !== 0 && intent.path) {
+      paths.adopt(record.path, intent.path);
+      vif.path = record.path;
+    }
+    vif.up = (record.flags & VIF_UP) !== 0;
+  }
+
+  /** There, connected and switched on, as wanted. */
+  async ensure(intent: VifIntent, owner: string): Promise<void> {
+    const { plane, nodes } = this.#options;
+    const node = nodes.get(intent.node);
+    if (!node) throw failedStep(intent.name, `there is no ${intent.node}`);
+    const vif = this.#live.get(intent.name) ?? this.#insert(intent, owner, plane.allocate('vif'));
+    const before = vif.intent;
+    vif.intent = intent;
+    vif.owner = owner;
+    writeVif(plane, vif.id, owner, intent);
+    try {
+      await this.#connect(vif, node);
+      await this.#attach(vif, before);
+    } catch (error) {
+      throw failedStep(intent.name, 'its device', error);
+    }
+    this.#join(vif, node);
+    this.settle(vif.name);
+  }
+
+  /** Switched off, then taken apart. Nothing of the node's tables leads to it any more. */
+  async remove(name: string): Promise<void> {
+    const vif = this.#live.get(name);
+    if (!vif) return;
+    const { plane, nodes, paths, interfaces, net } = this.#options;
+    plane.vifs.set(vif.id, 'flags', 0);
+    plane.vifs.write(vif.id, { port: 0, path: 0 });
+    const mirror = nodes.get(vif.intent.node)?.mirror;
+    if (mirror) {
+      mirror.removeVif(vif.intent.device);
+      await mirror.publish();
+    }
+    if (vif.port !== undefined) await interfaces.releasePort(vif.port, vif.id);
+    if (vif.path) paths.release(vif.path);
+    const { links } = vif;
+    if (links) {
+      this.#byMachineEnd.delete(links.machine);
+      await this.#disconnect(links.machine);
+      if (net.links.has(links.machine)) await net.netlink.deleteLink(links.machine).catch(ignoreMissing);
+    }
+    this.#live.delete(name);
+    this.#byId.delete(vif.id);
+    plane.release('vif', vif.id);
+  }
+
+  /** Up or down, and the port's interface, as things are now. */
+  settle(name: string): void {
+    const vif = this.#live.get(name);
+    if (!vif) return;
+    const { plane, nodes, interfaces } = this.#options;
+    const inside = nodes.get(vif.intent.node)?.mirror.isUp(vif.intent.device) ?? false;
+    const port = vif.port === undefined ? undefined : interfaces.port(vif.port);
+    const ready = vif.port === undefined || (port?.index !== undefined && port.problem === '');
+    const up = inside && ready && vif.links !== undefined;
+    if (!up) plane.vifs.set(vif.id, 'flags', 0);
+    plane.vifs.write(vif.id, { port: up ? (port?.index ?? 0) : 0 });
+    if (up) plane.vifs.set(vif.id, 'flags', VIF_UP);
+    vif.up = up;
+    this.#options.changed(name);
+  }
+
+  /** Why it is not up; empty while it is, as far as this machine's own part goes. */
+  problem(vif: LiveVif): string {
+    const { nodes, interfaces } = this.#options;
+    const { intent } = vif;
+    if (!vif.links) return 'no device';
+    if (vif.port !== undefined) {
+      const port = interfaces.port(vif.port);
+      if (!port || port.problem !== '') return `port ${vif.port}: ${port?.problem ?? 'not claimed'}`;
+      const link = port.index === undefined ? undefined : this.#options.net.links.get(port.index);
+      if (!link?.up) return `port ${vif.port} is down`;
+      if (!link.running) return `port ${vif.port} has no carrier`;
+    }
+    if (!nodes.get(intent.node)?.mirror.isUp(intent.device)) return 'set down in its namespace';
+    if (intent.path && vif.path === 0) return `${intent.path.below.name} is not there`;
+    return '';
+  }
+
+  #insert(intent: VifIntent, owner: string, id: number): LiveVif {
+    const vif: LiveVif = {
+      name: intent.name,
+      id,
+      intent,
+      owner,
+      links: undefined,
+      path: 0,
+      port: undefined,
+      up: false,
+    };
+    this.#live.set(intent.name, vif);
+    this.#byId.set(id, vif);
+    return vif;
+  }
+
+  async #connect(vif: LiveVif, node: VirtualNode): Promise<void> {
+    const { plane, net } = this.#options;
+    const { intent, id } = vif;
+    const links = await ensureVeth(net, node.net, {
+      machineName: machineEndName(id),
+      alias: intent.name,
+      namespace: node.namespace,
+      device: intent.device,
+      mac: intent.mac,
+      mtu: intent.mtu,
+    });
+    const before = vif.links;
+    if (before && before.machine !== links.machine) {
+      this.#byMachineEnd.delete(before.machine);
+      await this.#disconnect(before.machine);
+    }
+    plane.setPort(links.machine, { role: PortRole.PORT_VIF, vif: id });
+    await plane.setDevice(links.machine);
+    await plane.attach(links.machine, 'vif');
+    vif.links = links;
+    this.#byMachineEnd.set(links.machine, vif);
+  }
+
+  async #disconnect(machine: number): Promise<void> {
+    const { plane, net } = this.#options;
+    try {
+      await plane.detach(machine);
+      plane.clearPort(machine);
+      await plane.clearDevice(machine);
+    } catch (error) {
+      // a veth that is gone has taken its program with it
+      if (net.links.has(machine)) throw error;
+    }
+  }
+
+  /** The record, but for whether it is up: where its frames go. */
+  async #attach(vif: LiveVif, before: VifIntent): Promise<void> {
+    const { plane, paths, interfaces, nodes } = this.#options;
+    const { intent, id, owner } = vif;
+    const node = nodes.get(intent.node)?.id ?? 0;
+    const mac = parseMac(intent.mac) ?? new Uint8Array(6);
+    const old = vif.path;
+    if (!intent.path) vif.path = 0;
+    else if (!old || !samePath(before.path, intent.path) || !paths.isCurrent(old, intent.path, owner)) {
+      vif.path = paths.make(intent.path, owner);
+    }
+    if (vif.port !== undefined && vif.port !== intent.port) {
+      plane.vifs.write(id, { port: 0 });
+      await interfaces.releasePort(vif.port, id);
+      vif.port = undefined;
+    }
+    plane.vifs.write(id, { node, veth: vif.links?.machine ?? 0, path: vif.path, mtu: intent.mtu, mac });
+    if (old && old !== vif.path) paths.release(old);
+    if (intent.port !== undefined) {
+      vif.port = intent.port;
+      await interfaces.claimPort(intent.port, id);
+    }
+  }
+
+  #join(vif: LiveVif, node: VirtualNode): void {
+    if (!vif.links) return;
+    const { intent, id } = vif;
+    node.mirror.setVif(intent.device, {
+      id,
+      mac: parseMac(intent.mac) ?? new Uint8Array(6),
+      index: vif.links.inside,
+    });
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENODEV')) throw error;
+}

@@ -1,0 +1,338 @@
+/**
+ * From the World message to a checked world: every name exists once, every reference leads somewhere, every default
+ * is filled in. What is wrong is refused with the field's path, e.g. `networks[1].links[0].via[0]`.
+ */
+import { createHash } from 'node:crypto';
+
+import { suggestion, WorldError } from './errors.js';
+import type {
+  LinkMessage,
+  MachineMessage,
+  NetworkMessage,
+  StationMessage,
+  WireMessage,
+  WorldMessage,
+} from './messages.js';
+import { bitsOf, formatPrefix, nthHost, parseAddress, parsePrefix, type Prefix } from './prefix.js';
+import {
+  type Link,
+  type Machine,
+  type Manifest,
+  type Network,
+  type Node,
+  type Station,
+  type Wire,
+  type World,
+} from './world.js';
+
+export const DEFAULT_WIRE_MTU = 1600;
+export const DEFAULT_MTU = 1500;
+/** RFC 791: every IPv4 host takes 576 bytes. */
+const SMALLEST_MTU = 576;
+/** What a native XDP program without fragments leaves of a page (veth: maxmtu 3506), and of that without our headers. */
+const LARGEST_WIRE_MTU = 3506;
+const LARGEST_MTU = 3498;
+/** Interfaces with this prefix are stations' ports: the agents' option --port is `st-*`. */
+export const PORT_PREFIX = 'st-';
+
+const NAMES = {
+  world: {
+    pattern: /^[A-Za-z][A-Za-z0-9-]{0,19}$/,
+    rule: '1 to 20 characters of [A-Za-z0-9-], beginning with a letter',
+  },
+  owner: {
+    pattern: /^[a-z][a-z0-9-]{0,62}$/,
+    rule: '1 to 63 characters of [a-z0-9-], beginning with a letter',
+  },
+  name: { pattern: /^[A-Za-z0-9_-]{1,31}$/, rule: '1 to 31 characters of [A-Za-z0-9_-]' },
+  device: { pattern: /^[A-Za-z0-9_-]{1,15}$/, rule: '1 to 15 characters of [A-Za-z0-9_-]' },
+} as const;
+
+export function isWorldName(name: string): boolean {
+  return NAMES.world.pattern.test(name);
+}
+
+/** What is found under a name, and what to call it in an error. */
+class Names<T> {
+  readonly #what: string;
+  readonly #items = new Map<string, T>();
+
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  add(name: string, item: T, field: string): void {
+    if (this.#items.has(name))
+      throw new WorldError('NAME', `there are two ${this.#what}s called ${name}`, { field });
+    this.#items.set(name, item);
+  }
+
+  get(name: string, field: string): T {
+    const item = this.#items.get(name);
+    if (item !== undefined) return item;
+    const hint = suggestion(name, this.#items.keys());
+    throw new WorldError('NAME', `there is no ${this.#what} ${JSON.stringify(name)}.${hint}`, {
+      field,
+    });
+  }
+}
+
+function named(kind: keyof typeof NAMES, name: string, field: string): string {
+  if (NAMES[kind].pattern.test(name)) return name;
+  throw new WorldError('NAME', `${JSON.stringify(name)}: ${NAMES[kind].rule}`, { field });
+}
+
+function checkMtu(value: number, least: number, most: number, other: number, field: string): number {
+  const mtu = value || other;
+  if (Number.isInteger(mtu) && mtu >= least && mtu <= most) return mtu;
+  throw new WorldError('MTU', `${mtu}: ${least} to ${most} bytes`, { field });
+}
+
+/** At most one of each family. */
+function checkFamilies(prefixes: readonly Prefix[], field: string): readonly Prefix[] {
+  for (const family of [4, 6] as const) {
+    if (prefixes.filter((prefix) => prefix.family === family).length > 1) {
+      throw new WorldError('ADDRESS', `at most one IPv${family} prefix`, { field });
+    }
+  }
+  return prefixes;
+}
+
+function checkPrefixes(texts: readonly string[], field: string): readonly Prefix[] {
+  const prefixes = texts.map((text, i) => {
+    const prefix = parsePrefix(text);
+    if (prefix) return prefix;
+    const example = 'such as 10.0.1.2/24 or fd00:0:0:1::2/64';
+    throw new WorldError('ADDRESS', `${JSON.stringify(text)} is no prefix ${example}`, {
+      field: `${field}[${i}]`,
+    });
+  });
+  return checkFamilies(prefixes, field);
+}
+
+function checkMachine(message: MachineMessage, field: string): Machine {
+  const name = named('name', message.name, `${field}.name`);
+  if (name === 'station')
+    throw new WorldError('NAME', '"station" is what stations are called', { field: `${field}.name` });
+  const addresses = message.addresses.map((text, i): Prefix => {
+    const address = parseAddress(text);
+    if (address) return { ...address, length: bitsOf(address.family) };
+    const where = `${field}.addresses[${i}]`;
+    throw new WorldError('ADDRESS', `${JSON.stringify(text)} is no IPv4 or IPv6 address`, { field: where });
+  });
+  return {
+    name,
+    provider: named('owner', message.provider, `${field}.provider`),
+    addresses: checkFamilies(addresses, `${field}.addresses`),
+  };
+}
+
+function checkWire(
+  message: WireMessage,
+  machines: Names<Machine>,
+  interfaces: Names<true>,
+  field: string,
+): Wire {
+  const a = machines.get(message.a, `${field}.a`).name;
+  const b = machines.get(message.b, `${field}.b`).name;
+  if (a === b) throw new WorldError('NAME', `a wire joins two machines, not ${a} with itself`, { field });
+  const end = (machine: string, other: string): { machine: string; interface: string } => {
+    const name = deviceName(message.name, other, field);
+    if (name.startsWith(PORT_PREFIX) || name === 'lo') {
+      throw new WorldError('NAME', `${name} means something else on a machine`, { field: `${field}.name` });
+    }
+    interfaces.add(`${name} of ${machine}`, true, field);
+    return { machine, interface: name };
+  };
+  const subnets = checkPrefixes(message.subnets, `${field}.subnets`);
+  for (const subnet of subnets) {
+    if (subnet.length >= bitsOf(subnet.family)) {
+      throw new WorldError('ADDRESS', `${formatPrefix(subnet)}: a wire's subnet has two addresses or more`, {
+        field: `${field}.subnets`,
+      });
+    }
+  }
+  return {
+    ends: [end(a, b), end(b, a)],
+    mtu: checkMtu(message.mtu, SMALLEST_MTU, LARGEST_WIRE_MTU, DEFAULT_WIRE_MTU, `${field}.mtu`),
+    subnets,
+  };
+}
+
+/** The interface at one end: its own name, or `to-` and the other end's. */
+function deviceName(name: string, other: string, field: string): string {
+  if (name) return named('device', name, `${field}.name`);
+  const made = `to-${other}`;
+  if (made.length <= 15) return made;
+  throw new WorldError('NAME', `${made} is longer than 15 characters: give it a name`, { field });
+}
+
+interface Places {
+  readonly machines: Names<Machine>;
+  readonly networks: Names<Network>;
+}
+
+function checkNetwork(message: NetworkMessage, places: Places, field: string): Network {
+  const name = named('name', message.name, `${field}.name`);
+  const nodes = new Names<Node>(`node of ${name}`);
+  const list = message.nodes.map((node, i): Node => {
+    const where = `${field}.nodes[${i}]`;
+    const nodeName = named('name', node.name, `${where}.name`);
+    const machine = places.machines.get(
+      node.machine || nodeName,
+      node.machine ? `${where}.machine` : where,
+    ).name;
+    const checked = { name: nodeName, machine };
+    nodes.add(nodeName, checked, where);
+    return checked;
+  });
+  const over = message.over ? places.networks.get(message.over, `${field}.over`) : undefined;
+  const vifs = new Names<true>('vif');
+  const links = message.links.map((link, i) =>
+    checkLink(link, { name, over, nodes, vifs }, `${field}.links[${i}]`),
+  );
+  const source: number = message.routeSource;
+  return {
+    name,
+    owner: named('owner', message.owner || name, `${field}.${message.owner ? 'owner' : 'name'}`),
+    over,
+    nodes: list,
+    links,
+    pools: checkPrefixes(message.linkPools, `${field}.link_pools`),
+    kernelRoutes: source === 2,
+    field,
+  };
+}
+
+interface LinkScope {
+  readonly name: string;
+  readonly over: Network | undefined;
+  readonly nodes: Names<Node>;
+  readonly vifs: Names<true>;
+}
+
+function checkLink(message: LinkMessage, scope: LinkScope, field: string): Link {
+  const a = scope.nodes.get(message.a, `${field}.a`);
+  const b = scope.nodes.get(message.b, `${field}.b`);
+  if (a.machine === b.machine) {
+    throw new WorldError('NAME', `${a.name} and ${b.name} are on one machine: a link joins two`, { field });
+  }
+  const end = (node: Node, other: Node): { node: Node; vif: string } => {
+    const vif = deviceName(message.name, other.name, field);
+    scope.vifs.add(`${scope.name}/${node.name}/${vif}`, true, field);
+    return { node, vif };
+  };
+  const family = message.tunnelFamily || 4;
+  if (family !== 4 && family !== 6) {
+    throw new WorldError('ADDRESS', `${family}: 4 or 6, an IP version`, { field: `${field}.tunnel_family` });
+  }
+  if (scope.over && (message.tunnelFamily || message.udpChecksum)) {
+    throw new WorldError('PATH', `${scope.over.name} carries this link, not a tunnel of the infrastructure`, {
+      field: `${field}.${message.tunnelFamily ? 'tunnel_family' : 'udp_checksum'}`,
+    });
+  }
+  const via = message.via;
+  if (via.length > 0 && !scope.over) {
+    const text = 'the infrastructure routes tunnels by itself: only a network over another has `via`';
+    throw new WorldError('PATH', text, { field: `${field}.via` });
+  }
+  for (const [i, name] of via.entries()) {
+    const known = scope.over?.nodes.map((node) => node.name) ?? [];
+    if (known.includes(name)) continue;
+    const text = `there is no node ${JSON.stringify(name)} in ${scope.over?.name}.${suggestion(name, known)}`;
+    throw new WorldError('NAME', text, { field: `${field}.via[${i}]` });
+  }
+  return {
+    name: message.name ? `${a.name}-${b.name} (${message.name})` : `${a.name}-${b.name}`,
+    ends: [end(a, b), end(b, a)],
+    via,
+    mtu: checkMtu(message.mtu, SMALLEST_MTU, LARGEST_MTU, DEFAULT_MTU, `${field}.mtu`),
+    tunnelFamily: family,
+    udpChecksum: message.udpChecksum,
+    field,
+  };
+}
+
+interface StationScope {
+  readonly networks: Names<Network>;
+  /** Networks' nodes and stations: `VN/NAME`. */
+  readonly names: Set<string>;
+  /** `PORT of MACHINE` that is taken. */
+  readonly ports: Set<string>;
+}
+
+function checkStation(message: StationMessage, scope: StationScope, field: string): Station {
+  const name = named('device', message.name, `${field}.name`);
+  const network = scope.networks.get(message.network, `${field}.network`);
+  const nodes = new Names<Node>(`node of ${network.name}`);
+  for (const node of network.nodes) nodes.add(node.name, node, field);
+  const node = nodes.get(message.node, `${field}.node`);
+  const full = `${network.name}/${name}`;
+  if (scope.names.has(full)) {
+    throw new WorldError('NAME', `${full} is a node or a station already`, { field: `${field}.name` });
+  }
+  scope.names.add(full);
+  const taken = network.links.some((link) => link.ends.some((end) => end.node === node && end.vif === name));
+  if (taken || name === 'lo' || name === 'all' || name === 'default') {
+    throw new WorldError('NAME', `${name} means something else in ${network.name}/${node.name}`, { field });
+  }
+  const addresses = checkPrefixes(message.addresses, `${field}.addresses`);
+  for (const [i, address] of addresses.entries()) {
+    if (bitsOf(address.family) - address.length >= 2 && address.address !== nthHost(address, 1).address)
+      continue;
+    const router = formatPrefix(nthHost(address, 1));
+    const text = `${formatPrefix(address)}: a subnet of four addresses or more, and not the router's own, ${router}`;
+    throw new WorldError('ADDRESS', text, { field: `${field}.addresses[${i}]` });
+  }
+  return {
+    name,
+    network,
+    node,
+    addresses,
+    mtu: checkMtu(message.mtu, SMALLEST_MTU, LARGEST_MTU, DEFAULT_MTU, `${field}.mtu`),
+    port: portName(network.name, name, node.machine, scope.ports),
+    field,
+  };
+}
+
+/** `st-hp`; where that is too long or taken on this machine, a name made of the network's too. */
+function portName(network: string, station: string, machine: string, taken: Set<string>): string {
+  let name = `${PORT_PREFIX}${station}`;
+  if (name.length > 15 || taken.has(`${name} of ${machine}`)) {
+    const digest = createHash('sha256').update(`${network}/${station}`).digest('hex');
+    name = `${PORT_PREFIX}${digest.slice(0, 12)}`;
+  }
+  taken.add(`${name} of ${machine}`);
+  return name;
+}
+
+/** Throws WorldError for the first thing that is wrong. */
+export function checkWorld(message: WorldMessage): World {
+  const name = named('world', message.name, 'name');
+  const places = { machines: new Names<Machine>('machine'), networks: new Names<Network>('network') };
+  const machines = message.machines.map((item, i) => {
+    const machine = checkMachine(item, `machines[${i}]`);
+    places.machines.add(machine.name, machine, `machines[${i}].name`);
+    return machine;
+  });
+  if (machines.length === 0)
+    throw new WorldError('FILE', 'a world has at least one machine', { field: 'machines' });
+  const interfaces = new Names<true>('interface');
+  const wires = message.wires.map((item, i) => checkWire(item, places.machines, interfaces, `wires[${i}]`));
+  const networks = message.networks.map((item, i) => {
+    const network = checkNetwork(item, places, `networks[${i}]`);
+    places.networks.add(network.name, network, `networks[${i}].name`);
+    return network;
+  });
+  const scope: StationScope = { networks: places.networks, names: new Set(), ports: new Set() };
+  for (const network of networks) {
+    for (const node of network.nodes) scope.names.add(`${network.name}/${node.name}`);
+  }
+  const stations = message.stations.map((item, i) => checkStation(item, scope, `stations[${i}]`));
+  const manifests = message.manifests.map((item, i): Manifest => ({
+    machine: places.machines.get(item.machine, `manifests[${i}].machine`).name,
+    owner: named('owner', item.owner, `manifests[${i}].owner`),
+    resources: item.resources,
+  }));
+  return { name, machines, wires, networks, stations, manifests };
+}

@@ -1,0 +1,198 @@
+/*
+ * Machines for tests of the agent: network namespaces with wires between them, stations on cables, and one agent per
+ * machine in this process. Names begin with `cbF2-`; everything is taken away again, also what an aborted run left.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { silentLogger, createLogger } from '../../src/api/log.js';
+import { type Draft } from '../../src/api/message.js';
+import { Agent, type AgentOptions } from '../../src/node/agent.js';
+import { Collection } from '../../src/node/collect.js';
+import { type Counts } from '../../src/node/plan.js';
+import { type cabernet } from '../../gen/cabernet.js';
+
+export const PREFIX = 'cbF2-';
+const PINS = '/sys/fs/bpf';
+
+export type Resource = Draft<cabernet.node.v1.Resource>;
+
+export function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+export function ip(...args: string[]): string {
+  return run('ip', ...args);
+}
+
+/** In a namespace; the exit status counts, not the output. */
+export function inside(netns: string, ...command: string[]): { status: number; output: string } {
+  const result = spawnSync('nsenter', [`--net=/run/netns/${netns}`, '--', ...command], { encoding: 'utf8' });
+  return { status: result.status ?? -1, output: `${result.stdout}${result.stderr}` };
+}
+
+export function netns(name: string): string {
+  return `${PREFIX}${name}`;
+}
+
+/** Takes away whatever bears the prefix. */
+export function sweep(): void {
+  for (const name of existsSync('/run/netns') ? readdirSync('/run/netns') : []) {
+    if (name.startsWith(PREFIX)) spawnSync('ip', ['netns', 'delete', name]);
+  }
+  for (const name of readdirSync(PINS)) {
+    if (name.startsWith(PREFIX)) rmSync(`${PINS}/${name}`, { recursive: true, force: true });
+  }
+}
+
+export function addMachine(name: string, loopback: string, loopback6: string): void {
+  const ns = netns(name);
+  ip('netns', 'add', ns);
+  ip('-n', ns, 'link', 'set', 'lo', 'up');
+  ip('-n', ns, 'address', 'add', `${loopback}/32`, 'dev', 'lo');
+  ip('-n', ns, 'address', 'add', `${loopback6}/128`, 'dev', 'lo');
+  inside(
+    ns,
+    'sh',
+    '-c',
+    'cd /proc/sys/net; echo 1 > ipv4/ip_forward; echo 1 > ipv6/conf/all/forwarding; echo 0 > ipv6/conf/default/accept_dad',
+  );
+}
+
+function offloads(ns: string, device: string): void {
+  inside(ns, 'ethtool', '-K', device, 'gro', 'on', 'tx', 'off', 'txvlan', 'off', 'rxvlan', 'off');
+}
+
+/** `to-B` in A and `to-A` in B. */
+export function addWire(a: string, b: string, number: number, mtu = 1600): void {
+  const [na, nb] = [netns(a), netns(b)];
+  ip(
+    'link', 'add', `to-${b}`, 'netns', na, 'mtu', String(mtu), 'numtxqueues', '2', 'numrxqueues', '2',
+    'type', 'veth', 'peer', 'name', `to-${a}`, 'netns', nb, 'mtu', String(mtu), 'numtxqueues', '2', 'numrxqueues', '2',
+  );
+  const ends = [
+    [na, `to-${b}`, 2 * number],
+    [nb, `to-${a}`, 2 * number + 1],
+  ] as const;
+  for (const [ns, device, host] of ends) {
+    offloads(ns, device);
+    ip('-n', ns, 'address', 'add', `100.64.0.${host}/31`, 'dev', device);
+    ip('-n', ns, 'address', 'add', `fd64::${host.toString(16)}/127`, 'dev', device, 'nodad');
+    ip('-n', ns, 'link', 'set', device, 'up');
+  }
+}
+
+/** A station's namespace, its `eth0`, and the machine's end of the cable. */
+export function addStation(machine: string, station: string, port: string, addresses: readonly string[]): void {
+  const [nm, ns] = [netns(machine), netns(`st.${station}`)];
+  ip('netns', 'add', ns);
+  inside(ns, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad');
+  ip('link', 'add', port, 'netns', nm, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns);
+  offloads(nm, port);
+  offloads(ns, 'eth0');
+  ip('-n', ns, 'link', 'set', 'lo', 'up');
+  ip('-n', ns, 'link', 'set', 'eth0', 'up');
+  ip('-n', nm, 'link', 'set', port, 'up');
+  for (const text of addresses) {
+    const family = text.includes(':') ? '-6' : '-4';
+    ip('-n', ns, family, 'address', 'add', text, 'dev', 'eth0', ...(family === '-6' ? ['nodad'] : []));
+    const gateway = text.replace(/\d+\/\d+$/, '1');
+    ip('-n', ns, family, 'route', 'add', 'default', 'via', gateway);
+  }
+}
+
+export async function startAgent(machine: string, options: Partial<AgentOptions> = {}): Promise<Agent> {
+  const ns = netns(machine);
+  const wires = JSON.parse(ip('-n', ns, '-j', 'link')) as { ifname: string }[];
+  return Agent.start({
+    name: machine,
+    pinDir: `${PINS}/${ns}`,
+    netnsPrefix: `${ns}.`,
+    interfaces: wires.map((link) => link.ifname).filter((name) => name.startsWith('to-')),
+    ports: ['st-*'],
+    netns: `/run/netns/${ns}`,
+    log: process.env['CABERNET_TEST_LOG'] ? createLogger({ component: machine, level: 'debug' }) : silentLogger,
+    ...options,
+  });
+}
+
+let epochs = 0n;
+
+export function collect(
+  owner: string,
+  resources: readonly Resource[],
+  begin: { epoch?: bigint; validateOnly?: boolean } = {},
+): Collection {
+  const collection = new Collection({ owner, epoch: begin.epoch ?? ++epochs, validateOnly: begin.validateOnly });
+  collection.add({ resources });
+  collection.commit({ resourceCount: resources.length });
+  return collection;
+}
+
+export function apply(agent: Agent, owner: string, resources: readonly Resource[]): Promise<Counts> {
+  return agent.applier.apply(collect(owner, resources));
+}
+
+/** Asks until it is so; the test's own time limit ends it. */
+export async function until(what: string, test: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+  const end = Date.now() + limit;
+  while (!(await test())) {
+    if (Date.now() > end) throw new Error(`not within ${limit} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export function tunnel(name: string, local: string, remote: string, more: object = {}): Resource {
+  return { tunnel: { name: `tunnels/${name}`, localAddress: local, remoteAddress: remote, ...more } };
+}
+
+export function node(vn: string, name: string, tenant: string, routeSource = 1): Resource {
+  return { virtualNode: { name: `vns/${vn}/nodes/${name}`, tenant, routeSource } };
+}
+
+interface Over {
+  readonly tunnel?: string;
+  readonly vif?: string;
+  readonly label: number;
+}
+
+function path({ tunnel: below, vif: above, label }: Over): Draft<cabernet.node.v1.Path> {
+  return below === undefined ? { vif: `vns/${above ?? ''}`, label } : { tunnel: `tunnels/${below}`, label };
+}
+
+/** `conn/P/p6` for `vns/conn/nodes/P/vifs/p6`. */
+export function vifName(short: string): string {
+  const [vn, at, vif] = short.split('/');
+  return `vns/${vn}/nodes/${at}/vifs/${vif}`;
+}
+
+function full(over: Over): Over {
+  return over.vif === undefined ? over : { ...over, vif: vifName(over.vif).slice('vns/'.length) };
+}
+
+export function link(short: string, over: Over, more: object = {}): Resource {
+  return { vif: { name: vifName(short), link: { paths: [path(full(over))] }, ...more } };
+}
+
+export function port(short: string, device: string, more: object = {}): Resource {
+  return { vif: { name: vifName(short), port: { interface: device }, ...more } };
+}
+
+export function deliver(context: Over, to: string): Resource {
+  const { label, ...below } = path(full(context));
+  return { label: { ...below, label, deliver: vifName(to) } as Draft<cabernet.node.v1.Label> };
+}
+
+export function swap(context: Over, to: Over): Resource {
+  const { label, ...below } = path(full(context));
+  return { label: { ...below, label, swap: path(full(to)) } as Draft<cabernet.node.v1.Label> };
+}
+
+export function address(short: string, prefix: string): Resource {
+  return { address: { vif: vifName(short), prefix } };
+}
+
+export function route(at: string, destination: string, ...hops: readonly (readonly [string, string])[]): Resource {
+  const [vn, name] = at.split('/');
+  const nextHops = hops.map(([vif, gateway]) => ({ vif: vifName(`${at}/${vif}`), gateway }));
+  return { route: { node: `vns/${vn}/nodes/${name}`, destination, nextHops } };
+}

@@ -1,0 +1,231 @@
+/** What is refused in a world file, with the field that is wrong. */
+import { describe, expect, it } from 'vitest';
+
+import { WorldError } from '../../src/world/errors.js';
+import { exampleDraft, planOf, type WorldDraft } from './worlds.js';
+
+const three = exampleDraft('three');
+const [conn = {}, iptv = {}] = three.networks ?? [];
+const [hp = {}, hm = {}] = three.stations ?? [];
+const [p = {}, q = {}, m = {}] = three.machines ?? [];
+
+const cases: readonly [string, WorldDraft, string, RegExp][] = [
+  ['a name with a dot', { name: 'a.b' }, 'name', /A-Za-z0-9-/],
+  ['no machines', { machines: [], wires: [], networks: [], stations: [] }, 'machines', /at least one/],
+  ['two machines of one name', { machines: [p, p, m] }, 'machines[1].name', /two machines called P/],
+  ['a machine called station', { machines: [{ ...p, name: 'station' }] }, 'machines[0].name', /stations/],
+  ['a machine without provider', { machines: [{ name: 'P' }] }, 'machines[0].provider', /""/],
+  [
+    'a wire to nowhere',
+    { wires: [{ a: 'P', b: 'R' }] },
+    'wires[0].b',
+    /no machine "R". Did you mean P\?|There is P, Q, M/,
+  ],
+  ['a wire to itself', { wires: [{ a: 'P', b: 'P' }] }, 'wires[0]', /itself/],
+  [
+    'two wires of one name',
+    {
+      wires: [
+        { a: 'P', b: 'Q' },
+        { a: 'Q', b: 'P' },
+      ],
+    },
+    'wires[1]',
+    /two interfaces called to-P of Q/,
+  ],
+  [
+    'a wire called as a port',
+    { wires: [{ a: 'P', b: 'Q', name: 'st-hp' }] },
+    'wires[0].name',
+    /something else/,
+  ],
+  ['too large a wire', { wires: [{ a: 'P', b: 'Q', mtu: 9000 }] }, 'wires[0].mtu', /9000: 576 to 3506/],
+  [
+    'a wire with a host as subnet',
+    { wires: [{ a: 'P', b: 'Q', subnets: ['1.2.3.4/32'] }] },
+    'wires[0].subnets',
+    /two addresses/,
+  ],
+  [
+    'a wire with two IPv4 subnets',
+    { wires: [{ a: 'P', b: 'Q', subnets: ['1.0.0.0/31', '1.0.0.2/31'] }] },
+    'wires[0].subnets',
+    /at most one IPv4/,
+  ],
+  [
+    'a network over none',
+    { networks: [conn, { ...iptv, over: 'con' }] },
+    'networks[1].over',
+    /Did you mean conn\?/,
+  ],
+  ['a network over a later one', { networks: [iptv, conn] }, 'networks[0].over', /no network "conn"/],
+  [
+    'a node on no machine',
+    { networks: [{ ...conn, nodes: [{ name: 'R' }] }] },
+    'networks[0].nodes[0]',
+    /no machine "R"/,
+  ],
+  [
+    'a link to no node',
+    { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'Q' }] }] },
+    'networks[1].links[0].b',
+    /no node of iptv "Q"/,
+  ],
+  [
+    'via no node',
+    { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'M', via: ['R'] }] }] },
+    'networks[1].links[0].via[0]',
+    /no node "R" in conn/,
+  ],
+  [
+    'via the end itself',
+    { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'M', via: ['P'] }] }] },
+    'networks[1].links[0]',
+    /from P to P/,
+  ],
+  [
+    'via in the infrastructure',
+    { networks: [{ ...conn, links: [{ a: 'P', b: 'M', via: ['Q'] }] }] },
+    'networks[0].links[0].via',
+    /by itself/,
+  ],
+  [
+    'a tunnel for a service link',
+    { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'M', tunnelFamily: 6 }] }] },
+    'networks[1].links[0].tunnel_family',
+    /conn carries/,
+  ],
+  [
+    'IP version 5',
+    { networks: [{ ...conn, links: [{ a: 'P', b: 'M', tunnelFamily: 5 }] }] },
+    'networks[0].links[0].tunnel_family',
+    /4 or 6/,
+  ],
+  [
+    'an MTU that does not fit',
+    { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'M', mtu: 1600 }] }] },
+    'networks[1].links[0].mtu',
+    /at most 1546/,
+  ],
+  [
+    'half a checksum',
+    {
+      networks: [
+        {
+          ...conn,
+          links: [
+            { a: 'P', b: 'Q' },
+            { a: 'P', b: 'Q', name: 'two', udpChecksum: true },
+          ],
+        },
+      ],
+      stations: [],
+    },
+    'networks[0].links[1]',
+    /both with udp_checksum/,
+  ],
+  ['islands', { wires: [] }, 'networks[0].links[0]', /no wires lead from P to Q/],
+  ['a station of no node', { stations: [{ ...hp, node: 'Q' }] }, 'stations[0].node', /no node of iptv "Q"/],
+  [
+    'a station called as a node',
+    { stations: [{ ...hp, name: 'M' }] },
+    'stations[0].name',
+    /iptv\/M is a node or a station already/,
+  ],
+  [
+    'a station called as a vif',
+    { stations: [{ ...hp, name: 'to-M' }] },
+    'stations[0]',
+    /something else in iptv\/P/,
+  ],
+  [
+    'a station that is the router',
+    { stations: [{ ...hp, addresses: ['10.0.1.1/24'] }] },
+    'stations[0].addresses[0]',
+    /the router's own, 10.0.1.1\/24/,
+  ],
+  [
+    'a station without a subnet',
+    { stations: [{ ...hp, addresses: ['10.0.1.2'] }] },
+    'stations[0].addresses[0]',
+    /no prefix/,
+  ],
+  [
+    'two stations on one subnet',
+    { stations: [hp, { ...hm, addresses: ['10.0.1.3/24'] }] },
+    'stations[1].addresses[0]',
+    /also the subnet of hp/,
+  ],
+  [
+    'a station among the links',
+    { stations: [{ ...hp, addresses: ['10.255.0.9/24'] }] },
+    'stations[0].addresses[0]',
+    /a link of iptv/,
+  ],
+  [
+    'too small a pool',
+    { networks: [{ ...conn, linkPools: ['10.9.0.0/31'] }, iptv] },
+    'networks[0].links[0]',
+    /more links than/,
+  ],
+  [
+    'a manifest for nobody',
+    { manifests: [{ machine: 'R', owner: 'one' }] },
+    'manifests[0].machine',
+    /no machine "R"/,
+  ],
+  [
+    'a manifest of nobody',
+    { manifests: [{ machine: 'P', owner: 'One' }] },
+    'manifests[0].owner',
+    /beginning with a letter/,
+  ],
+];
+
+describe('a world with', () => {
+  it.each(cases)('%s is refused', (_, change, field, message) => {
+    let thrown: unknown;
+    try {
+      planOf({ ...three, ...change });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(WorldError);
+    expect(thrown).toMatchObject({ field, message: expect.stringMatching(message) as string });
+  });
+
+  it('owners that lease from one another in a circle is refused', () => {
+    const circle = { ...three, machines: [p, q, m].map((one) => ({ ...one, provider: 'iptv' })) };
+    expect(() => planOf(circle)).toThrow(/on P, iptv, conn lease from one another in a circle/);
+  });
+
+  it('one owner for all layers is taken', () => {
+    const one = {
+      ...three,
+      networks: [
+        { ...conn, owner: 'one' },
+        { ...iptv, owner: 'one' },
+      ],
+    };
+    expect(planOf(one).machines.map((machine) => machine.intents.map((intent) => intent.owner))).toEqual([
+      ['one'],
+      ['one'],
+      ['one'],
+    ]);
+  });
+
+  it('station names that are long or taken gets other port names', () => {
+    const games = { ...iptv, name: 'games' };
+    const stations = [
+      { ...hp, name: 'h' },
+      { ...hp, name: 'h', network: 'games' },
+      { ...hm, name: 'a-longer-name-1' },
+    ];
+    const ports = planOf({ ...three, networks: [conn, iptv, games], stations }).stations.map(
+      (one) => one.port,
+    );
+    expect(new Set(ports).size).toBe(3);
+    expect(ports[0]).toBe('st-h');
+    for (const port of ports) expect(port).toMatch(/^st-.{1,12}$/);
+  });
+});
