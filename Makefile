@@ -71,11 +71,11 @@ gen: $(GENERATED) build/gen.done
 
 gen/cabernet.js: $(PROTOS)
 	mkdir -p gen
-	$(BIN)/pbjs --target static-module --wrap esm --dts --out $@ $(PROTOS)
+	$(BIN)/pbjs --path proto --target static-module --wrap esm --dts --out $@ $(PROTOS)
 gen/cabernet.d.ts: gen/cabernet.js
 gen/cabernet.json: $(PROTOS)
 	mkdir -p gen
-	$(BIN)/pbjs --target json --out $@ $(PROTOS)
+	$(BIN)/pbjs --path proto --target json --out $@ $(PROTOS)
 # The descriptors, for gRPC reflection.
 gen/cabernet.binpb: $(PROTOS) buf.yaml
 	mkdir -p gen

@@ -77,16 +77,18 @@ void Complete(napi_env raw, napi_status status, void* data) {
 Napi::Promise RunAsync(Napi::Env env, const char* resource, std::function<void()> run,
                        std::function<Napi::Value(Napi::Env)> result, std::function<void()> failed) {
   auto job = std::make_unique<Job>(env, std::move(run), std::move(result), std::move(failed));
-  Napi::Promise promise = job->deferred.Promise();
-  napi_status status = napi_create_async_work(env, nullptr, Napi::String::New(env, resource), Execute,
-                                              Complete, job.get(), &job->work);
-  if (status != napi_ok) throw Napi::Error::New(env);
-  status = napi_queue_async_work(env, job->work);
-  if (status != napi_ok) {
+  const Napi::Promise promise = job->deferred.Promise();
+  if (napi_create_async_work(env, nullptr, Napi::String::New(env, resource), Execute, Complete, job.get(),
+                             &job->work) != napi_ok) {
+    throw Napi::Error::New(env);
+  }
+  if (napi_queue_async_work(env, job->work) != napi_ok) {
     napi_delete_async_work(env, job->work);
     throw Napi::Error::New(env);
   }
-  static_cast<void>(job.release());  // Complete's now
+  // Complete frees it.
+  Job* const queued = job.release();
+  static_cast<void>(queued);
   return promise;
 }
 

@@ -47,6 +47,10 @@ type Response<S, K extends MethodKey<S>> = Draft<ResponseOf<S, K>>;
 
 interface HandlerByStreams<Q, R> {
   none: (request: Q, call: Call) => R | Promise<R>;
+  /**
+   * That the requests end is no proof that the caller sent all: Node's HTTP/2 ends a stream before it resets it, so a
+   * cancelled call may look ended until `signal` aborts. A protocol that must know sends a last message that says so.
+   */
   request: (requests: AsyncIterable<Q>, call: Call) => R | Promise<R>;
   response: (request: Q, call: Call) => AsyncIterable<R>;
   both: (requests: AsyncIterable<Q>, call: Call) => AsyncIterable<R>;
@@ -184,7 +188,7 @@ export class Exchange {
       this.#abort.signal.throwIfAborted();
       throw error;
     }
-    this.#abort.signal.throwIfAborted(); // a call cut off is no stream that ended
+    this.#abort.signal.throwIfAborted(); // cut off
   }
 
   async #request(): Promise<unknown> {

@@ -75,7 +75,7 @@ export interface LabelTableOptions {
 }
 
 export class LabelTable implements Recyclable {
-  /** Labels that fit at best; of random ones about nine in ten do. */
+  /** Slots. Of labels chosen blindly the first finds no place when about half of them are taken. */
   readonly capacity: number;
   readonly #words: Uint32Array;
   readonly #mask: number;

@@ -43,11 +43,16 @@ export interface FoundTables {
 }
 
 export interface Commit {
-  /** What was published: nothing (the programs see no difference), one word of a trie, or new tables. */
-  readonly published: 'nothing' | 'word' | 'tables';
+  /**
+   * What was published: nothing (the programs see no difference), one word of a trie, or new tables. `words`: there
+   * was no room to prepare it aside, so that each address changed at once, but not all of them together.
+   */
+  readonly published: 'nothing' | 'word' | 'tables' | 'words';
   /** Chunks (1 KB) written for it. */
   readonly chunks: number;
 }
+
+type Attempt = (inPlace: boolean) => Commit;
 
 interface Change {
   readonly prefix: RoutePrefix;
@@ -63,8 +68,9 @@ export interface RouteTransaction {
   /** How many changes it has. */
   readonly size: number;
   /**
-   * Publishes all changes at once, now if there is room, else when chunks released earlier are free; commits of one
-   * node keep their order. Rejects with `TABLE_FULL`, and has changed nothing, when there is no room.
+   * Publishes all changes at once, now if there is room, else when chunks released earlier are free, else address by
+   * address; commits of one node keep their order. Rejects with `TABLE_FULL`, and has changed nothing, when the routes
+   * themselves do not fit.
    */
   commit(): Promise<Commit>;
 }
@@ -129,7 +135,7 @@ export class RouteTable {
       },
       commit: async () => {
         const mine = changes.splice(0);
-        return await this.#commit(() => this.#apply(mine));
+        return await this.#commit((inPlace) => this.#apply(mine, inPlace));
       },
     };
     return transaction;
@@ -145,7 +151,7 @@ export class RouteTable {
       checkPrefix(prefix, 'routes.rebuild');
       this.#store.nextHops.check(nextHop, 'routes.rebuild');
     }
-    return await this.#commit(() => this.#replace(mine));
+    return await this.#commit((inPlace) => this.#replace(mine, inPlace));
   }
 
   /** No routes any more. */
@@ -173,7 +179,7 @@ export class RouteTable {
   }
 
   /** Tries at once, so that a commit that finds room is done when this returns. */
-  async #commit(attempt: () => Commit): Promise<Commit> {
+  async #commit(attempt: Attempt): Promise<Commit> {
     if (this.#waiting === undefined) {
       const done = this.#attempt(attempt);
       if (done !== undefined) return done;
@@ -187,7 +193,7 @@ export class RouteTable {
     }
   }
 
-  async #retry(attempt: () => Commit, before: Promise<unknown> | undefined): Promise<Commit> {
+  async #retry(attempt: Attempt, before: Promise<unknown> | undefined): Promise<Commit> {
     await before?.catch(() => undefined);
     for (;;) {
       const done = this.#attempt(attempt);
@@ -197,7 +203,7 @@ export class RouteTable {
   }
 
   /** Undefined: there will be more room after the next grace period. */
-  #attempt(attempt: () => Commit): Commit | undefined {
+  #attempt(attempt: Attempt): Commit | undefined {
     if (this.#disposed) {
       throw new DataPlaneError({
         code: 'NOT_ALLOCATED',
@@ -209,14 +215,14 @@ export class RouteTable {
     const { chunks, tablesPool } = this.#store;
     const hope = chunks.pool.pending > 0 || tablesPool.pending > 0;
     try {
-      return attempt();
+      return attempt(false);
     } catch (error) {
-      if (hope && error instanceof DataPlaneError && error.code === 'TABLE_FULL') return undefined;
-      throw error;
+      if (!(error instanceof DataPlaneError && error.code === 'TABLE_FULL')) throw error;
+      return hope ? undefined : attempt(true);
     }
   }
 
-  #apply(changes: readonly Change[]): Commit {
+  #apply(changes: readonly Change[], inPlace: boolean): Commit {
     if (this.#found !== undefined) {
       throw new DataPlaneError({
         code: 'NOT_REBUILT',
@@ -226,21 +232,22 @@ export class RouteTable {
       });
     }
     const { chunks } = this.#store;
-    const edits = { 4: new TrieEdit(chunks, this.#ipv4), 6: new TrieEdit(chunks, this.#ipv6) };
+    const edit = (from: TrieState): TrieEdit => new TrieEdit(chunks, from, NOTHING_FOUND, inPlace);
+    const edits = { 4: edit(this.#ipv4), 6: edit(this.#ipv6) };
     for (const { prefix, nextHop } of changes) {
-      const edit = edits[prefix.family];
-      if (nextHop === 0) edit.delete(prefix.bytes, prefix.length);
-      else edit.set(prefix.bytes, prefix.length, nextHop);
+      if (nextHop === 0) edits[prefix.family].delete(prefix.bytes, prefix.length);
+      else edits[prefix.family].set(prefix.bytes, prefix.length, nextHop);
     }
-    return this.#publish(edits[4], edits[6]);
+    return inPlace ? this.#publishInPlace(edits[4], edits[6]) : this.#publish(edits[4], edits[6]);
   }
 
-  #replace(routes: readonly Route[]): Commit {
+  #replace(routes: readonly Route[], inPlace: boolean): Commit {
     const { chunks } = this.#store;
     const found = this.#foundNow();
-    const edits = { 4: new TrieEdit(chunks, EMPTY, found.ipv4), 6: new TrieEdit(chunks, EMPTY, found.ipv6) };
+    const edit = (of: FoundTrie): TrieEdit => new TrieEdit(chunks, EMPTY, of, inPlace);
+    const edits = { 4: edit(found.ipv4), 6: edit(found.ipv6) };
     for (const [prefix, nextHop] of routes) edits[prefix.family].set(prefix.bytes, prefix.length, nextHop);
-    return this.#publish(edits[4], edits[6]);
+    return inPlace ? this.#publishInPlace(edits[4], edits[6]) : this.#publish(edits[4], edits[6]);
   }
 
   #foundNow(): FoundTables {
@@ -264,30 +271,58 @@ export class RouteTable {
       for (const edit of edits) edit.discard();
       throw error;
     }
-    const moved = edits.filter((edit) => edit.moved);
     let published: Commit['published'] = 'nothing';
-    const written = (): number => edits.reduce((sum, edit) => sum + edit.chunks, 0);
     if (fresh !== 0) {
       tables.write(fresh, { ipv4: rootChunk(ipv4.state), ipv6: rootChunk(ipv6.state) });
       nodes.set(this.node, 'tables', fresh);
       published = 'tables';
     } else {
-      for (const edit of moved) {
-        const word = edit.rewrite();
-        if (word !== undefined) Atomics.store(chunks.words, word.at, word.value);
-        else if (edit.moved) tables.set(before, edit === ipv4 ? 'ipv4' : 'ipv6', rootChunk(edit.state));
-        if (word !== undefined) published = 'word';
-        else if (edit.moved) published = 'tables';
+      const edit = edits.find(({ moved }) => moved);
+      const word = edit?.rewrite();
+      if (word !== undefined) {
+        Atomics.store(chunks.words, word.at, word.value);
+        published = 'word';
+      } else if (edit?.moved === true) {
+        tables.set(before, edit === ipv4 ? 'ipv4' : 'ipv6', rootChunk(edit.state));
+        published = 'tables';
       }
     }
-    const count = written();
+    return this.#finish(ipv4, ipv6, published, fresh === 0 ? 0 : before);
+  }
+
+  #publishInPlace(ipv4: TrieEdit, ipv6: TrieEdit): Commit {
+    const { chunks, nodes, tables, tablesPool } = this.#store;
+    const needed = ipv4.needed + ipv6.needed;
+    if (needed > chunks.pool.available) {
+      throw new DataPlaneError({
+        code: 'TABLE_FULL',
+        operation: 'routes.commit',
+        subject: `node ${this.node}`,
+        detail: `the routes need ${needed} chunks more, ${chunks.pool.available} of ${chunks.pool.capacity - 1} are left`,
+      });
+    }
+    let record = nodes.read(this.node).tables;
+    if (record === 0) {
+      record = tablesPool.allocate();
+      nodes.set(this.node, 'tables', record);
+    }
+    for (const edit of [ipv4, ipv6]) edit.fill();
+    tables.write(record, { ipv4: rootChunk(ipv4.state), ipv6: rootChunk(ipv6.state) });
+    const changed = [ipv4, ipv6].some((edit) => edit.moved || edit.rewritten > 0);
+    return this.#finish(ipv4, ipv6, changed ? 'words' : 'nothing', 0);
+  }
+
+  /** After publication: `oldTables` and the chunks of the old version go. */
+  #finish(ipv4: TrieEdit, ipv6: TrieEdit, published: Commit['published'], oldTables: number): Commit {
+    const { chunks, nodes, tablesPool } = this.#store;
     if (published !== 'nothing') nodes.increment(this.node, 'generation');
-    if (fresh !== 0 && before !== 0) tablesPool.release(before);
-    for (const edit of edits) for (const id of edit.finish()) chunks.pool.release(id);
+    const written = ipv4.chunks + ipv6.chunks;
+    if (oldTables !== 0) tablesPool.release(oldTables);
+    for (const edit of [ipv4, ipv6]) for (const id of edit.finish()) chunks.pool.release(id);
     this.#ipv4 = ipv4.state;
     this.#ipv6 = ipv6.state;
     this.#found = undefined;
-    return { published, chunks: count };
+    return { published, chunks: written };
   }
 }
 

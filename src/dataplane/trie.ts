@@ -3,7 +3,8 @@
  * longest prefix in every leaf (bpf/routes.h). What the leaves hide, the prefixes, is kept here in user memory.
  *
  * Versions: a change is applied to copies of the chunks it touches, which nobody reads yet; the old version stays
- * whole until the new one is published.
+ * whole until the new one is published. Only where there is no room for copies, chunks are rewritten word by word:
+ * each address then has its old or its new route at any moment, but not all at once.
  */
 import { DataPlaneError } from './errors.js';
 import { type IdPool } from './pool.js';
@@ -86,6 +87,7 @@ export class TrieEdit {
   /** Chunks in whose place a new one may stay, each once. */
   readonly #found: Set<number>;
   readonly #rebuilding: boolean;
+  readonly #inPlace: boolean;
   readonly #oldRoot: number;
   #root: Stride | undefined;
   #size: number;
@@ -93,10 +95,15 @@ export class TrieEdit {
   readonly #replaced: number[] = [];
   /** Chunks filled and not yet published. */
   readonly #filled: number[] = [];
+  #rewritten = 0;
 
-  /** Begins with the prefixes of `from`; or with none, to replace what was `found`: chunks that agree stay. */
-  constructor(store: ChunkStore, from: TrieState, found: FoundTrie = NOTHING_FOUND) {
+  /**
+   * Begins with the prefixes of `from`; or with none, to replace what was `found`: chunks that agree stay. With
+   * `inPlace` there are no copies, and `fill` is the publication of all but the root.
+   */
+  constructor(store: ChunkStore, from: TrieState, found: FoundTrie = NOTHING_FOUND, inPlace = false) {
     this.#store = store;
+    this.#inPlace = inPlace;
     this.#from = from;
     this.#root = from.root;
     this.#size = from.size;
@@ -112,6 +119,22 @@ export class TrieEdit {
   /** Chunks written. */
   get chunks(): number {
     return this.#filled.length;
+  }
+
+  /** Words of chunks in use that `fill` has changed: none, but for an edit in place. */
+  get rewritten(): number {
+    return this.#rewritten;
+  }
+
+  /** Chunks that an edit in place will need. */
+  get needed(): number {
+    const count = (stride: Stride): number => {
+      if (stride.version !== this.#version) return 0;
+      let sum = this.#mayStay(stride.origin) ? 0 : 1;
+      for (const child of stride.children?.values() ?? []) sum += count(child);
+      return sum;
+    };
+    return this.#root === undefined ? 0 : count(this.#root);
   }
 
   /** Whether the table has another root; before `rewrite` this says whether anything has changed. */
@@ -200,8 +223,9 @@ export class TrieEdit {
     const { origin } = stride;
     for (let i = 0; i < CHUNK_WORDS; i++) if (entries[i] !== 0) entries[i] = (entries[i] ?? 0) | ROUTE_LEAF;
     for (const [slot, child] of stride.children ?? []) entries[slot] = child.id;
-    const mayStay = this.#rebuilding ? this.#found.has(origin) : origin !== 0;
-    if (mayStay && same(words, origin * CHUNK_WORDS, entries)) {
+    const mayStay = this.#mayStay(origin);
+    if (mayStay && this.#inPlace) this.#rewriteChunk(origin * CHUNK_WORDS, entries);
+    if (mayStay && (this.#inPlace || same(words, origin * CHUNK_WORDS, entries))) {
       stride.id = origin;
       this.#found.delete(origin);
       return;
@@ -210,6 +234,20 @@ export class TrieEdit {
     this.#filled.push(stride.id);
     words.set(entries, stride.id * CHUNK_WORDS);
     if (origin !== 0 && !this.#rebuilding) this.#replaced.push(origin);
+  }
+
+  #mayStay(origin: number): boolean {
+    return this.#rebuilding ? this.#found.has(origin) : origin !== 0;
+  }
+
+  /** What a new word leads to is there already: chunks below are filled first. */
+  #rewriteChunk(at: number, entries: Uint32Array): void {
+    const { words } = this.#store;
+    for (let i = 0; i < CHUNK_WORDS; i++) {
+      if (words[at + i] === entries[i]) continue;
+      Atomics.store(words, at + i, entries[i] ?? 0);
+      this.#rewritten++;
+    }
   }
 
   /**

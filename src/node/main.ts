@@ -3,13 +3,14 @@
  * it lets go of everything but the data plane, which forwards on.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 
-import { createLogger, type LogLevel, serve } from '../api/index.js';
+import { createLogger, type LogLevel } from '../api/log.js';
+import { startServer } from '../api/server.js';
 import { type Capacities } from '../dataplane/index.js';
 import { Agent } from './agent.js';
-import { handlers } from './rpc/index.js';
+import { translate } from './refusal.js';
+import { nodeService } from './rpc/index.js';
 
 export interface NodeOptions {
   /** Of the machine. */
@@ -72,15 +73,13 @@ function waitForSignal(): Promise<NodeJS.Signals> {
 /** Runs until SIGTERM or SIGINT. Throws StartError, ApiError or DataPlaneError when it cannot begin. */
 export async function runNode(options: NodeOptions): Promise<void> {
   prepareMachine(options);
-  const log = createLogger({ level: options.logLevel ?? 'info' });
+  const log = createLogger({ component: 'node', level: options.logLevel });
   const ended = waitForSignal();
   const agent = await Agent.start({ ...options, log });
-  mkdirSync(dirname(options.socket), { recursive: true });
-  if (existsSync(options.socket)) unlinkSync(options.socket);
-  const server = await serve({ socket: options.socket, handlers: handlers(agent), log });
-  log.info('serving', { machine: options.name, socket: options.socket, adopted: agent.plane.adopted });
+  const server = await startServer({ socketPath: options.socket, services: [nodeService(agent)], log, translate });
+  log.info('forwarding', { machine: options.name, adopted: agent.plane.adopted });
   const signal = await ended;
   log.info('ending', { signal });
-  await server.close();
+  await server.stop();
   await agent.close();
 }

@@ -63,3 +63,10 @@ export function failedStep(name: string, what: string, cause?: unknown): ApiErro
 export function asStepFailure(name: string, cause: unknown): ApiError {
   return failedStep(name, name, cause);
 }
+
+/** What the data plane refused outside of an Apply, as the caller is told; undefined: not one of its errors. */
+export function translate(thrown: unknown): ApiError | undefined {
+  if (!(thrown instanceof DataPlaneError)) return undefined;
+  const make = thrown.code === 'ARGUMENT' || thrown.code === 'TRACE_REFUSED' ? invalidArgument : internal;
+  return make({ reason: thrown.code, message: thrown.message, cause: thrown });
+}

@@ -76,3 +76,8 @@ export function packageRoot(): string {
 export function pinsOf(world: string): { parent: string; prefix: string } {
   return { parent: PINS, prefix: `${world}.` };
 }
+
+/** For the time of a removal; no machine's name begins with a dot. */
+export function sentinelNamespace(world: string): string {
+  return `${world}..removal`;
+}

@@ -43,6 +43,14 @@ export interface StationPlan {
   readonly gateways: readonly string[];
 }
 
+export interface NetworkPlan {
+  readonly name: string;
+  readonly owner: string;
+  /** Empty: the infrastructure. */
+  readonly over: string;
+  readonly nodes: readonly { readonly name: string; readonly machine: string }[];
+}
+
 /** A name for an address, in the hosts file of whoever is in that network. */
 export interface HostName {
   /** Empty: the machines' own network. */
@@ -55,6 +63,7 @@ export interface WorldPlan {
   readonly name: string;
   readonly machines: readonly MachinePlan[];
   readonly wires: readonly WirePlan[];
+  readonly networks: readonly NetworkPlan[];
   readonly stations: readonly StationPlan[];
   readonly hosts: readonly HostName[];
 }
@@ -92,6 +101,12 @@ export function planWorld(world: World): WorldPlan {
     name: world.name,
     machines,
     wires: world.wires.map(({ ends, mtu }) => ({ ends, mtu })),
+    networks: world.networks.map(({ name, owner, over, nodes }) => ({
+      name,
+      owner,
+      over: over?.name ?? '',
+      nodes,
+    })),
     stations,
     hosts: hostNames(machines, stations),
   };

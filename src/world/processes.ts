@@ -12,16 +12,26 @@ export interface ProcessId {
   readonly startTime: string;
 }
 
+/** Fields of /proc/PID/stat from the third on (proc(5)); the second, a name, may hold spaces and parentheses. */
+function statOf(pid: number): readonly string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return [];
+  }
+}
+
+/** This process, its parent and so on. */
+export function ancestors(): ReadonlySet<number> {
+  const pids = new Set<number>();
+  for (let pid = process.pid; pid > 1 && !pids.has(pid); pid = Number(statOf(pid)[1] ?? 0)) pids.add(pid);
+  return pids;
+}
+
 /** Undefined if there is none, or only its remains. */
 export function processOf(pid: number): ProcessId | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined;
-  }
-  // the name before it may hold spaces and parentheses
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statOf(pid);
   const [state] = fields;
   const startTime = fields[19];
   return state === 'Z' || state === 'X' || startTime === undefined ? undefined : { pid, startTime };
@@ -52,7 +62,7 @@ export function processesWith(words: readonly string[]): ProcessId[] {
   });
 }
 
-/** Those in one of the network namespaces with these inode numbers. Not this one. */
+/** Those in one of the network namespaces with these inode numbers. */
 export function processesIn(inodes: ReadonlySet<bigint>): ProcessId[] {
   return allPids().flatMap((pid) => {
     let link: string;
@@ -62,8 +72,7 @@ export function processesIn(inodes: ReadonlySet<bigint>): ProcessId[] {
       return [];
     }
     const inode = /^net:\[(\d+)\]$/.exec(link)?.[1];
-    const id =
-      inode !== undefined && inodes.has(BigInt(inode)) && pid !== process.pid ? processOf(pid) : undefined;
+    const id = inode !== undefined && inodes.has(BigInt(inode)) ? processOf(pid) : undefined;
     return id ? [id] : [];
   });
 }

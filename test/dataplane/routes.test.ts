@@ -240,6 +240,43 @@ describe('routes', () => {
     expect(table.lookup(address('10.3.1.1'))).toBe(hop);
   });
 
+  it('change address by address where there is no room for copies', async () => {
+    const pinDir = pinFolder();
+    const plane = await openPlane({ pinDir, capacities: { chunks: 40 } });
+    const memory = new Memory(pinDir);
+    const [a, b, c] = [plane.allocate('nextHop'), plane.allocate('nextHop'), plane.allocate('nextHop')];
+    const node = plane.allocate('node');
+    const table = plane.routes(node);
+    const fill = table.transaction();
+    for (let i = 0; i < 30; i++) fill.set(prefix(`10.${i}.1.0/24`), a);
+    expect((await fill.commit()).chunks).toBe(32);
+    const change = table.transaction().set(prefix('0.0.0.0/0'), b).delete(prefix('10.3.1.0/24'));
+    change.set(prefix('10.0.1.64/26'), c).set(prefix('fd00::/8'), c);
+    expect((await change.commit()).published).toBe('words');
+    for (const [text, hop] of [
+      ['9.1.1.1', b],
+      ['10.1.1.1', a],
+      ['10.1.2.1', b],
+      ['10.3.1.1', b],
+      ['10.0.1.65', c],
+      ['10.0.1.1', a],
+      ['fd12::1', c],
+    ] as const) {
+      expect([text, memory.lookup(node, address(text))]).toEqual([text, hop]);
+      expect([text, table.lookup(address(text))]).toEqual([text, hop]);
+    }
+    await plane.grace();
+    expect(used(plane, 'chunks')).toBe(memory.chunks(node).size);
+    const tooMany = table.transaction();
+    for (let i = 0; i < 9; i++) tooMany.set(prefix(`11.${i}.1.0/24`), a);
+    await expect(tooMany.commit()).rejects.toThrow(/TABLE_FULL/);
+    expect(used(plane, 'chunks')).toBe(memory.chunks(node).size);
+    expect(table.lookup(address('11.1.1.1'))).toBe(b);
+    expect((await table.rebuild([[prefix('0.0.0.0/0'), a]])).published).toBe('tables');
+    await plane.grace();
+    expect(used(plane, 'chunks')).toBe(1);
+  });
+
   it('wait for chunks that are about to be free, in order', async () => {
     const pinDir = pinFolder();
     const plane = await openPlane({ pinDir, capacities: { chunks: 10 } });
@@ -248,7 +285,7 @@ describe('routes', () => {
     const node = plane.allocate('node');
     const table = plane.routes(node);
     // four chunks each time, of which nine there are
-    const commits = Array.from({ length: 10 }, (_, i) => {
+    const commits = Array.from({ length: 4 }, (_, i) => {
       const hop = i % 2 === 0 ? a : b;
       const at = ['10.0.0.0/24', '10.0.2.0/24', '11.0.0.0/8', '10.0.0.0/30', '10.0.0.4/30'];
       return table.rebuild(at.map((text) => [prefix(text), hop]));

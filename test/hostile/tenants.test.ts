@@ -56,28 +56,33 @@ function linkOf(place: string, name: string): Link {
 }
 
 describe('frames on a wire', () => {
-  interface Tunnel {
-    machine: string;
-    tunnel: { localAddress: string; remoteAddress: string };
+  interface Ends {
+    local: string;
+    remote: string;
   }
-  const fromP = (): { local: string; remote: string } => {
-    const path = world.get<{ machine: string; localAddress?: string; remoteAddress?: string }>('links');
-    expect(path.length).toBeGreaterThan(0);
-    const address = (machine: string): string =>
-      JSON.parse(world.exec(machine, 'ip', '-j', '-4', 'address', 'show', 'lo').stdout)[0].addr_info.find(
-        (a: { scope: string; local: string }) => !a.local.startsWith('127.'),
-      ).local as string;
-    return { local: address('P'), remote: address('Q') };
+  interface Addresses {
+    addr_info: Array<{ local: string }>;
+  }
+
+  /** The ends of the tunnel between P and Q: the machines' own addresses, on their loopback interfaces. */
+  const ends = (): Ends => {
+    const own = (machine: string): string => {
+      const [lo] = JSON.parse(world.exec(machine, 'ip', '-j', '-4', 'address', 'show', 'lo').stdout) as Addresses[];
+      const address = lo?.addr_info.find((a) => !a.local.startsWith('127.'));
+      if (!address) throw new Error(`${machine} has no address on lo`);
+      return address.local;
+    };
+    return { local: own('P'), remote: own('Q') };
   };
 
   test.each([
-    ['label_unknown', 'a label nobody gave out', (a: { local: string; remote: string }) => frame(...tunnelled({ source: a.remote, destination: a.local }), entry({ label: 0xabcde }), controlWord(), payload(60))],
-    ['tunnel_unknown', 'a stranger’s address', (a: { local: string; remote: string }) => frame(...tunnelled({ source: '203.0.113.7', destination: a.local }), entry({ label: 0xabcde }), controlWord(), payload(60))],
-    ['outer_length', 'lengths that lie', (a: { local: string; remote: string }) => frame(ethernet(), ipv4({ from: a.remote, to: a.local }), udp({ from: 50000, to: 6635, length: 9 }), payload(60))],
+    ['label_unknown', 'a label nobody gave out', (a: Ends) => frame(...tunnelled({ source: a.remote, destination: a.local }), entry({ label: 0xabcde }), controlWord(), payload(60))],
+    ['tunnel_unknown', 'a stranger’s address', (a: Ends) => frame(...tunnelled({ source: '203.0.113.7', destination: a.local }), entry({ label: 0xabcde }), controlWord(), payload(60))],
+    ['outer_length', 'lengths that lie', (a: Ends) => frame(ethernet(), ipv4({ from: a.remote, to: a.local }), udp({ from: 50000, to: 6635, length: 9 }), payload(60))],
   ])('%s: %s', async (reason, _, build) => {
     const before = drops('P', reason);
     const near = linkOf('X', 'to-P');
-    await send(`${world.name}.X`, near.ifindex, build(fromP()));
+    await send(`${world.name}.X`, near.ifindex, build(ends()));
     await until(`${reason} counted`, () => (drops('P', reason) > before ? true : undefined));
     expect(world.ping('iptv/hp', '10.0.3.2').received).toBe(3);
   });

@@ -105,7 +105,7 @@ const cases: readonly [string, WorldDraft, string, RegExp][] = [
     'an MTU that does not fit',
     { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'M', mtu: 1600 }] }] },
     'networks[1].links[0].mtu',
-    /at most 1546/,
+    /at most 1522/,
   ],
   [
     'half a checksum',

@@ -11,14 +11,14 @@ import { type Intents } from './intents.js';
 import { Labels } from './labels.js';
 import { type Underlay } from './underlay.js';
 
-/** UDP (RFC 768), a label (RFC 3032), and the control word (RFC 8964) with the Ethernet header behind it. */
-const UDP = 8;
+/** What a tunnel always leaves room for, so that no repair changes an MTU: an IPv6 and a UDP header and a spare label. */
+const TUNNEL = 40 + 8 + 4;
 const LABEL = 4;
 const CONTROL_WORD_AND_ETHERNET = 4 + 14;
+
 /** Of the API's RouteSource. */
 const CONTROLLER: RouteSource = 1;
 const KERNEL: RouteSource = 2;
-const OUTER = { 4: 20, 6: 40 } as const;
 
 /** What a path runs over, or a label's context: a tunnel or a vif of the layer below, at one machine. */
 type Below = { readonly tunnel: string } | { readonly vif: string };
@@ -155,7 +155,7 @@ export class Layers {
     }
     return {
       hops: [{ from: a, out: { tunnel: there }, to: b, into: { tunnel: back } }],
-      room: this.#underlay.mtuBetween(a, b, link.field) - OUTER[link.tunnelFamily] - UDP,
+      room: this.#underlay.mtuBetween(a, b, link.field) - TUNNEL,
     };
   }
 

@@ -1,0 +1,112 @@
+/** Trace */
+import { type cabernet } from '../../../gen/cabernet.js';
+import { type Draft, type Message } from '../../api/message.js';
+import { type Address, formatAddress, isUnicast, parseAddress, parseMac } from '../address.js';
+import { type Agent } from '../agent.js';
+import { impossible, invalid, missing } from '../refusal.js';
+import { type LiveVif } from '../vifs.js';
+import { outerSource, probeFrame, smallestProbe } from './probe.js';
+import { StepReader } from './trace-steps.js';
+
+type Probe = Message<cabernet.node.v1.TraceProbe>;
+type Frame = Message<cabernet.node.v1.TraceFrame>;
+
+interface Start {
+  readonly ifindex: number;
+  readonly frame: Uint8Array;
+}
+
+/** The largest frame that a program runs on. */
+const LARGEST = 3400;
+const DEFAULT_TTL = 64;
+/** Where the station's MAC address is not known: any will do. */
+const SOME_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
+
+function address(text: string, field: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed && isUnicast(parsed)) return parsed;
+  throw invalid('ADDRESS', field, `${JSON.stringify(text.slice(0, 80))} is no unicast IPv4 or IPv6 address`);
+}
+
+function startAtPort(agent: Agent, probe: Probe): Start {
+  const vif = agent.vifs.get(probe.vif);
+  if (!vif) throw missing('VIF_NOT_FOUND', 'probe.vif', `there is no ${probe.vif} on this machine`);
+  const ifindex = vif.port === undefined ? undefined : agent.interfaces.port(vif.port)?.index;
+  if (ifindex === undefined) {
+    throw impossible('NOT_A_PORT', 'probe.vif', `${vif.name} has no station's cable where a probe could enter`);
+  }
+  const source = address(probe.sourceAddress, 'probe.source_address');
+  const destination = address(probe.destinationAddress, 'probe.destination_address');
+  const { family } = destination;
+  if (source.family !== family) {
+    throw invalid('ADDRESS', 'probe.source_address', 'of the same family as destination_address');
+  }
+  const length = probe.length || (family === 4 ? 84 : 104);
+  if (length < smallestProbe(family) || length > LARGEST) {
+    throw invalid('LENGTH', 'probe.length', `${length}: ${smallestProbe(family)} to ${LARGEST} bytes`);
+  }
+  const ttl = probe.ttl || DEFAULT_TTL;
+  if (ttl > 255) throw invalid('TTL', 'probe.ttl', `${ttl}: 1 to 255`);
+  const frame = probeFrame({
+    source,
+    destination,
+    sourceMac: stationMac(agent, vif, source),
+    destinationMac: parseMac(vif.intent.mac) ?? SOME_MAC,
+    length,
+    ttl,
+  });
+  return { ifindex, frame };
+}
+
+function stationMac(agent: Agent, vif: LiveVif, source: Address): Uint8Array {
+  const mac = agent.neighbourOf(vif, formatAddress(source.bytes))?.lladdr;
+  return (mac === undefined ? undefined : parseMac(mac)) ?? SOME_MAC;
+}
+
+async function startOnWire(agent: Agent, { interface: name, frame }: Frame): Promise<Start> {
+  if (frame.length < 14 || frame.length > LARGEST) {
+    throw invalid('LENGTH', 'frame.frame', `${frame.length}: 14 to ${LARGEST} bytes`);
+  }
+  if (name !== '') {
+    for (const place of agent.interfaces.all()) {
+      if (place.name === name && place.index !== undefined) return { ifindex: place.index, frame };
+    }
+    throw missing('INTERFACE_NOT_FOUND', 'frame.interface', `${name} is no underlay interface and no port here`);
+  }
+  const source = outerSource(frame);
+  const route = source && (await agent.net.netlink.lookupRoute(formatAddress(source)).catch(() => undefined));
+  const link = agent.net.links.get(route?.nextHops[0]?.index ?? 0);
+  const ifindex = link && agent.interfaces.underlayOf(link);
+  if (ifindex !== undefined) return { ifindex, frame };
+  throw impossible('NO_ROUTE', 'frame.interface', 'no underlay interface leads to the outer source address: name one');
+}
+
+export async function trace(
+  agent: Agent,
+  request: Message<cabernet.node.v1.TraceRequest>,
+): Promise<Draft<cabernet.node.v1.TraceResponse>> {
+  let start: Start;
+  if (request.start === 'probe') start = startAtPort(agent, request.probe);
+  else if (request.start === 'frame') start = await startOnWire(agent, request.frame);
+  else throw invalid('START_MISSING', 'start', 'a probe or a frame');
+
+  const result = await agent.plane.trace(start);
+  const reader = new StepReader(agent);
+  reader.read(result.events);
+  const { punt, drop } = reader;
+  const leaves = result.verdict === 'redirect' || result.verdict === 'tx';
+  const verdict = leaves ? (punt ? 'punted' : reader.delivered ? 'delivered' : 'forwarded') : result.verdict === 'pass' ? 'passed' : 'dropped';
+  const why = verdict === 'punted' ? punt : verdict === 'dropped' ? drop : undefined;
+  const tunnel = [...agent.underlay.all].find(({ id }) => id === reader.tunnel);
+  const atVif = verdict === 'delivered' || verdict === 'punted';
+  return {
+    steps: reader.steps,
+    verdict,
+    reason: why?.name ?? '',
+    description: why?.sentence ?? '',
+    egressInterface: leaves ? (agent.net.links.get(result.egressIfindex)?.name ?? '') : '',
+    egressFrame: leaves ? result.frame : new Uint8Array(),
+    tunnelRemoteAddress: verdict === 'forwarded' ? (tunnel?.intent.remote ?? '') : '',
+    vif: atVif ? (agent.vifs.byId(reader.vif)?.name ?? '') : '',
+  };
+}

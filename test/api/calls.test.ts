@@ -1,0 +1,598 @@
+import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { ApiError, failedPrecondition, invalidArgument, Status } from '../../src/api/errors.js';
+import { type ApplyRequestDraft, v1 } from '../../src/api/node.js';
+import { type Call, type Handlers } from '../../src/api/server.js';
+import { type Bench, failure, gate, type Service, startBench } from './support.js';
+
+let bench: Bench | undefined;
+
+async function start(
+  own: Partial<Handlers<Service>>,
+  translate?: (thrown: unknown) => ApiError | undefined,
+): Promise<Bench> {
+  bench = await startBench(own, translate);
+  return bench;
+}
+
+afterEach(async () => {
+  await bench?.close();
+  bench = undefined;
+});
+
+const NS = 2n ** 64n - 1n;
+
+describe('unary', () => {
+  test('carries a message there and back, 64-bit numbers whole', async () => {
+    const { client } = await start({
+      getMachine: () => ({
+        name: 'P',
+        agentStartTimeNs: NS,
+        tables: [{ table: 'routes', used: 0n, capacity: 2n ** 53n + 1n, bytes: 5 }],
+      }),
+    });
+    const machine = await client.getMachine({});
+    expect(machine.agentStartTimeNs).toBe(NS);
+    expect(machine.tables).toEqual([{ table: 'routes', used: 0n, capacity: 2n ** 53n + 1n, bytes: 5n }]);
+    expect(machine.interfaces).toEqual([]);
+    expect(machine.kernel).toBe('');
+  });
+
+  test('requests arrive complete, with defaults', async () => {
+    const seen: unknown[] = [];
+    const { client } = await start({
+      listVifs: (request) => {
+        seen.push(request);
+        return {};
+      },
+    });
+    expect(await client.listVifs({ node: 'vns/a/nodes/P' })).toEqual({ vifs: [], nextPageToken: '' });
+    expect(seen).toEqual([{ pageSize: 0, pageToken: '', node: 'vns/a/nodes/P' }]);
+  });
+
+  test('many at once each get their own answer', async () => {
+    const { client } = await start({ listVifs: async (request) => ({ nextPageToken: request.node }) });
+    const answers = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => client.listVifs({ node: `n${i}` })),
+    );
+    expect(answers.map((answer) => answer.nextPageToken)).toEqual(
+      Array.from({ length: 300 }, (_, i) => `n${i}`),
+    );
+  });
+
+  test('a deadline ends it on both sides', async () => {
+    const ended = gate<Call>();
+    const { client } = await start({
+      diagnose: async (_, call) => {
+        await new Promise((done) => call.signal.addEventListener('abort', done));
+        ended.open(call);
+        return {};
+      },
+    });
+    const error = await failure(client.diagnose({}, { deadlineMs: 50 }));
+    expect(error).toMatchObject({
+      name: 'ApiError',
+      status: Status.DEADLINE_EXCEEDED,
+      reason: 'DEADLINE_EXCEEDED',
+      operation: 'Diagnose',
+    });
+    const call = await ended.promise;
+    expect(call.signal.reason).toMatchObject({ status: Status.DEADLINE_EXCEEDED });
+    expect(call.deadline).toBeInstanceOf(Date);
+  });
+
+  test('a cancelled call ends on both sides', async () => {
+    const begun = gate();
+    const ended = gate<unknown>();
+    const { client } = await start({
+      diagnose: async (_, call) => {
+        begun.open();
+        await new Promise((done) => call.signal.addEventListener('abort', done));
+        ended.open(call.signal.reason);
+        return {};
+      },
+    });
+    const abort = new AbortController();
+    const failed = failure(client.diagnose({}, { signal: abort.signal }));
+    await begun.promise;
+    abort.abort();
+    expect(await failed).toMatchObject({
+      status: Status.CANCELLED,
+      reason: 'CANCELLED',
+      operation: 'Diagnose',
+    });
+    expect(await ended.promise).toMatchObject({ status: Status.CANCELLED });
+  });
+
+  test('a signal already aborted lets nothing begin', async () => {
+    const { client } = await start({ diagnose: () => ({}) });
+    expect(await failure(client.diagnose({}, { signal: AbortSignal.abort() }))).toMatchObject({
+      status: Status.CANCELLED,
+    });
+  });
+});
+
+describe('stream of requests', () => {
+  const count = async (
+    requests: AsyncIterable<{ message?: string | undefined }>,
+  ): Promise<{ epoch: number; created: number }> => {
+    let created = 0;
+    for await (const request of requests) if (request.message === 'resources') created++;
+    return { epoch: 7, created };
+  };
+
+  test('arrives in order and whole, under back-pressure', async () => {
+    const order: bigint[] = [];
+    const { client } = await start({
+      apply: async (requests) => {
+        for await (const request of requests) {
+          if (request.message === 'begin') order.push(request.begin.epoch);
+          await new Promise((done) => setImmediate(done));
+        }
+        return { created: order.length };
+      },
+    });
+    let inFlight = 0;
+    async function* requests(): AsyncGenerator<ApplyRequestDraft> {
+      for (let i = 0; i < 200; i++) {
+        inFlight = i;
+        yield { begin: { owner: 'x'.repeat(60_000), epoch: i } };
+      }
+    }
+    const answer = client.apply(requests());
+    await new Promise((done) => setTimeout(done, 5));
+    expect(inFlight).toBeLessThan(199); // 12 MB do not leave at once
+    expect((await answer).created).toBe(200);
+    expect(order).toEqual(Array.from({ length: 200 }, (_, i) => BigInt(i)));
+  });
+
+  test('may be an array', async () => {
+    const { client } = await start({ apply: count });
+    const batch = { resources: { resources: [] } };
+    expect(
+      await client.apply([{ begin: { owner: 'one', epoch: 1n } }, batch, batch, { commit: {} }]),
+    ).toMatchObject({
+      epoch: 7n,
+      created: 2,
+    });
+  });
+
+  test('an early error ends the sending', async () => {
+    const { client } = await start({
+      apply: async (requests) => {
+        for await (const _ of requests)
+          throw failedPrecondition({ reason: 'EPOCH_STALE', message: 'Too old.', field: 'begin.epoch' });
+        return {};
+      },
+    });
+    const returned = gate();
+    async function* endless(): AsyncGenerator<ApplyRequestDraft> {
+      try {
+        for (;;) {
+          yield { resources: { resources: [{ address: { vif: 'v', prefix: 'x'.repeat(1000) } }] } };
+        }
+      } finally {
+        returned.open();
+      }
+    }
+    expect(await failure(client.apply(endless()))).toMatchObject({
+      status: Status.FAILED_PRECONDITION,
+      reason: 'EPOCH_STALE',
+      operation: 'Apply',
+      field: 'begin.epoch',
+    });
+    await returned.promise;
+  });
+
+  test('an early answer is an answer', async () => {
+    const { client } = await start({ apply: () => ({ epoch: 3n }) });
+    async function* waits(): AsyncGenerator<ApplyRequestDraft> {
+      yield { begin: {} };
+      await new Promise(() => undefined);
+    }
+    expect((await client.apply(waits())).epoch).toBe(3n);
+  });
+
+  test('a source that fails cancels the call, and its error is the one told', async () => {
+    const begun = gate();
+    const ended = gate<unknown>();
+    const { client } = await start({
+      apply: async (requests, call) => {
+        call.signal.addEventListener('abort', () => ended.open(call.signal.reason));
+        begun.open();
+        return count(requests).then(async (answer) => {
+          await ended.promise;
+          return answer;
+        });
+      },
+    });
+    async function* broken(): AsyncGenerator<ApplyRequestDraft> {
+      yield { begin: {} };
+      await begun.promise;
+      throw new Error('the file ended');
+    }
+    expect(await failure(client.apply(broken()))).toMatchObject({ message: 'the file ended' });
+    expect(await ended.promise).toMatchObject({ status: Status.CANCELLED });
+  });
+
+  test('a cancelled one may look ended at first, and then its signal is aborted', async () => {
+    const ended = gate<unknown>();
+    const begun = gate();
+    const { client } = await start({
+      apply: async (requests, call) => {
+        call.signal.addEventListener('abort', () => ended.open(call.signal.reason));
+        for await (const _ of requests) begun.open();
+        await ended.promise;
+        return {};
+      },
+    });
+    const abort = new AbortController();
+    async function* requests(): AsyncGenerator<ApplyRequestDraft> {
+      yield { begin: {} };
+      await new Promise(() => undefined);
+    }
+    const failed = failure(client.apply(requests(), { signal: abort.signal }));
+    await begun.promise;
+    abort.abort();
+    expect(await failed).toMatchObject({ status: Status.CANCELLED });
+    expect(await ended.promise).toMatchObject({ status: Status.CANCELLED });
+  });
+
+  test('a connection that breaks does not look ended', async () => {
+    const ended = gate<unknown>();
+    const begun = gate();
+    await start({
+      apply: async (requests) => {
+        try {
+          for await (const _ of requests) begun.open();
+          ended.open('ended');
+        } catch (error) {
+          ended.open(error);
+        }
+        return {};
+      },
+    });
+    const session = connectHttp2('http://localhost', {
+      createConnection: () => connectSocket(bench!.socketPath),
+    });
+    session.on('error', () => undefined);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/cabernet.node.v1.NodeService/Apply',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('error', () => undefined);
+    stream.write(Buffer.of(0, 0, 0, 0, 0));
+    await begun.promise;
+    session.destroy();
+    expect(await ended.promise).toMatchObject({ status: Status.CANCELLED });
+  });
+});
+
+describe('stream of answers', () => {
+  test('arrives in order and ends', async () => {
+    const { client } = await start({
+      watch: async function* (request) {
+        expect(request.includeCurrent).toBe(true);
+        for (let i = 0; i < 1000; i++)
+          yield { name: `${i}`, timeNs: BigInt(i), type: v1.EventType.EVENT_TYPE_CHANGED };
+      },
+    });
+    const names: string[] = [];
+    for await (const event of client.watch({ includeCurrent: true })) names.push(event.name);
+    expect(names).toEqual(Array.from({ length: 1000 }, (_, i) => `${i}`));
+  });
+
+  test('an error after some answers comes after them', async () => {
+    const { client } = await start({
+      watch: async function* () {
+        yield { name: 'a' };
+        yield { name: 'b' };
+        throw invalidArgument({ reason: 'ODD', message: 'No more.' });
+      },
+    });
+    const names: string[] = [];
+    const work = async (): Promise<void> => {
+      for await (const event of client.watch({})) names.push(event.name);
+    };
+    expect(await failure(work())).toMatchObject({ reason: 'ODD', operation: 'Watch' });
+    expect(names).toEqual(['a', 'b']);
+  });
+
+  test('leaving the loop ends the handler, also one that waits', async () => {
+    const ended = gate<unknown>();
+    const { client } = await start({
+      watch: async function* (_, call) {
+        try {
+          yield { name: 'first' };
+          await new Promise((_, reject) =>
+            call.signal.addEventListener('abort', () => reject(call.signal.reason as Error)),
+          );
+        } finally {
+          ended.open(call.signal.reason);
+        }
+      },
+    });
+    for await (const event of client.watch({})) {
+      expect(event.name).toBe('first');
+      break;
+    }
+    expect(await ended.promise).toMatchObject({ status: Status.CANCELLED });
+  });
+
+  test('a signal ends it', async () => {
+    const { client } = await start({
+      watch: async function* (_, call) {
+        for (let i = 0; !call.signal.aborted; i++) {
+          yield { name: `${i}` };
+          await new Promise((done) => setImmediate(done));
+        }
+      },
+    });
+    const abort = new AbortController();
+    const work = async (): Promise<void> => {
+      for await (const event of client.watch({}, { signal: abort.signal }))
+        if (event.name === '10') abort.abort();
+    };
+    expect(await failure(work())).toMatchObject({ status: Status.CANCELLED, operation: 'Watch' });
+  });
+
+  test('a slow reader holds the writer back', async () => {
+    let sent = 0;
+    const { client } = await start({
+      capture: async function* () {
+        for (; sent < 400; sent++) yield { packets: [{ frame: new Uint8Array(100_000) }] };
+      },
+    });
+    let received = 0;
+    for await (const { packets } of client.capture({ node: 'vns/a/nodes/P' })) {
+      expect(packets[0]?.frame.length).toBe(100_000);
+      if (++received === 1) await new Promise((done) => setTimeout(done, 100));
+      // The windows of HTTP/2 and the queues of both ends hold some; the 40 MB not.
+      if (received === 1) expect(sent).toBeLessThan(250);
+    }
+    expect(received).toBe(400);
+  });
+
+  test('a deadline ends it', async () => {
+    const { client } = await start({
+      watch: async function* (_, call) {
+        await new Promise((done) => call.signal.addEventListener('abort', done));
+        yield {};
+      },
+    });
+    expect(await failure(client.watch({}, { deadlineMs: 40 }))).toMatchObject({
+      status: Status.DEADLINE_EXCEEDED,
+    });
+  });
+});
+
+describe('errors', () => {
+  test('cross with every part', async () => {
+    const { client, lines } = await start({
+      listVifs: () => {
+        throw new ApiError(Status.PERMISSION_DENIED, {
+          reason: 'NOT_TENANT',
+          field: 'node',
+          message: 'vns/a/nodes/P is leased to “conn”; ask 😀.',
+        });
+      },
+    });
+    const error = await failure(client.listVifs({}, { requestId: 'req-1' }));
+    expect(error).toBeInstanceOf(ApiError);
+    expect(error).toMatchObject({
+      status: Status.PERMISSION_DENIED,
+      reason: 'NOT_TENANT',
+      operation: 'ListVifs',
+      field: 'node',
+      message: 'vns/a/nodes/P is leased to “conn”; ask 😀.',
+    });
+    expect(lines.filter((line) => line.includes(' warn api refused'))).toHaveLength(1);
+    expect(lines.join('\n')).toContain('request=req-1');
+    expect(lines.join('\n')).toContain('reason=NOT_TENANT');
+  });
+
+  test('an exception crosses as INTERNAL, without its text or stack', async () => {
+    const { client, lines } = await start({
+      listVifs: () => {
+        throw new Error('secret of tenant b in /root/key');
+      },
+    });
+    const error = (await failure(client.listVifs({}))) as ApiError;
+    expect(error).toMatchObject({ status: Status.INTERNAL, reason: 'INTERNAL', operation: 'ListVifs' });
+    expect(JSON.stringify([error.message, String(error.cause)])).not.toMatch(/secret|calls\.test/);
+    const [request] = /request \S+(?=\.)/.exec(error.message) ?? [];
+    const line = lines.find((line) => line.includes(' error api failed'));
+    expect(line).toContain('secret of tenant b');
+    expect(line).toContain(request?.replace('request ', 'request='));
+  });
+
+  test('things thrown that are no Error', async () => {
+    const { client } = await start({
+      listVifs: () => {
+        // oxlint-disable-next-line typescript/only-throw-error
+        throw null;
+      },
+      listRoutes: async () => {
+        // oxlint-disable-next-line typescript/prefer-promise-reject-errors
+        await Promise.reject('text');
+        return {};
+      },
+    });
+    expect(await failure(client.listVifs({}))).toMatchObject({ status: Status.INTERNAL });
+    expect(await failure(client.listRoutes({}))).toMatchObject({ status: Status.INTERNAL });
+  });
+
+  test('errors of the domain are translated', async () => {
+    class Refusal extends Error {}
+    const { client } = await start(
+      {
+        listVifs: () => {
+          throw new Refusal('no room');
+        },
+      },
+      (thrown) =>
+        thrown instanceof Refusal
+          ? failedPrecondition({ reason: 'NO_ROOM', message: thrown.message })
+          : undefined,
+    );
+    expect(await failure(client.listVifs({}))).toMatchObject({
+      reason: 'NO_ROOM',
+      operation: 'ListVifs',
+      message: 'no room',
+    });
+  });
+
+  test('an answer that cannot be sent is a fault of the server', async () => {
+    const { client, lines } = await start({
+      getMachine: () => ({ interfaces: [{ index: -1 }] }),
+      listVifs: () => ({ vifs: undefined, nextPageToken: '\ud800' }),
+    });
+    expect(await failure(client.getMachine({}))).toMatchObject({ status: Status.INTERNAL });
+    expect(await failure(client.listVifs({}))).toMatchObject({ status: Status.INTERNAL });
+    expect(lines.join('\n')).toContain('interfaces[0].index');
+  });
+
+  test('a message of any length and content arrives, cut if need be', async () => {
+    let message = '';
+    const { client } = await start({
+      listVifs: () => {
+        throw invalidArgument({ reason: 'bad reason!', field: 'f'.repeat(10_000), message });
+      },
+    });
+    for (const text of [
+      'x'.repeat(1_000_000),
+      '\ud800 half',
+      'a\0b\r\nc: d',
+      '%41%zz',
+      '😀'.repeat(2000),
+      'ü€'.repeat(3000),
+      '',
+    ]) {
+      message = text;
+      const error = (await failure(client.listVifs({}))) as ApiError;
+      expect(error).toMatchObject({ status: Status.INVALID_ARGUMENT, reason: 'INVALID_ARGUMENT' });
+      expect(error.message.length).toBeLessThanOrEqual(1500);
+      expect(error.field?.length).toBeLessThanOrEqual(250);
+    }
+  });
+
+  test('a wrong request is refused before it is sent, with its field', async () => {
+    const { client } = await start({});
+    expect(await failure(client.listVifs({ pageSize: 2 ** 32 }))).toMatchObject({
+      status: Status.INVALID_ARGUMENT,
+      reason: 'MESSAGE_INVALID',
+      field: 'pageSize',
+      operation: 'ListVifs',
+    });
+    const both = { tunnel: 't', vif: 'v' } as never;
+    expect(await failure(client.apply([{ resources: { resources: [{ label: both }] } }]))).toMatchObject({
+      field: 'resources.resources[0].label.tunnel',
+    });
+  });
+
+  test('too big a message is refused on the side that makes it', async () => {
+    const { client } = await start({ getMachine: () => ({ name: 'x'.repeat(4_200_000) }) });
+    expect(await failure(client.listVifs({ node: 'x'.repeat(4_200_000) }))).toMatchObject({
+      status: Status.RESOURCE_EXHAUSTED,
+      reason: 'MESSAGE_TOO_LARGE',
+    });
+    expect(await failure(client.getMachine({}))).toMatchObject({
+      status: Status.RESOURCE_EXHAUSTED,
+      reason: 'MESSAGE_TOO_LARGE',
+    });
+  });
+
+  test('nobody there', async () => {
+    const { client, server } = await start({});
+    await server.stop();
+    expect(await failure(client.getMachine({}))).toMatchObject({
+      status: Status.UNAVAILABLE,
+      reason: 'UNREACHABLE',
+    });
+    expect(await failure(client.ready(30))).toMatchObject({
+      status: Status.UNAVAILABLE,
+      reason: 'UNREACHABLE',
+    });
+  });
+});
+
+describe('request ids and the log', () => {
+  test('the caller’s id is used if it is one', async () => {
+    const ids: string[] = [];
+    const { client } = await start({
+      listVifs: (_, call) => {
+        ids.push(call.requestId);
+        return {};
+      },
+    });
+    await client.listVifs({}, { requestId: 'abc-1' });
+    await client.listVifs({}, { requestId: 'a b=c' });
+    await client.listVifs({});
+    expect(ids[0]).toBe('abc-1');
+    expect(ids[1]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(ids[2]).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe('stopping', () => {
+  test('lets calls finish, ends streams with a reason, refuses new ones', async () => {
+    const finish = gate();
+    const begun = gate();
+    const { client, server } = await start({
+      apply: async () => {
+        begun.open();
+        await finish.promise;
+        return { epoch: 9n };
+      },
+      watch: async function* (_, call) {
+        yield { name: 'first' };
+        await new Promise((done) => call.signal.addEventListener('abort', done));
+      },
+    });
+    const applied = client.apply([]);
+    await begun.promise;
+    const watched = gate();
+    const names: string[] = [];
+    const watching = failure(
+      (async () => {
+        for await (const event of client.watch({})) {
+          names.push(event.name);
+          watched.open();
+        }
+      })(),
+    );
+    await watched.promise;
+    const stopped = server.stop();
+    expect(await watching).toMatchObject({
+      status: Status.UNAVAILABLE,
+      reason: 'SHUTTING_DOWN',
+      operation: 'Watch',
+    });
+    expect(await failure(client.getMachine({}))).toMatchObject({ status: Status.UNAVAILABLE });
+    finish.open();
+    expect((await applied).epoch).toBe(9n);
+    await stopped;
+    await server.stop(); // a second time
+  });
+
+  test('a handler that never ends is left after the grace', async () => {
+    const begun = gate();
+    const { client, server } = await start({
+      diagnose: async () => {
+        begun.open();
+        return new Promise<never>(() => undefined);
+      },
+    });
+    const failed = failure(client.diagnose({}));
+    await begun.promise;
+    await server.stop(20);
+    expect(await failed).toMatchObject({
+      status: expect.toSatisfy((s) => s === Status.UNAVAILABLE || s === Status.CANCELLED),
+    });
+  });
+});
