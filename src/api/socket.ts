@@ -1,10 +1,11 @@
 /**
- * A unix socket that only its owner can reach, from its first moment. It is bound in a private folder, gets its mode
- * there, and appears under its name by link(2), which never replaces anything: of two agents started at once one fails. A socket
- * that nobody listens on any more is moved aside first, and looked at again before it is deleted.
+ * A unix socket that only its owner can reach, from its first moment. It is bound in a private folder, gets its mode there,
+ * and appears under its name by link(2), which never replaces anything: a living socket is not taken over. One that nobody
+ * listens on any more is moved aside, looked at again and deleted, by one process at a time.
  */
+import { createHash } from 'node:crypto';
 import { chmod, link, lstat, mkdir, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 
 import { type ApiError, failedPrecondition, invalidArgument } from './errors.js';
@@ -12,6 +13,7 @@ import { type ApiError, failedPrecondition, invalidArgument } from './errors.js'
 /** sun_path, unix(7), without its final zero. */
 const LONGEST_PATH = 107;
 const PRIVATE_FOLDER = '.XXXXXX/s'.length;
+const PATIENCE_MS = 2000;
 
 export interface PublishedSocket {
   readonly path: string;
@@ -79,6 +81,54 @@ async function publish(bound: string, path: string, folder: string): Promise<boo
   return false;
 }
 
+/** Holds an abstract socket, which the kernel takes back when its holder dies; undefined while another holds it. */
+async function hold(name: string): Promise<(() => void) | undefined> {
+  const waiting = new Set<Socket>();
+  const holder = createServer((socket) => {
+    socket.on('error', () => undefined);
+    waiting.add(socket);
+  });
+  const held = await new Promise<boolean>((done) => {
+    holder.once('error', () => done(false));
+    holder.listen(name, () => done(true));
+  });
+  if (!held) return undefined;
+  return () => {
+    holder.close();
+    for (const socket of waiting) socket.destroy();
+  };
+}
+
+/** Resolves when whoever holds the name lets go of it, or after `ms`. */
+async function released(name: string, ms: number): Promise<void> {
+  await new Promise<void>((done) => {
+    const socket = connect(name);
+    socket.setTimeout(ms, () => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.on('close', () => done());
+    socket.resume();
+  });
+}
+
+/**
+ * Runs `work` while no other process of this network namespace publishes the same path. Anybody may hold an abstract name, so
+ * patience ends: without its turn the work is still right but for two processes that replace a dead socket in the same instant.
+ */
+async function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const name = `\0cabernet-${createHash('sha256').update(path).digest('hex').slice(0, 40)}`;
+  const end = performance.now() + PATIENCE_MS;
+  let release = await hold(name);
+  while (!release && performance.now() < end) {
+    await released(name, end - performance.now());
+    release = await hold(name);
+  }
+  try {
+    return await work();
+  } finally {
+    release?.();
+  }
+}
+
 /**
  * Makes the socket at `path`, mode 0600; its folder too if that is missing. `bind` must listen at the path it is given, and
  * goes on listening there when this resolves.
@@ -104,10 +154,12 @@ export async function publishSocket(
     await bind(bound);
     await chmod(bound, 0o600);
     const { ino } = await lstat(bound);
-    // Each turn means that another process came or went meanwhile.
-    for (let turn = 0; !(await publish(bound, path, folder)); turn++) {
-      if (turn === 10) throw inUse(path);
-    }
+    await inTurn(path, async () => {
+      // A second round follows a dead socket; more mean that other processes come and go.
+      for (let round = 0; !(await publish(bound, path, folder)); round++) {
+        if (round === 10) throw inUse(path);
+      }
+    });
     return {
       path,
       remove: async () => {

@@ -6,7 +6,8 @@ import { Limit } from '../../gen/layout.js';
 import { type IdPool } from './pool.js';
 import { type FoundTables } from './routes.js';
 import { type TableSet } from './tables.js';
-import { type FoundTrie, NOTHING_FOUND, walkChunks } from './trie.js';
+import { walkChunks } from './trie.js';
+import { type FoundTrie, NOTHING_FOUND } from './trie-edit.js';
 
 /** What is in memory of each node's routes. */
 export async function adoptTables(tables: TableSet): Promise<Map<number, FoundTables>> {

@@ -45,7 +45,10 @@ const POWERS_OF_TWO: ReadonlySet<keyof Capacities> = new Set(['labels', 'flows4'
 const LARGEST = 1 << 24;
 
 /** What was asked for, completed by the object's own sizes. */
-export function chooseCapacities(maps: readonly MapDescription[], wanted: Partial<Capacities> = {}): Capacities {
+export function chooseCapacities(
+  maps: readonly MapDescription[],
+  wanted: Partial<Capacities> = {},
+): Capacities {
   const result: Partial<Record<keyof Capacities, number>> = {};
   for (const table of Object.keys(MAPS) as Array<keyof Capacities>) {
     const declared = maps.find((map) => map.name === MAPS[table])?.maxEntries ?? 0;

@@ -119,11 +119,14 @@ export class Captures {
   /** Calls back with frames, at most 1536 bytes of each, until stopped. While nobody subscribes nothing is copied. */
   subscribe(filter: CaptureFilter, callback: Listener['callback']): Subscription {
     const target = 'vif' in filter ? filter.vif : filter.ifindex;
-    if (!Number.isInteger(target) || target < 1) throw wrongArgument('capture', 'filter', '{ ifindex } or { vif }');
+    if (!Number.isInteger(target) || target < 1)
+      throw wrongArgument('capture', 'filter', '{ ifindex } or { vif }');
     const listener: Listener = { filter, callback };
     this.#switch(filter, true);
     this.#listeners.add(listener);
-    const ring = (this.#ring ??= RingBuffer.open(this.#map, { onRecords: (records) => this.#deliver(records) }));
+    const ring = (this.#ring ??= RingBuffer.open(this.#map, {
+      onRecords: (records) => this.#deliver(records),
+    }));
     this.#switches.all.value = 1;
     return {
       get lost() {

@@ -147,7 +147,8 @@ async function readAll<Names extends Words>(
     const words = new BigUint64Array(map.transferSize / 8);
     const value = new Uint8Array(words.buffer);
     for (const id of list) {
-      if (id < map.maxEntries && map.lookupInto(keyBytes([id]), value)) result.set(id, sum(words).counts as never);
+      if (id < map.maxEntries && map.lookupInto(keyBytes([id]), value))
+        result.set(id, sum(words).counts as never);
     }
     return result;
   }
@@ -156,7 +157,11 @@ async function readAll<Names extends Words>(
   const wanted = list === undefined ? undefined : new Set(list);
   for (const [i, id] of ordinals.entries()) {
     if (wanted !== undefined && !wanted.has(id)) continue;
-    const words = new BigUint64Array(values.buffer, values.byteOffset + i * map.transferSize, map.transferSize / 8);
+    const words = new BigUint64Array(
+      values.buffer,
+      values.byteOffset + i * map.transferSize,
+      map.transferSize / 8,
+    );
     const { counts, any } = sum(words);
     if (any || wanted !== undefined) result.set(id, counts as never);
   }

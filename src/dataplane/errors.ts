@@ -11,6 +11,7 @@
  * - `LABEL_IN_USE`, `LABEL_UNKNOWN`: the label has, or has not, a meaning in its context
  * - `NOT_REBUILT`: the table was adopted; `rebuild` it before changing it
  * - `NAME_TOO_LONG`: the text does not fit the table of names
+ * - `IN_USE`: another process has the data plane open
  * - `LAYOUT_MISMATCH`: what is pinned was made by a release with other structs
  * - `OBJECT_MISSING`: no compiled BPF object
  * - `LOAD_FAILED`: the kernel refused maps or programs; `cause.log` has the verifier's words
@@ -30,6 +31,7 @@ export type DataPlaneErrorCode =
   | 'LABEL_UNKNOWN'
   | 'NOT_REBUILT'
   | 'NAME_TOO_LONG'
+  | 'IN_USE'
   | 'LAYOUT_MISMATCH'
   | 'OBJECT_MISSING'
   | 'LOAD_FAILED'

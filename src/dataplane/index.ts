@@ -1,7 +1,8 @@
 /**
  * The data plane as the rest of the program sees it: tables, programs, counters and records of one machine.
  */
-export { DataPlane, type OpenOptions, type PortSetting, type TableUse } from './plane.js';
+export { DataPlane, type PortSetting, type TableUse } from './plane.js';
+export { type OpenOptions } from './assemble.js';
 export { type Capacities } from './capacities.js';
 export { DataPlaneError, type DataPlaneErrorCode } from './errors.js';
 export { type IdTable, type Records } from './tables.js';
@@ -18,13 +19,7 @@ export {
 export { type Commit, type Route, type RouteTable, type RouteTransaction } from './routes.js';
 export { type RoutePrefix } from './trie.js';
 export { NAME_BYTES, type NamedTable, type NameTable } from './names.js';
-export {
-  type Counters,
-  type DropCount,
-  type PathCount,
-  type PuntCount,
-  type VifCount,
-} from './counters.js';
+export { type Counters, type DropCount, type PathCount, type PuntCount, type VifCount } from './counters.js';
 export {
   type CapturedFrame,
   type CaptureFilter,

@@ -130,7 +130,8 @@ export class LabelTable implements Recyclable {
   insert(entry: Label): number {
     checkLabel(entry, 'labels.insert');
     const key = keyOf(entry.context, entry.label);
-    if (this.#slots.has(key)) throw labelError('LABEL_IN_USE', 'labels.insert', entry, 'has a meaning already');
+    if (this.#slots.has(key))
+      throw labelError('LABEL_IN_USE', 'labels.insert', entry, 'has a meaning already');
     const slot = this.#place(entry);
     this.#slots.set(key, slot);
     return slot;
@@ -194,7 +195,8 @@ export class LabelTable implements Recyclable {
     const first = this.#freeIn(one);
     const second = this.#freeIn(two);
     const slot = second.count > first.count ? second.slot : first.slot;
-    if (slot < 0) throw labelError('LABEL_SPACE', 'labels.insert', entry, 'finds both its buckets full: choose another');
+    if (slot < 0)
+      throw labelError('LABEL_SPACE', 'labels.insert', entry, 'finds both its buckets full: choose another');
     this.#store(slot, TARGET, entry.target);
     this.#store(slot, ACTION, actionOf(entry.action));
     this.#store(slot, CONTEXT, entry.context);
@@ -221,12 +223,17 @@ export class LabelTable implements Recyclable {
   }
 
   #clear(slot: number): void {
-    for (const word of [TARGET, ACTION, CONTEXT]) if (this.#word(slot, word) !== 0) this.#store(slot, word, 0);
+    for (const word of [TARGET, ACTION, CONTEXT])
+      if (this.#word(slot, word) !== 0) this.#store(slot, word, 0);
   }
 
   #read(slot: number): PlacedLabel {
     const action = this.#word(slot, ACTION) === LabelAction.LABEL_SWAP ? 'swap' : 'deliver';
-    const [context, label, target] = [this.#word(slot, CONTEXT), this.#word(slot, LABEL), this.#word(slot, TARGET)];
+    const [context, label, target] = [
+      this.#word(slot, CONTEXT),
+      this.#word(slot, LABEL),
+      this.#word(slot, TARGET),
+    ];
     return { context, label, action, target, slot };
   }
 
@@ -249,11 +256,13 @@ function actionOf(action: Label['action']): number {
 
 function checkLabel(entry: Label, operation: string): void {
   const { context, label, action, target } = entry;
-  if (!isWord(context) || context === 0) throw wrongArgument(operation, 'context', 'tunnelContext(id) or vifContext(id)');
+  if (!isWord(context) || context === 0)
+    throw wrongArgument(operation, 'context', 'tunnelContext(id) or vifContext(id)');
   if (!Number.isInteger(label) || label < FIRST || label > LAST) {
     throw wrongArgument(operation, 'label', `an integer from ${FIRST} to ${LAST}`);
   }
-  if (action !== 'deliver' && action !== 'swap') throw wrongArgument(operation, 'action', "'deliver' or 'swap'");
+  if (action !== 'deliver' && action !== 'swap')
+    throw wrongArgument(operation, 'action', "'deliver' or 'swap'");
   if (!isWord(target) || target === 0) throw wrongArgument(operation, 'target', 'the id of a vif or path');
 }
 

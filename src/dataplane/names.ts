@@ -34,7 +34,9 @@ export class NameTable {
   /** Reads what is there. */
   async load(): Promise<void> {
     const { keys, values } = await this.#map.lookupBatch();
-    const byNumber = new Map(Object.entries(TABLES).map(([name, number]) => [number as number, name as NamedTable]));
+    const byNumber = new Map(
+      Object.entries(TABLES).map(([name, number]) => [number as number, name as NamedTable]),
+    );
     for (let i = 0; i * NameKey.size < keys.length; i++) {
       const key = NameKey.decode(keys, i * NameKey.size);
       const name = byNumber.get(key.table);

@@ -2,36 +2,22 @@
  * The data plane of one machine: its maps and programs in the kernel, made or taken over, pinned so that traffic goes
  * on without this process.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { Limit, PortRole } from '../../gen/layout.js';
-import { BpfMap, BpfObject } from '../../native/lib/index.js';
-import { adoptTables } from './adopt.js';
-import { chooseCapacities, type Capacities } from './capacities.js';
+import { assemble, mapOf, type OpenOptions, type Parts } from './assemble.js';
+import { type Capacities } from './capacities.js';
 import { Captures, Samples } from './captures.js';
 import { type Counters } from './counters.js';
 import { DataPlaneError, wrongArgument } from './errors.js';
 import { type LabelTable } from './labels.js';
-import { NameTable } from './names.js';
-import { load, objectPath, pinMaps, prepare, sharedMaps, SharedWord } from './objects.js';
+import { Lock } from './lock.js';
+import { type NameTable } from './names.js';
 import { type IdPool } from './pool.js';
-import { type Attachment, type ProgramKind, Programs } from './programs.js';
-import { type FoundTables, RouteTable } from './routes.js';
-import { type IdTable, TableSet } from './tables.js';
+import { type Attachment, type ProgramKind } from './programs.js';
+import { RouteTable } from './routes.js';
+import { type IdTable, type TableSet } from './tables.js';
 import { Tracer, type TraceRequest, type TraceResult } from './trace.js';
 import { type TunnelEnds } from './tunnel-ends.js';
-
-export interface OpenOptions {
-  /** A folder of the BPF file system; made when it is not there. */
-  readonly pinDir: string;
-  /** Chosen when the plane is made; an adopted one keeps its own. */
-  readonly capacities?: Partial<Capacities>;
-  /** Path of the network namespace the interfaces are in; this process's own otherwise. */
-  readonly netns?: string;
-  /** Where the compiled objects are; build/bpf of the package otherwise. */
-  readonly objects?: string;
-  readonly log?: (message: string) => void;
-}
 
 export interface PortSetting {
   /** A wire, a station's cable or the machine's end of a vif's veth. */
@@ -46,24 +32,6 @@ export interface TableUse {
   readonly capacity: number;
   /** Of kernel memory, whatever is used. */
   readonly bytes: number;
-}
-
-/** What is written down of a plane when it is made. */
-interface Instance {
-  readonly layoutVersion: number;
-  readonly bootId: string;
-  readonly capacities: Capacities;
-}
-
-interface Parts {
-  readonly adopted: boolean;
-  readonly capacities: Capacities;
-  readonly options: OpenOptions;
-  readonly maps: ReadonlyMap<string, BpfMap>;
-  readonly tables: TableSet;
-  readonly programs: Programs;
-  readonly capturesOn: SharedWord;
-  readonly found: Map<number, FoundTables>;
 }
 
 export class DataPlane {
@@ -113,60 +81,24 @@ export class DataPlane {
       all: parts.capturesOn,
     });
     this.#tracer = new Tracer({ capacities, maps, folder: options.objects, netns: options.netns });
-    for (const [node, found] of parts.found) this.#routes.set(node, new RouteTable(node, tables.routeStore, found));
+    for (const [node, found] of parts.found)
+      this.#routes.set(node, new RouteTable(node, tables.routeStore, found));
   }
 
   /**
    * Makes a data plane under `pinDir`, or takes over the one that is pinned there: its maps are used as they are, its
-   * programs replaced, without a packet lost. `LAYOUT_MISMATCH` when another release made it.
+   * programs replaced, without a packet lost. `IN_USE` while another process has it open, `LAYOUT_MISMATCH` when
+   * another release made it.
    */
   static async open(options: OpenOptions): Promise<DataPlane> {
-    const { pinDir, log = () => undefined } = options;
-    const mapDir = join(pinDir, 'maps');
-    const instance = await readInstance(mapDir);
-    if (instance !== undefined && instance.layoutVersion !== Limit.LIMIT_LAYOUT_VERSION) {
-      throw layoutMismatch(pinDir, instance.layoutVersion);
-    }
-    if (instance === undefined && existsSync(pinDir)) {
-      log(`${pinDir} has no complete data plane: beginning anew`);
-      rmSync(mapDir, { recursive: true, force: true });
-      rmSync(join(pinDir, 'links'), { recursive: true, force: true });
-    }
-    const object = BpfObject.open(objectPath('cabernet', options.objects));
+    const lock = await Lock.take(options.pinDir);
+    const opened: Array<{ close(): void }> = [];
     try {
-      const capacities = instance?.capacities ?? chooseCapacities(object.describeMaps(), options.capacities);
-      if (instance !== undefined) tellDifferences(capacities, options.capacities, log);
-      prepare(object, capacities);
-      mkdirSync(pinDir, { recursive: true, mode: 0o700 });
-      pinMaps(object, mapDir);
-      await load(object);
-      const maps = new Map(sharedMaps(object).map((name) => [name, object.map(name)]));
-      const tables = new TableSet(maps, (error) => log(`a grace period failed: ${String(error)}`));
-      const found = instance === undefined ? new Map<number, FoundTables>() : await adoptTables(tables);
-      const programs = new Programs({
-        programs: {
-          port: object.program('cabernet_port'),
-          vif: object.program('cabernet_vif'),
-          egress: object.program('cabernet_egress'),
-        },
-        devices: mapOf(maps, 'devices'),
-        folder: join(pinDir, 'links'),
-        netns: options.netns,
-        log,
-      });
-      const bss = object.map('.bss');
-      const capturesOn = new SharedWord(bss, object.btf(), 'captures_on');
-      bss.close();
-      if (instance === undefined) {
-        const made: Instance = { layoutVersion: Limit.LIMIT_LAYOUT_VERSION, bootId: bootId(), capacities };
-        tables.names.set('instance', 0, JSON.stringify(made));
-      } else {
-        programs.adopt((ifindex) => (tables.ports.read(ifindex).role === PortRole.PORT_VIF ? 'vif' : 'port'));
-      }
-      const adopted = instance !== undefined;
-      return new DataPlane({ adopted, capacities, options, maps, tables, programs, capturesOn, found });
-    } finally {
-      object.close();
+      return new DataPlane(await assemble(options, lock, opened));
+    } catch (error) {
+      for (const handle of opened) handle.close();
+      await lock.release();
+      throw error;
     }
   }
 
@@ -188,7 +120,8 @@ export class DataPlane {
       this.routes(id).dispose();
       this.#routes.delete(id);
     }
-    if (table === 'node' || table === 'vif' || table === 'path' || table === 'tunnel') this.names.delete(table, id);
+    if (table === 'node' || table === 'vif' || table === 'path' || table === 'tunnel')
+      this.names.delete(table, id);
     pool.release(id);
   }
 
@@ -314,6 +247,7 @@ export class DataPlane {
     await this.#tables.grace.settle();
     programs.close();
     for (const map of maps.values()) map.close();
+    await this.#parts.lock.release();
   }
 
   #open(operation: string): void {
@@ -323,7 +257,8 @@ export class DataPlane {
 
   #pool(table: IdTable): IdPool {
     const pool = this.#tables.pools[table];
-    if (pool === undefined) throw wrongArgument('pool', String(table), `one of ${Object.keys(this.#tables.pools).join(', ')}`);
+    if (pool === undefined)
+      throw wrongArgument('pool', String(table), `one of ${Object.keys(this.#tables.pools).join(', ')}`);
     return pool;
   }
 
@@ -332,53 +267,4 @@ export class DataPlane {
     const wanted = `an index from 1 to ${this.ports.capacity - 1} (capacities.interfaces)`;
     throw wrongArgument(operation, `interface ${ifindex}`, wanted);
   }
-}
-
-function mapOf(maps: ReadonlyMap<string, BpfMap>, name: string): BpfMap {
-  const map = maps.get(name);
-  if (map === undefined) throw wrongArgument('open', name, 'a map of the object');
-  return map;
-}
-
-/** What is pinned, if it was completed once. */
-async function readInstance(mapDir: string): Promise<Instance | undefined> {
-  const path = join(mapDir, 'names');
-  if (!existsSync(path)) return undefined;
-  const map = BpfMap.openPinned(path);
-  try {
-    const names = new NameTable(map);
-    await names.load();
-    const text = names.get('instance', 0);
-    return text === undefined ? undefined : (JSON.parse(text) as Instance);
-  } finally {
-    map.close();
-  }
-}
-
-function tellDifferences(
-  present: Capacities,
-  wanted: Partial<Capacities> | undefined,
-  log: (message: string) => void,
-): void {
-  for (const table of Object.keys(present) as Array<keyof Capacities>) {
-    const other = wanted?.[table];
-    if (other !== undefined && other !== present[table]) {
-      log(`capacity of ${table} stays ${present[table]}, not ${other}: it is chosen when a data plane is made`);
-    }
-  }
-}
-
-function layoutMismatch(pinDir: string, version: number): DataPlaneError {
-  return new DataPlaneError({
-    code: 'LAYOUT_MISMATCH',
-    operation: 'open',
-    subject: pinDir,
-    detail:
-      `layout ${version} is pinned, this release has ${Limit.LIMIT_LAYOUT_VERSION}: ` +
-      'start the release that made it, or remove the folder, which stops its traffic',
-  });
-}
-
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

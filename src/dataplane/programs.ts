@@ -35,12 +35,21 @@ export interface ProgramsOptions {
 
 /** Why the kernel refuses an attachment. */
 const REFUSALS: Readonly<Record<string, { code: DataPlaneErrorCode; detail: string }>> = {
-  EOPNOTSUPP: { code: 'NOT_NATIVE', detail: 'its driver has no native XDP, or not with the offloads that are on' },
+  EOPNOTSUPP: {
+    code: 'NOT_NATIVE',
+    detail: 'its driver has no native XDP, or not with the offloads that are on',
+  },
   ERANGE: { code: 'NOT_NATIVE', detail: 'its MTU is larger than native XDP allows on this driver: lower it' },
   ENOTCONN: { code: 'NOT_NATIVE', detail: 'it is a veth without a peer' },
   ENOSPC: { code: 'NOT_NATIVE', detail: 'its peer has more transmit queues than it has receive queues' },
-  EBUSY: { code: 'INTERFACE_BUSY', detail: 'another XDP program is attached: detach it first (ip link set dev … xdp off)' },
-  EEXIST: { code: 'INTERFACE_BUSY', detail: 'another XDP program is attached in generic mode: detach it first' },
+  EBUSY: {
+    code: 'INTERFACE_BUSY',
+    detail: 'another XDP program is attached: detach it first (ip link set dev … xdp off)',
+  },
+  EEXIST: {
+    code: 'INTERFACE_BUSY',
+    detail: 'another XDP program is attached in generic mode: detach it first',
+  },
   ENODEV: { code: 'INTERFACE_MISSING', detail: 'there is no interface with this index' },
 };
 
@@ -130,7 +139,8 @@ export class Programs {
     const found = new Map<number, Attachment>();
     for (const [ifindex, { link, program }] of this.#links) {
       const info = link.info();
-      if (info.ifindex === ifindex) found.set(ifindex, { program, programId: info.programId, linkId: info.id });
+      if (info.ifindex === ifindex)
+        found.set(ifindex, { program, programId: info.programId, linkId: info.id });
     }
     return found;
   }
@@ -144,7 +154,13 @@ export class Programs {
     } catch (cause) {
       if (cause instanceof BpfError && cause.code === 'EINVAL') {
         const { code, detail } = REFUSALS['ENODEV'] ?? { code: 'KERNEL', detail: cause.detail };
-        throw new DataPlaneError({ code, operation: 'setDevice', subject: `interface ${ifindex}`, detail, cause });
+        throw new DataPlaneError({
+          code,
+          operation: 'setDevice',
+          subject: `interface ${ifindex}`,
+          detail,
+          cause,
+        });
       }
       throw refusal('setDevice', ifindex, cause);
     }
@@ -191,7 +207,11 @@ export class Programs {
   #check(ifindex: number, operation: string): void {
     const { maxEntries } = this.#options.devices;
     if (Number.isInteger(ifindex) && ifindex > 0 && ifindex < maxEntries) return;
-    throw wrongArgument(operation, `interface ${ifindex}`, `an index from 1 to ${maxEntries - 1} (capacities.interfaces)`);
+    throw wrongArgument(
+      operation,
+      `interface ${ifindex}`,
+      `an index from 1 to ${maxEntries - 1} (capacities.interfaces)`,
+    );
   }
 }
 

@@ -16,7 +16,8 @@ export interface RecordCodec<T, Offsets> {
 }
 
 export type NumberField<T> = { [K in keyof T & string]: T[K] extends number ? K : never }[keyof T & string];
-export type WordsField<T> = { [K in keyof T & string]: T[K] extends Uint32Array ? K : never }[keyof T & string];
+export type WordsField<T> = { [K in keyof T & string]: T[K] extends Uint32Array ? K : never }[keyof T &
+  string];
 
 /** Some fields of a record; words may come as any list of numbers. */
 export type Fields<T> = { readonly [K in keyof T]?: T[K] extends Uint32Array ? ArrayLike<number> : T[K] };
@@ -131,7 +132,11 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
 
   #offset(id: number, operation: string): number {
     if (!Number.isInteger(id) || id < 1 || id >= this.capacity) {
-      throw wrongArgument(`records.${operation}`, `${this.name} ${id}`, `an id from 1 to ${this.capacity - 1}`);
+      throw wrongArgument(
+        `records.${operation}`,
+        `${this.name} ${id}`,
+        `an id from 1 to ${this.capacity - 1}`,
+      );
     }
     return id * this.#stride;
   }
@@ -156,7 +161,10 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
   }
 
   #end(start: number): number {
-    return Math.min(...Object.values(this.#codec.offsets).filter((offset) => offset > start), this.#codec.size);
+    return Math.min(
+      ...Object.values(this.#codec.offsets).filter((offset) => offset > start),
+      this.#codec.size,
+    );
   }
 
   #wordOf(field: string): number {

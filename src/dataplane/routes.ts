@@ -9,20 +9,18 @@ import { type IdPool } from './pool.js';
 import { type RecordTable } from './records.js';
 import {
   checkPrefix,
+  type ChunkStore,
   chunksOf,
   EMPTY,
   type Family,
   findRoute,
-  type FoundTrie,
   matchRoute,
-  NOTHING_FOUND,
   rootChunk,
   type RoutePrefix,
   routesOf,
-  TrieEdit,
-  type ChunkStore,
   type TrieState,
 } from './trie.js';
+import { type FoundTrie, NOTHING_FOUND, TrieEdit } from './trie-edit.js';
 
 export type Route = readonly [prefix: RoutePrefix, nextHop: number];
 

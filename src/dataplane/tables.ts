@@ -59,7 +59,11 @@ export class TableSet {
       return found;
     };
     this.grace = new Grace(map('grace'), map('grace_period'));
-    const pool = (table: string, name: string, clear?: (ids: readonly number[]) => void | Promise<void>): IdPool => {
+    const pool = (
+      table: string,
+      name: string,
+      clear?: (ids: readonly number[]) => void | Promise<void>,
+    ): IdPool => {
       const made = new IdPool(table, map(name).maxEntries, {
         released: () => this.released(),
         ...(clear === undefined ? {} : { clear }),
@@ -89,7 +93,9 @@ export class TableSet {
     };
     this.tablesPool = pool('tables', 'tables', (ids) => each(this.tableRoots, ids));
     const { pools } = this;
-    this.ports = new RecordTable(map('ports'), Port, { kept: { field: 'flags', bits: Limit.LIMIT_PORT_CAPTURE } });
+    this.ports = new RecordTable(map('ports'), Port, {
+      kept: { field: 'flags', bits: Limit.LIMIT_PORT_CAPTURE },
+    });
     this.nodes = new RecordTable(map('nodes'), Node, { pool: pools.node });
     this.vifs = new RecordTable(map('vifs'), Vif, {
       pool: pools.vif,
@@ -127,6 +133,13 @@ export class TableSet {
 
   get routeStore(): RouteStore {
     const { chunks, tableRoots: tables, tablesPool, nodes } = this;
-    return { chunks, tables, tablesPool, nodes, nextHops: this.pools.nextHop, grace: () => this.grace.wait() };
+    return {
+      chunks,
+      tables,
+      tablesPool,
+      nodes,
+      nextHops: this.pools.nextHop,
+      grace: () => this.grace.wait(),
+    };
   }
 }

@@ -92,7 +92,12 @@ export class Tracer {
         return Event.decode(value ?? new Uint8Array(Event.size));
       });
       const verdict = VERDICTS[retval] ?? 'aborted';
-      return { events, verdict, frame: data, egressIfindex: verdict === 'redirect' ? loaded.egress.value : 0 };
+      return {
+        events,
+        verdict,
+        frame: data,
+        egressIfindex: verdict === 'redirect' ? loaded.egress.value : 0,
+      };
     } catch (cause) {
       if (!(cause instanceof BpfError)) throw cause;
       throw new DataPlaneError({

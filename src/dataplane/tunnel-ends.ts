@@ -25,12 +25,19 @@ export class TunnelEnds {
   /** Packets from `remote` to `local` belong to this tunnel. `TABLE_FULL` when no more fit. */
   set(local: Uint8Array, remote: Uint8Array, tunnel: number): void {
     const { map, key } = this.#place(local, remote, 'tunnelEnds.set');
-    if (!Number.isInteger(tunnel) || tunnel < 0) throw wrongArgument('tunnelEnds.set', 'tunnel', 'a tunnel id or 0');
+    if (!Number.isInteger(tunnel) || tunnel < 0)
+      throw wrongArgument('tunnelEnds.set', 'tunnel', 'a tunnel id or 0');
     try {
       map.update(key, new Uint8Array(Uint32Array.of(tunnel).buffer));
     } catch (cause) {
       const detail = `no more than ${map.maxEntries} pairs of addresses fit`;
-      throw new DataPlaneError({ code: 'TABLE_FULL', operation: 'tunnelEnds.set', subject: map.name, detail, cause });
+      throw new DataPlaneError({
+        code: 'TABLE_FULL',
+        operation: 'tunnelEnds.set',
+        subject: map.name,
+        detail,
+        cause,
+      });
     }
   }
 

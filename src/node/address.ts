@@ -5,10 +5,11 @@
 import {
   formatAddress,
   type IpAddress,
+  parseAddress as parseAnyAddress,
   parseInterfaceAddress as parseText,
 } from '../api/names.js';
 
-export { type Family, formatAddress, formatMac, parseAddress, parseMac } from '../api/names.js';
+export { type Family, formatAddress, formatMac, parseMac } from '../api/names.js';
 
 export type Address = IpAddress;
 
@@ -50,16 +51,68 @@ export interface InterfaceAddress extends Address {
   readonly text: string;
 }
 
+const ZERO = 48;
+const NINE = 57;
+const DOT = 46;
+
+/** Dotted decimal from the beginning to `end`; there is one way to write it. Tables are long: no pattern, no split. */
+function parseIpv4(text: string, end: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(4);
+  let index = 0;
+  let value = -1;
+  for (let i = 0; i < end; i++) {
+    const c = text.charCodeAt(i);
+    if (c >= ZERO && c <= NINE) {
+      if (value === 0) return undefined;
+      value = value < 0 ? c - ZERO : value * 10 + c - ZERO;
+      if (value > 255) return undefined;
+    } else if (c === DOT && value >= 0 && index < 3) {
+      bytes[index++] = value;
+      value = -1;
+    } else {
+      return undefined;
+    }
+  }
+  if (index !== 3 || value < 0) return undefined;
+  bytes[3] = value;
+  return bytes;
+}
+
+/** Undefined if `text` is neither an IPv4 nor an IPv6 address. */
+export function parseAddress(text: string): Address | undefined {
+  if (text.includes(':')) return parseAnyAddress(text);
+  const bytes = parseIpv4(text, text.length);
+  return bytes && { family: 4, bytes };
+}
+
 /** `10.0.1.1/24`: an address with the length of its link's prefix; undefined if it is none. */
 export function parseInterfaceAddress(text: string): InterfaceAddress | undefined {
-  const parsed = parseText(text);
-  return parsed && { ...parsed, text: `${formatAddress(parsed.bytes)}/${parsed.length}` };
+  if (text.includes(':')) {
+    const parsed = parseText(text);
+    return parsed && { ...parsed, text: `${formatAddress(parsed.bytes)}/${parsed.length}` };
+  }
+  const slash = text.indexOf('/');
+  const bytes = slash < 0 ? undefined : parseIpv4(text, slash);
+  const tens = text.length - slash === 3 ? text.charCodeAt(slash + 1) - ZERO : 0;
+  const ones = text.charCodeAt(text.length - 1) - ZERO;
+  const length = 10 * tens + ones;
+  const wrong = !(ones >= 0 && ones <= 9) || text.length - slash > 3 || tens < 0 || tens > 3 || length > 32;
+  if (!bytes || wrong || (text.length - slash === 3 && tens === 0)) return undefined;
+  return { family: 4, bytes, length, text };
 }
 
 /** `10.0.3.0/24`; undefined if it is no prefix or a host bit is set. */
 export function parsePrefix(text: string): Prefix | undefined {
   const parsed = parseInterfaceAddress(text);
-  return parsed && sameBytes(mask(parsed.bytes, parsed.length), parsed.bytes) ? parsed : undefined;
+  return parsed && hostBitsAreZero(parsed) ? parsed : undefined;
+}
+
+function hostBitsAreZero({ bytes, length }: InterfaceAddress): boolean {
+  for (let i = length >> 3; i < bytes.length; i++) {
+    const kept = i === length >> 3 ? 0xff00 >> (length & 7) : 0;
+    if ((bytes[i] ?? 0) & ~kept & 0xff) return false;
+  }
+  return true;
 }
 
 export function covers(prefix: Prefix, address: Address): boolean {

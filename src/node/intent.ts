@@ -66,8 +66,31 @@ export function checkOwner(value: string | null | undefined, field: string): str
   throw invalid('OWNER_NAME', field, `${quote(text(value))}: ${NAME_RULES.owner}`);
 }
 
-function checkNodeName(value: string | null | undefined, field: string): VirtualNodeName {
-  const name = parseVirtualNodeName(text(value));
+/** The last right answer: a stream names the same node, vif or gateway many times. */
+function remembering<T>(parse: (text: string) => T | undefined): (text: string) => T | undefined {
+  let last = '';
+  let answer: T | undefined;
+  return (value) => {
+    if (answer === undefined || value !== last) {
+      answer = parse(value);
+      last = value;
+    }
+    return answer;
+  };
+}
+
+const nodeOf = remembering((name: string): (VirtualNodeName & { readonly name: string }) | undefined => {
+  const parsed = parseVirtualNodeName(name);
+  return parsed && { ...parsed, name };
+});
+
+const vifOf = remembering((name: string): CheckedVifName | undefined => {
+  const parsed = parseVifName(name);
+  return parsed && { name, node: formatVirtualNodeName(parsed), device: parsed.vif };
+});
+
+function checkNodeName(value: string | null | undefined, field: string): VirtualNodeName & { readonly name: string } {
+  const name = nodeOf(text(value));
   if (name) return name;
   throw invalid('NODE_NAME', field, `${quote(text(value))}: ${NAME_RULES.virtualNode}`);
 }
@@ -79,9 +102,9 @@ interface CheckedVifName {
 }
 
 function checkVifName(value: string | null | undefined, field: string): CheckedVifName {
-  const name = parseVifName(text(value));
-  if (!name) throw invalid('VIF_NAME', field, `${quote(text(value))}: ${NAME_RULES.vif}`);
-  return { name: text(value), node: formatVirtualNodeName(name), device: name.vif };
+  const name = vifOf(text(value));
+  if (name) return name;
+  throw invalid('VIF_NAME', field, `${quote(text(value))}: ${NAME_RULES.vif}`);
 }
 
 function checkTunnelName(value: string | null | undefined, field: string): string {
@@ -120,14 +143,14 @@ function checkPath(path: wire.Path, field: string): PathIntent {
 }
 
 export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeIntent {
-  const { vn, node } = checkNodeName(message.name, `${field}.name`);
+  const { name, vn, node } = checkNodeName(message.name, `${field}.name`);
   const source: number = message.routeSource ?? 0;
   if (source !== 0 && source !== 1 && source !== 2) {
     throw invalid('ROUTE_SOURCE', `${field}.route_source`, `${source} is no RouteSource`);
   }
   return {
     kind: 'node',
-    name: formatVirtualNodeName({ vn, node }),
+    name,
     vn,
     node,
     tenant: checkOwner(message.tenant, `${field}.tenant`),
@@ -287,7 +310,7 @@ interface RouteShape {
 const ROUTE_KINDS = ['unicast', 'unicast', 'blackhole', 'unreachable'] as const;
 
 function checkRoute(message: wire.Route, field: string): RouteIntent {
-  const node = formatVirtualNodeName(checkNodeName(message.node, `${field}.node`));
+  const { name: node } = checkNodeName(message.node, `${field}.node`);
   const destination = parsePrefix(text(message.destination));
   if (!destination || !isForwardable(destination)) {
     throw invalid(

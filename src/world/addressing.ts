@@ -40,10 +40,9 @@ export async function ensureAddresses(netlink: Netlink, wanted: readonly WantedA
   await all(netlink, ops);
 }
 
-/** All static routes of the main table. */
+/** All static routes of the main table; next hops over an interface that is down have to wait. */
 export async function ensureRoutes(netlink: Netlink, wanted: readonly WantedRoute[]): Promise<void> {
   const links = await netlink.links();
-  const indices = new Map(links.map((link) => [link.name, link.index]));
   const destinations = new Set(wanted.map((route) => route.destination));
   const ops: Op[] = [];
   for (const route of await netlink.routes({ table: RouteTable.main, protocol: RouteProtocol.static })) {
@@ -51,11 +50,12 @@ export async function ensureRoutes(netlink: Netlink, wanted: readonly WantedRout
   }
   for (const { destination, source, nextHops } of wanted) {
     if (!parsePrefix(destination)) throw new Error(`${destination} is no prefix`);
-    const hops = nextHops.map((hop) => {
-      const index = indices.get(hop.interface);
-      if (index === undefined) throw new Error(`there is no interface ${hop.interface}`);
-      return { index, gateway: hop.gateway };
+    const hops = nextHops.flatMap((hop) => {
+      const link = links.find((one) => one.name === hop.interface);
+      if (!link) throw new Error(`there is no interface ${hop.interface}`);
+      return link.up ? [{ index: link.index, gateway: hop.gateway }] : [];
     });
+    if (hops.length === 0) continue;
     ops.push({
       op: 'replaceRoute',
       route: {

@@ -8,7 +8,8 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync, watch } from 'no
 import { join } from 'node:path';
 
 import type { cabernet } from '../../gen/cabernet.js';
-import { type Client, connect, NodeService } from '../api/index.js';
+import { type Client, connect } from '../api/client.js';
+import { NodeService } from '../api/node.js';
 import { PORT_PREFIX } from './check.js';
 import { WorldError } from './errors.js';
 import {

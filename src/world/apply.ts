@@ -2,7 +2,7 @@
  * Intents into an agent: one Apply stream per owner, in the order of the layers; and the wait until what was asked for
  * is up.
  */
-import { type ApplyRequestDraft, v1 } from '../api/index.js';
+import { type ApplyRequestDraft, v1 } from '../api/node.js';
 import { type NodeClient } from './agents.js';
 import { WorldError } from './errors.js';
 import { type Resource } from './messages.js';

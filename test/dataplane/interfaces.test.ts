@@ -32,10 +32,26 @@ afterEach(() => {
 
 /** A namespace in which interfaces 10 and 11 are two ends of one veth. */
 function namespace(): { name: string; path: string } {
-  const name = `cbF1-${process.pid}-${++made}`;
+  const name = `cbdp-${process.pid}-${++made}`;
   run('ip', 'netns', 'add', name);
   namespaces.add(name);
-  run('ip', '-n', name, 'link', 'add', 'va', 'index', '10', 'type', 'veth', 'peer', 'name', 'vb', 'index', '11');
+  run(
+    'ip',
+    '-n',
+    name,
+    'link',
+    'add',
+    'va',
+    'index',
+    '10',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'vb',
+    'index',
+    '11',
+  );
   for (const device of ['va', 'vb']) {
     run('ip', 'netns', 'exec', name, 'sysctl', '-qw', `net.ipv6.conf.${device}.disable_ipv6=1`);
     run('ip', '-n', name, 'link', 'set', device, 'up', 'mtu', '1500');
@@ -71,7 +87,10 @@ describe('programs', () => {
     expect(plane.attached().get(11)).toMatchObject({ program: 'vif', linkId: port?.linkId });
     expect(plane.attached().get(11)?.programId).not.toBe(port?.programId);
     expect(readdirSync(`${pinDir}/links`)).toEqual(['11']);
-    await expect(plane.attach(1, 'port')).rejects.toMatchObject({ code: 'NOT_NATIVE', subject: 'interface 1' });
+    await expect(plane.attach(1, 'port')).rejects.toMatchObject({
+      code: 'NOT_NATIVE',
+      subject: 'interface 1',
+    });
     await expect(plane.attach(99, 'port')).rejects.toMatchObject({ code: 'INTERFACE_MISSING' });
     await expect(plane.attach(5000, 'port')).rejects.toThrow(/capacities.interfaces/);
     await expect(plane.setDevice(99)).rejects.toMatchObject({ code: 'INTERFACE_MISSING' });
@@ -171,18 +190,28 @@ describe('records of frames', () => {
       udp({ from: 5000, to: 5001 }),
       payload(20),
     );
-    const runs = await Promise.all(Array.from({ length: 5 }, () => plane.trace({ ifindex: 11, frame: sent })));
+    const runs = await Promise.all(
+      Array.from({ length: 5 }, () => plane.trace({ ifindex: 11, frame: sent })),
+    );
     for (const { events, verdict, egressIfindex } of runs) {
-      expect(events.map(({ kind }) => traceKinds[kind])).toEqual(expect.arrayContaining(['PORT', 'ROUTE', 'DROP']));
+      expect(events.map(({ kind }) => traceKinds[kind])).toEqual(
+        expect.arrayContaining(['PORT', 'ROUTE', 'DROP']),
+      );
       const route = events.find(({ kind }) => traceKinds[kind] === 'ROUTE');
-      expect([route?.found, route?.node, [...(route?.address.subarray(0, 4) ?? [])]]).toEqual([hop, node, [10, 0, 3, 2]]);
+      expect([route?.found, route?.node, [...(route?.address.subarray(0, 4) ?? [])]]).toEqual([
+        hop,
+        node,
+        [10, 0, 3, 2],
+      ]);
       const drop = events.find(({ kind }) => traceKinds[kind] === 'DROP');
       expect(dropReasons[drop?.found ?? 0]?.name).toBe('BLACKHOLE');
       expect([verdict, egressIfindex]).toEqual(['drop', 0]);
     }
     expect(await plane.counters.drops()).toEqual([]);
     expect((await plane.counters.vifs([vif])).get(vif)?.receivedPackets).toBe(0n);
-    await expect(plane.trace({ ifindex: 11, frame: Buffer.alloc(5) })).rejects.toMatchObject({ code: 'TRACE_REFUSED' });
+    await expect(plane.trace({ ifindex: 11, frame: Buffer.alloc(5) })).rejects.toMatchObject({
+      code: 'TRACE_REFUSED',
+    });
   });
 });
 
@@ -205,12 +234,21 @@ describe('adoption', () => {
     first.underlayHops.write(spare, { ifindex: 10 });
     first.tunnels.write(tunnel, { family: 4, hops: new Array<number>(8).fill(hop) });
     first.labels.insert({ context: vifContext(vif), label: 100, action: 'deliver', target: port });
-    first.captures.subscribe({ vif }, () => undefined);
+    first.ports.setBits(11, 'flags', 1, true);
+    first.vifs.setBits(vif, 'flags', 2, true);
     const devices = BpfMap.openPinned(`${pinDir}/maps/devices`);
-    const entry = (): number | undefined => devices.lookup(new Uint8Array(Uint32Array.of(10).buffer))?.readUInt32LE(4);
+    const entry = (): number | undefined =>
+      devices.lookup(new Uint8Array(Uint32Array.of(10).buffer))?.readUInt32LE(4);
     const egress = entry();
+    await expect(openPlane({ pinDir })).rejects.toMatchObject({ code: 'IN_USE' });
+    await first.close();
     const log: string[] = [];
-    const second = await openPlane({ pinDir, netns: path, capacities: { chunks: 99 }, log: (line) => log.push(line) });
+    const second = await openPlane({
+      pinDir,
+      netns: path,
+      capacities: { chunks: 99 },
+      log: (line) => log.push(line),
+    });
     expect(second.adopted).toBe(true);
     expect(second.capacities.chunks).toBe(2048);
     expect(log).toEqual(['capacity of chunks stays 2048, not 99: it is chosen when a data plane is made']);
@@ -226,17 +264,21 @@ describe('adoption', () => {
     expect(second.allocated('underlayHop')).toEqual([hop]);
     expect(second.underlayHops.isSet(spare)).toBe(false);
     expect(second.vifs.read(vif)).toMatchObject({ flags: 1, mtu: 1400 });
-    expect(second.labels.get({ context: vifContext(vif), label: 100 })).toMatchObject({ action: 'deliver', target: port });
+    expect(second.labels.get({ context: vifContext(vif), label: 100 })).toMatchObject({
+      action: 'deliver',
+      target: port,
+    });
     expect(second.ports.read(11)).toMatchObject({ role: PortRole.PORT_ACCESS, vif: port });
-    await first.close();
-    expect(second.attached().size).toBe(2);
+    expect(second.ports.read(11).flags).toBe(0);
     await second.destroy();
   });
 
   it('begins anew where none was completed, and refuses another release’s', async () => {
     const pinDir = pinFolder();
     mkdirSync(`${pinDir}/maps`, { recursive: true });
-    BpfMap.create({ type: 'array', name: 'stray', keySize: 4, valueSize: 4, maxEntries: 1 }).pin(`${pinDir}/maps/nodes`);
+    BpfMap.create({ type: 'array', name: 'stray', keySize: 4, valueSize: 4, maxEntries: 1 }).pin(
+      `${pinDir}/maps/nodes`,
+    );
     const log: string[] = [];
     const plane = await openPlane({ pinDir, log: (line) => log.push(line) });
     expect(plane.adopted).toBe(false);
@@ -251,7 +293,9 @@ describe('adoption', () => {
     await expect(DataPlane.open({ pinDir: pinFolder(), objects: '/nowhere' })).rejects.toMatchObject({
       code: 'OBJECT_MISSING',
     });
-    await expect(openPlane({ capacities: { flows4: 1000 } })).rejects.toThrow(/flows4: must be a power of two/);
+    await expect(openPlane({ capacities: { flows4: 1000 } })).rejects.toThrow(
+      /flows4: must be a power of two/,
+    );
     await expect(openPlane({ capacities: { labels: 100 } })).rejects.toThrow(/4 times a power of two/);
   });
 });

@@ -95,21 +95,30 @@ const bytesOf = (family: Family): fc.Arbitrary<Uint8Array> => {
   const free = fc.array(byte, { minLength: 4, maxLength: 4 });
   if (family === 4) return free.map((bytes) => Uint8Array.from(bytes));
   const zeros = new Array<number>(10).fill(0);
-  return fc.tuple(free, byte, byte).map(([head, x, y]) => Uint8Array.from([0xfd, ...head.slice(1), ...zeros, x, y]));
+  return fc
+    .tuple(free, byte, byte)
+    .map(([head, x, y]) => Uint8Array.from([0xfd, ...head.slice(1), ...zeros, x, y]));
 };
-const route = fc.constantFrom<Family>(4, 6).chain((family) =>
-  fc
-    .tuple(
-      bytesOf(family),
-      fc.oneof(
-        fc.integer({ min: 0, max: family === 4 ? 32 : 128 }),
-        family === 4 ? fc.constantFrom(0, 8, 9, 16, 23, 24, 25, 32) : fc.constantFrom(0, 8, 48, 63, 64, 65, 112, 128),
-      ),
-    )
-    .map(([bytes, length]): RoutePrefix => ({ family, bytes, length })),
-);
+const route = fc
+  .constantFrom<Family>(4, 6)
+  .chain((family) =>
+    fc
+      .tuple(
+        bytesOf(family),
+        fc.oneof(
+          fc.integer({ min: 0, max: family === 4 ? 32 : 128 }),
+          family === 4
+            ? fc.constantFrom(0, 8, 9, 16, 23, 24, 25, 32)
+            : fc.constantFrom(0, 8, 48, 63, 64, 65, 112, 128),
+        ),
+      )
+      .map(([bytes, length]): RoutePrefix => ({ family, bytes, length })),
+  );
 const change = fc.record({ route, hop: fc.integer({ min: 0, max: 6 }), known: fc.boolean() });
-const transactions = fc.array(fc.array(change, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 12 });
+const transactions = fc.array(fc.array(change, { minLength: 1, maxLength: 12 }), {
+  minLength: 1,
+  maxLength: 12,
+});
 
 interface Checked {
   readonly table: RouteTable;
@@ -179,7 +188,10 @@ async function follow(
     agree(checked, seen);
     for (const family of [4, 6] as const) expect(table.size(family)).toBe(model.count(family));
   }
-  const listed = [...table.entries(4), ...table.entries(6)].map(([at, hop]): [string, number] => [textOf(at), hop]);
+  const listed = [...table.entries(4), ...table.entries(6)].map(([at, hop]): [string, number] => [
+    textOf(at),
+    hop,
+  ]);
   expect(new Map(listed)).toEqual(new Map([...model.routes].map(([text, { nextHop }]) => [text, nextHop])));
 }
 
@@ -211,14 +223,35 @@ describe('routes', () => {
     const plane = await openPlane();
     const [a, b] = [plane.allocate('nextHop'), plane.allocate('nextHop')];
     const table = plane.routes(plane.allocate('node'));
-    expect(await table.transaction().set(prefix('10.0.0.0/8'), a).commit()).toEqual({ published: 'tables', chunks: 1 });
-    expect(await table.transaction().set(prefix('10.1.2.0/24'), a).commit()).toEqual({ published: 'word', chunks: 2 });
-    expect(await table.transaction().set(prefix('10.1.2.0/24'), b).commit()).toEqual({ published: 'word', chunks: 0 });
-    expect(await table.transaction().set(prefix('10.1.2.9/32'), a).commit()).toEqual({ published: 'word', chunks: 1 });
+    expect(await table.transaction().set(prefix('10.0.0.0/8'), a).commit()).toEqual({
+      published: 'tables',
+      chunks: 1,
+    });
+    expect(await table.transaction().set(prefix('10.1.2.0/24'), a).commit()).toEqual({
+      published: 'word',
+      chunks: 2,
+    });
+    expect(await table.transaction().set(prefix('10.1.2.0/24'), b).commit()).toEqual({
+      published: 'word',
+      chunks: 0,
+    });
+    expect(await table.transaction().set(prefix('10.1.2.9/32'), a).commit()).toEqual({
+      published: 'word',
+      chunks: 1,
+    });
     // sixteen words of one chunk: a copy, and one word above it
-    expect(await table.transaction().set(prefix('10.1.16.0/20'), b).commit()).toEqual({ published: 'word', chunks: 1 });
-    expect(await table.transaction().delete(prefix('10.9.0.0/16')).commit()).toEqual({ published: 'nothing', chunks: 0 });
-    expect(await table.transaction().delete(prefix('10.1.2.9/32')).commit()).toEqual({ published: 'word', chunks: 0 });
+    expect(await table.transaction().set(prefix('10.1.16.0/20'), b).commit()).toEqual({
+      published: 'word',
+      chunks: 1,
+    });
+    expect(await table.transaction().delete(prefix('10.9.0.0/16')).commit()).toEqual({
+      published: 'nothing',
+      chunks: 0,
+    });
+    expect(await table.transaction().delete(prefix('10.1.2.9/32')).commit()).toEqual({
+      published: 'word',
+      chunks: 0,
+    });
     const both = table.transaction().set(prefix('fd00::/16'), a).set(prefix('11.0.0.0/8'), b);
     expect((await both.commit()).published).toBe('tables');
   });

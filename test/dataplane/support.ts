@@ -26,7 +26,7 @@ const open = new Set<DataPlane>();
 const folders = new Set<string>();
 
 export function pinFolder(): string {
-  const folder = `/sys/fs/bpf/cbF1-${process.pid}-${++made}`;
+  const folder = `/sys/fs/bpf/cbdp-${process.pid}-${++made}`;
   folders.add(folder);
   return folder;
 }
@@ -124,7 +124,8 @@ export function address(text: string): Uint8Array {
 
 function parse6(text: string): Uint8Array {
   const [head = '', tail] = text.split('::');
-  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => parseInt(group, 16)));
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => parseInt(group, 16));
   const [left, right] = [groups(head), groups(tail ?? '')];
   const words = [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right];
   return Uint8Array.from(words.flatMap((word) => [word >> 8, word & 0xff]));

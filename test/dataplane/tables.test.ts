@@ -272,7 +272,9 @@ describe('counters', () => {
     };
     expect(await plane.counters.vifs()).toEqual(new Map([[vif, wanted]]));
     expect((await plane.counters.vifs([vif, other])).get(other)?.sentBytes).toBe(0n);
-    expect(await plane.counters.paths([5])).toEqual(new Map([[5, { sentPackets: 4n * cpus, sentBytes: 400n * cpus }]]));
+    expect(await plane.counters.paths([5])).toEqual(
+      new Map([[5, { sentPackets: 4n * cpus, sentBytes: 400n * cpus }]]),
+    );
     expect(await plane.counters.drops()).toEqual([{ node: 0, reason: 22, packets: 9n * cpus }]);
     const punts = BpfMap.openPinned(`${pinDir}/maps/punts`);
     const window = Buffer.alloc(16);

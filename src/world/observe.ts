@@ -1,0 +1,148 @@
+/**
+ * Reading from all agents of a world at once: every list whole, page by page; what does not answer is told beside
+ * what does.
+ */
+import { clientOf, type NodeClient } from './agents.js';
+import type {
+  Counters,
+  DropCount,
+  Finding,
+  LabelState,
+  MachineInfo,
+  NeighbourState,
+  PathState,
+  RouteState,
+  TunnelState,
+  VifState,
+  VirtualNodeState,
+} from './messages.js';
+import { type WorldState } from './state.js';
+
+/** How long an agent may take to answer a question, milliseconds. */
+const PATIENCE = 5000;
+
+/** What one machine's agent said. */
+export interface Said<T> {
+  readonly machine: string;
+  readonly value: T;
+}
+
+export interface Answers<T> {
+  readonly answers: readonly Said<T>[];
+  /** Why the others did not. */
+  readonly silent: readonly Said<string>[];
+}
+
+interface Page {
+  readonly nextPageToken: string;
+}
+
+async function pages<R extends Page, T>(
+  list: (request: { pageSize: number; pageToken: string }, options: { deadlineMs: number }) => Promise<R>,
+  rows: (response: R) => readonly T[],
+): Promise<readonly T[]> {
+  const all: T[] = [];
+  let pageToken = '';
+  do {
+    const response = await list({ pageSize: 10_000, pageToken }, { deadlineMs: PATIENCE });
+    for (const row of rows(response)) all.push(row);
+    pageToken = response.nextPageToken;
+  } while (pageToken !== '');
+  return all;
+}
+
+/** The lists of one agent. */
+export class Agent {
+  readonly machine: string;
+  readonly client: NodeClient;
+
+  constructor(machine: string, client: NodeClient) {
+    this.machine = machine;
+    this.client = client;
+  }
+
+  info(): Promise<MachineInfo> {
+    return this.client.getMachine({}, { deadlineMs: PATIENCE });
+  }
+
+  nodes(): Promise<readonly VirtualNodeState[]> {
+    return pages(this.client.listVirtualNodes, (response) => response.virtualNodes);
+  }
+
+  vifs(): Promise<readonly VifState[]> {
+    return pages(this.client.listVifs, (response) => response.vifs);
+  }
+
+  tunnels(): Promise<readonly TunnelState[]> {
+    return pages(this.client.listTunnels, (response) => response.tunnels);
+  }
+
+  paths(): Promise<readonly PathState[]> {
+    return pages(this.client.listPaths, (response) => response.paths);
+  }
+
+  labels(): Promise<readonly LabelState[]> {
+    return pages(this.client.listLabels, (response) => response.labels);
+  }
+
+  /** Of one node, `vns/VN/nodes/NODE`. */
+  routes(node: string): Promise<readonly RouteState[]> {
+    return pages(
+      (request, options) => this.client.listRoutes({ ...request, node }, options),
+      (response) => response.routes,
+    );
+  }
+
+  neighbours(): Promise<readonly NeighbourState[]> {
+    return pages(this.client.listNeighbours, (response) => response.neighbours);
+  }
+
+  counters(): Promise<readonly Counters[]> {
+    return pages(this.client.listCounters, (response) => response.counters);
+  }
+
+  drops(): Promise<readonly DropCount[]> {
+    return pages(this.client.listDrops, (response) => response.drops);
+  }
+
+  async diagnose(): Promise<readonly Finding[]> {
+    return (await this.client.diagnose({}, { deadlineMs: PATIENCE })).findings;
+  }
+}
+
+/** All agents of a world, connected when first asked. */
+export class Agents {
+  readonly #agents: readonly Agent[];
+
+  constructor(
+    state: WorldState,
+    machines: readonly string[] = state.plan.machines.map((machine) => machine.name),
+  ) {
+    this.#agents = machines.map((machine) => new Agent(machine, clientOf(state.plan.name, machine)));
+  }
+
+  [Symbol.iterator](): Iterator<Agent> {
+    return this.#agents[Symbol.iterator]();
+  }
+
+  /** The same question to each. */
+  async ask<T>(question: (agent: Agent) => Promise<T>): Promise<Answers<T>> {
+    const results = await Promise.allSettled(this.#agents.map(question));
+    const answers: Said<T>[] = [];
+    const silent: Said<string>[] = [];
+    for (const [i, result] of results.entries()) {
+      const machine = this.#agents[i]?.machine ?? '';
+      if (result.status === 'fulfilled') answers.push({ machine, value: result.value });
+      else silent.push({ machine, value: reasonOf(result.reason) });
+    }
+    return { answers, silent };
+  }
+
+  close(): void {
+    for (const agent of this.#agents) agent.client.close();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,105 @@
+/**
+ * One packet's way through the whole world: the first agent builds it and says where it goes; the agent at the tunnel's
+ * other end goes on with the frame, until it is delivered, punted or dropped.
+ */
+import { clientOf } from './agents.js';
+import { suggestion, WorldError } from './errors.js';
+import type { TraceRequest, TraceResponse } from './messages.js';
+import { parseAddress, parsePrefix } from './prefix.js';
+import { type StationPlan } from './plan.js';
+import { type WorldState } from './state.js';
+import { type NodeTarget, nodeNameOf, type StationTarget } from './target.js';
+
+export interface TraceOptions {
+  readonly to: string;
+  readonly from?: string | undefined;
+  /** Bytes of the IP packet. */
+  readonly length?: number | undefined;
+  readonly ttl?: number | undefined;
+}
+
+/** What happened on one machine. */
+export interface TraceLeg {
+  readonly machine: string;
+  readonly response: TraceResponse;
+}
+
+/** Machines after which a packet is taken to go round. */
+const LONGEST = 64;
+
+/** Throws WorldError or ApiError. */
+export async function* trace(
+  state: WorldState,
+  target: NodeTarget | StationTarget,
+  options: TraceOptions,
+): AsyncGenerator<TraceLeg, void> {
+  let request: TraceRequest | undefined = { probe: probeOf(state, target, options) };
+  let { machine } = target;
+  for (let legs = 0; request && legs < LONGEST; legs++) {
+    const client = clientOf(state.plan.name, machine);
+    let response: TraceResponse;
+    try {
+      response = await client.trace(request);
+    } finally {
+      client.close();
+    }
+    yield { machine, response };
+    request = undefined;
+    if (response.verdict !== 'forwarded' || !response.tunnelRemoteAddress) return;
+    machine = ownerOf(state, response.tunnelRemoteAddress);
+    request = { frame: { frame: response.egressFrame } };
+  }
+}
+
+/** As the station would send it, or a station of the node. */
+function probeOf(
+  state: WorldState,
+  target: NodeTarget | StationTarget,
+  options: TraceOptions,
+): NonNullable<TraceRequest['probe']> {
+  const to = parseAddress(options.to);
+  if (!to) {
+    const named = state.plan.hosts.filter(
+      (host) => host.network === target.network && host.name === options.to,
+    );
+    const hint = named[0] ? ` Did you mean ${named[0].address}?` : '';
+    throw new WorldError('ADDRESS', `${options.to} is no IPv4 or IPv6 address.${hint}`);
+  }
+  const station = target.kind === 'station' ? target.station : stationAt(state, target);
+  const own = station.addresses
+    .find((address) => parsePrefix(address)?.family === to.family)
+    ?.replace(/\/.*$/, '');
+  const sourceAddress = options.from ?? own;
+  if (sourceAddress === undefined) {
+    throw new WorldError('ADDRESS', `${station.name} has no IPv${to.family} address: give one with --from`);
+  }
+  return {
+    vif: `${nodeNameOf(target)}/vifs/${station.name}`,
+    sourceAddress,
+    destinationAddress: options.to,
+    length: options.length,
+    ttl: options.ttl,
+  };
+}
+
+function stationAt(state: WorldState, target: NodeTarget): StationPlan {
+  const stations = state.plan.stations.filter((one) => one.network === target.network);
+  const here = stations.find((one) => one.node === target.node);
+  if (here) return here;
+  const names = stations.map((one) => `${one.network}/${one.name}`);
+  throw new WorldError(
+    'NAME',
+    `a trace begins at a station, and ${target.network}/${target.node} has none.${suggestion('', names)}`,
+  );
+}
+
+function ownerOf(state: WorldState, address: string): string {
+  const machine = state.plan.machines.find((one) =>
+    one.addresses.some((prefix) => prefix.replace(/\/.*$/, '') === address),
+  );
+  if (machine) return machine.name;
+  throw new WorldError(
+    'ADDRESS',
+    `the packet leaves for ${address}, which is no machine of ${state.plan.name}`,
+  );
+}
