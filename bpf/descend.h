@@ -21,7 +21,7 @@ static __always_inline int leave_by_port(struct xdp_md *ctx, const struct packet
 		return drop(ctx, pk, DROP_TOO_BIG);
 	count_sent(vif_id, pk->length);
 	trace(DEVICE, pk, 0, vif->port, vif_id, 0, 0, 0);
-	return redirect_tagged(ctx, pk, tag, vif->port);
+	return redirect_tagged(ctx, pk, tag, vif->port, 0);
 }
 
 static __always_inline int leave_by_tunnel(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
@@ -47,7 +47,7 @@ static __always_inline int leave_by_tunnel(struct xdp_md *ctx, const struct pack
 	      hop->ifindex, length, hop->room);
 	if (length > hop->room)
 		return drop(ctx, pk, DROP_TOO_BIG);
-	return redirect_tagged(ctx, pk, tag, hop->ifindex);
+	return redirect_tagged(ctx, pk, tag, hop->ifindex, length - pk->length);
 }
 
 /*

@@ -9,12 +9,23 @@
 
 #include "record.h"
 
-static __always_inline int redirect_tagged(struct xdp_md *ctx, const struct packet *pk, const struct tag *tag,
-					   __u32 ifindex)
+/*
+ * `push` bytes of headers will be written by egress. The kernel compares the
+ * frame's length with the device's MTU now, before egress: a frame that will
+ * be shorter is made so here, or a full one off the labels would never reach
+ * its station.
+ */
+static __always_inline int redirect_tagged(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+					   __u32 ifindex, __u32 push)
 {
 	struct tag *meta;
 	long action;
 
+	if (tag->strip > push) {
+		if (bpf_xdp_adjust_head(ctx, (int)(tag->strip - push)) < 0)
+			return drop(ctx, pk, DROP_HEADROOM);
+		tag->strip = push;
+	}
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*tag)) < 0)
 		return drop(ctx, pk, DROP_HEADROOM);
 	meta = (void *)(long)ctx->data_meta;
@@ -75,7 +86,7 @@ static __always_inline int punt(struct xdp_md *ctx, const struct packet *pk, con
 	if (!punt_allowed(pk->node, kind))
 		return drop(ctx, pk, DROP_PUNT_LIMIT);
 	count_punted(pk->vif);
-	return redirect_tagged(ctx, pk, &tag, vif->veth);
+	return redirect_tagged(ctx, pk, &tag, vif->veth, 0);
 }
 
 #endif

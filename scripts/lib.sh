@@ -33,13 +33,15 @@ as_owner() {
     "$@"
     return
   fi
-  local entry home groups=(--clear-groups)
+  local entry home name groups=(--clear-groups) drop=()
   if entry=$(getent passwd "$owner"); then
     home=$(cut -d: -f6 <<<"$entry")
     groups=(--init-groups)
   fi
   [[ -d ${home-} ]] || home=$root/build/home
-  setpriv --reuid="$owner" --regid="$group" "${groups[@]}" env HOME="$home" "$@"
+  # What `npm run` tells of root's own npm (where its cache is, say).
+  for name in "${!npm_@}"; do drop+=(-u "$name"); done
+  setpriv --reuid="$owner" --regid="$group" "${groups[@]}" env "${drop[@]}" HOME="$home" "$@"
 }
 
 # Said before anything is begun, not after minutes of set-up.

@@ -232,10 +232,18 @@ export class Exchange {
       this.#log(undefined);
       if (!this.#peerGone) this.#stream.end(trailers);
     } catch (thrown) {
-      const known = thrown instanceof ApiError ? thrown : this.#translate?.(thrown);
-      const error = fromException(known ?? thrown, this.call.operation, this.call.requestId);
+      const error = fromException(this.#translated(thrown), this.call.operation, this.call.requestId);
       this.#log(error);
       if (!this.#peerGone) this.#stream.emit('error', toStatus(error, trailers));
+    }
+  }
+
+  #translated(thrown: unknown): unknown {
+    if (thrown instanceof ApiError) return thrown;
+    try {
+      return this.#translate?.(thrown) ?? thrown;
+    } catch (fault) {
+      return fault;
     }
   }
 

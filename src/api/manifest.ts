@@ -52,7 +52,7 @@ function suggestion(given: string, known: readonly string[]): string {
         far: name.toLowerCase().endsWith(`_${lower}`) ? 0 : distance(lower, name.toLowerCase()),
       }))
       .sort((a, b) => a.far - b.far)[0];
-    if (near && near.far <= Math.max(1, Math.floor(given.length / 3))) return `; did you mean ${near.name}?`;
+    if (near && near.far <= Math.max(1, Math.ceil(given.length / 3))) return `; did you mean ${near.name}?`;
   }
   return known.length === 0 ? '; it has none' : `; it has ${known.join(', ')}`;
 }

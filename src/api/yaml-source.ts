@@ -89,7 +89,7 @@ export class YamlSource {
       const document = parseDocument(text, {
         intAsBigInt: true,
         lineCounter,
-        logLevel: 'silent',
+        logLevel: 'error', // silent would let a second document replace the first
         merge: false,
         prettyErrors: false,
         resolveKnownTags: false,

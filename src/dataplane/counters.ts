@@ -46,8 +46,6 @@ export interface CounterMaps {
 /** More ids than this are read in one batch of the whole table. */
 const SINGLE_READS = 512;
 
-type Words = readonly string[];
-
 export class Counters {
   readonly #maps: CounterMaps;
   readonly #nodes: () => Iterable<number>;
@@ -121,49 +119,39 @@ function keyBytes(ids: readonly number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(ids).buffer);
 }
 
-/** Sums 64-bit words over CPUs. */
-async function readAll<Names extends Words>(
+/** Sums 64-bit words over CPUs: of these ids, or of all where one of the words is above zero. */
+async function readAll<Name extends string>(
   map: BpfMap,
   ids: Iterable<number> | undefined,
-  names: Names,
-  offsets: Readonly<Record<Names[number], number>>,
-): Promise<Map<number, Record<Names[number], bigint>>> {
-  const result = new Map<number, Record<Names[number], bigint>>();
+  names: readonly Name[],
+  offsets: Readonly<Record<Name, number>>,
+): Promise<Map<number, Record<Name, bigint>>> {
+  const result = new Map<number, Record<Name, bigint>>();
   const parts = map.transferSize / map.stride;
-  const at = names.map((name: Names[number]) => offsets[name] / 8);
-  const sum = (words: BigUint64Array): { counts: Record<string, bigint>; any: boolean } => {
-    const counts: Record<string, bigint> = {};
-    let any = false;
-    for (const [i, name] of names.entries()) {
-      let total = 0n;
-      for (let cpu = 0; cpu < parts; cpu++) total += words[(cpu * map.stride) / 8 + (at[i] ?? 0)] ?? 0n;
-      counts[name] = total;
-      any ||= total > 0n;
-    }
-    return { counts, any };
+  const sum = (words: BigUint64Array): Record<Name, bigint> => {
+    const total = (name: Name): bigint => {
+      let value = 0n;
+      for (let cpu = 0; cpu < parts; cpu++) value += words[(cpu * map.stride + offsets[name]) / 8] ?? 0n;
+      return value;
+    };
+    return Object.fromEntries(names.map((name) => [name, total(name)])) as Record<Name, bigint>;
   };
   const list = ids === undefined ? undefined : [...ids];
   if (list !== undefined && list.length <= SINGLE_READS) {
     const words = new BigUint64Array(map.transferSize / 8);
     const value = new Uint8Array(words.buffer);
     for (const id of list) {
-      if (id < map.maxEntries && map.lookupInto(keyBytes([id]), value))
-        result.set(id, sum(words).counts as never);
+      if (id < map.maxEntries && map.lookupInto(keyBytes([id]), value)) result.set(id, sum(words));
     }
     return result;
   }
   const { keys, values } = await map.lookupBatch();
-  const ordinals = new Uint32Array(keys.buffer, keys.byteOffset, keys.length / 4);
-  const wanted = list === undefined ? undefined : new Set(list);
-  for (const [i, id] of ordinals.entries()) {
-    if (wanted !== undefined && !wanted.has(id)) continue;
-    const words = new BigUint64Array(
-      values.buffer,
-      values.byteOffset + i * map.transferSize,
-      map.transferSize / 8,
-    );
-    const { counts, any } = sum(words);
-    if (any || wanted !== undefined) result.set(id, counts as never);
+  const wanted = list && new Set(list);
+  for (let i = 0; 4 * i < keys.length; i++) {
+    const id = keys.readUInt32LE(4 * i);
+    const at = values.byteOffset + i * map.transferSize;
+    const words = new BigUint64Array(values.buffer, at, map.transferSize / 8);
+    if (wanted ? wanted.has(id) : words.some((word) => word > 0n)) result.set(id, sum(words));
   }
   return result;
 }

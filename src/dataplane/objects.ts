@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BpfError, BpfObject, plainType, type BpfMap, type Btf } from '../../native/lib/index.js';
+import { BpfError, plainType, type BpfMap, type BpfObject, type Btf } from '../../native/lib/index.js';
 import { type Capacities, constants, maxEntries } from './capacities.js';
 import { DataPlaneError } from './errors.js';
 

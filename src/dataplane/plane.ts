@@ -256,10 +256,9 @@ export class DataPlane {
   }
 
   #pool(table: IdTable): IdPool {
-    const pool = this.#tables.pools[table];
-    if (pool === undefined)
-      throw wrongArgument('pool', String(table), `one of ${Object.keys(this.#tables.pools).join(', ')}`);
-    return pool;
+    const { pools } = this.#tables;
+    if (Object.hasOwn(pools, table)) return pools[table];
+    throw wrongArgument('pool', table, `one of ${Object.keys(pools).join(', ')}`);
   }
 
   #interface(ifindex: number, operation: string): void {

@@ -74,7 +74,7 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
   write(id: number, fields: Fields<T>): void {
     const offset = this.#writable(id, 'write');
     const record = { ...this.#codec.decode(this.#view, offset), ...fields };
-    this.#codec.encodeInto(this.#scratchView, 0, record as T);
+    this.#codec.encodeInto(this.#scratchView, 0, record);
     const base = offset / 4;
     for (let i = this.#scratch.length - 1; i >= 0; i--) this.#store(base, i, this.#scratch[i] ?? 0);
   }

@@ -100,7 +100,7 @@ export class TrieEdit {
     const depth = depthOf(length);
     for (let level = 0; level < depth; level++) {
       const slot = bytes[level] ?? 0;
-      const children = (stride.children ??= new Map());
+      const children = (stride.children ??= new Map<number, Stride>());
       let child = children.get(slot);
       if (child === undefined || child.version !== this.#version) {
         child = this.#editable(child, this.#foundBelow(stride.origin, slot));

@@ -52,7 +52,11 @@ export class Applier {
     const fieldOf = (intent: Intent): string => collection.fieldOf(intent);
     const before = registry.holdings.get(wanted.owner);
     if (before && wanted.epoch < before.epoch) {
-      throw impossible('EPOCH_STALE', 'begin.epoch', `${wanted.epoch} is before ${before.epoch}, the last one accepted`);
+      throw impossible(
+        'EPOCH_STALE',
+        'begin.epoch',
+        `${wanted.epoch} is before ${before.epoch}, the last one accepted`,
+      );
     }
     checkAuthority(registry, wanted, interfaces, fieldOf);
     await this.#checkMtus(wanted, fieldOf);

@@ -58,7 +58,11 @@ export function checkAuthority(
 }
 
 /** A name belongs to whoever had it first. */
-function checkName(scope: Scope, owner: string | undefined, intent: NodeIntent | TunnelIntent | VifIntent): void {
+function checkName(
+  scope: Scope,
+  owner: string | undefined,
+  intent: NodeIntent | TunnelIntent | VifIntent,
+): void {
   if (owner === undefined || owner === scope.wanted.owner) return;
   throw denied('NAME_IN_USE', `${scope.fieldOf(intent)}.name`, `${intent.name} belongs to another owner`);
 }
@@ -127,7 +131,11 @@ function checkPorts(scope: Scope): void {
   for (const vif of scope.wanted.vifs.values()) {
     if (vif.port === undefined) continue;
     if (users.has(vif.port)) {
-      throw impossible('PORT_IN_USE', `${scope.fieldOf(vif)}.port.interface`, `${vif.port} is another vif's port`);
+      throw impossible(
+        'PORT_IN_USE',
+        `${scope.fieldOf(vif)}.port.interface`,
+        `${vif.port} is another vif's port`,
+      );
     }
     users.set(vif.port, vif.name);
   }
@@ -188,12 +196,17 @@ function checkLabel(scope: Scope, label: LabelIntent): void {
   if (label.swap) checkPath(scope, label.swap, `${field}.swap`);
   if (label.deliver === undefined) return;
   const vif = scope.after.vif(label.deliver);
-  if (!vif) throw impossible('VIF_NOT_FOUND', `${field}.deliver`, `there is no ${label.deliver} on this machine`);
+  if (!vif)
+    throw impossible('VIF_NOT_FOUND', `${field}.deliver`, `there is no ${label.deliver} on this machine`);
   if (vif.owner !== scope.wanted.owner) {
     throw denied('NOT_OWNER', `${field}.deliver`, `${label.deliver} belongs to another owner`);
   }
   if (!vif.intent.path) {
-    throw impossible('NOT_A_LINK', `${field}.deliver`, `${label.deliver} is a station's port: no label leads to it`);
+    throw impossible(
+      'NOT_A_LINK',
+      `${field}.deliver`,
+      `${label.deliver} is a station's port: no label leads to it`,
+    );
   }
 }
 
@@ -225,7 +238,11 @@ function checkRoutes(scope: Scope, node: string, routes: Iterable<RouteIntent>):
   for (const route of routes) {
     tenant ??= checkTenant(scope, node, `${scope.fieldOf(route)}.node`);
     if (tenant.routeSource === 'kernel') {
-      throw impossible('ROUTE_SOURCE', `${scope.fieldOf(route)}.node`, `${node} takes its routes from its kernel`);
+      throw impossible(
+        'ROUTE_SOURCE',
+        `${scope.fieldOf(route)}.node`,
+        `${node} takes its routes from its kernel`,
+      );
     }
     for (const [i, hop] of route.nextHops.entries()) {
       let known = devices.get(hop.device);

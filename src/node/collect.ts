@@ -39,10 +39,15 @@ export class Collection {
   add(batch: wire.ApplyResources): void {
     for (const resource of batch.resources ?? []) {
       const index = this.#count++;
-      if (index >= MAX_RESOURCES) throw tooMuch('STREAM_TOO_LONG', `resources[${index}]`, `more than ${MAX_RESOURCES}`);
+      if (index >= MAX_RESOURCES)
+        throw tooMuch('STREAM_TOO_LONG', `resources[${index}]`, `more than ${MAX_RESOURCES}`);
       const intent = checkResource(resource, index);
       if (!this.holding.add(intent)) {
-        throw conflict('DUPLICATE', `resources[${index}].${FIELDS[intent.kind]}`, 'is in this stream already');
+        throw conflict(
+          'DUPLICATE',
+          `resources[${index}].${FIELDS[intent.kind]}`,
+          'is in this stream already',
+        );
       }
       this.#indices.set(intent, index);
     }

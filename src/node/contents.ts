@@ -82,7 +82,9 @@ export class Contents {
   async restore(device: string): Promise<void> {
     const { mirror } = this.#options;
     if (mirror.deviceIndex(device) === undefined || !mirror.isUp(device)) return;
-    const lost = [...this.#routes.values()].filter((route) => route.nextHops.some((hop) => hop.device === device));
+    const lost = [...this.#routes.values()].filter((route) =>
+      route.nextHops.some((hop) => hop.device === device),
+    );
     if (lost.length > 0) await this.#install(lost);
   }
 
@@ -208,10 +210,16 @@ export class Contents {
       .map((route) => this.#routes.get(route.destination.text))
       .filter((before, i): before is RouteIntent => {
         const route = routes[i];
-        return before?.destination.family === 6 && route !== undefined && kindInKernel(before) !== kindInKernel(route);
+        return (
+          before?.destination.family === 6 &&
+          route !== undefined &&
+          kindInKernel(before) !== kindInKernel(route)
+        );
       });
     await this.#uninstall(replaced);
-    const results = await net.netlink.batch(routes.map((route) => ({ op: 'replaceRoute', route: this.#inKernel(route) })));
+    const results = await net.netlink.batch(
+      routes.map((route) => ({ op: 'replaceRoute', route: this.#inKernel(route) })),
+    );
     for (const [i, error] of results.entries()) {
       const route = routes[i];
       if (route && !error) this.#routes.set(route.destination.text, route);

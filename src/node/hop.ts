@@ -124,7 +124,6 @@ export function hopRecord(outer: OuterHeader, way: UnderlayWay): HopRecord {
  * one bypass label more and an IPv6 outer header, so that neither a repair nor another tunnel changes it.
  */
 export function largestVifMtu(underlayMtu: number, labels: number): number {
-  const overhead =
-    IPV6_BYTES + UDP_BYTES + LABEL_BYTES * (labels + 1) + CONTROL_WORD_BYTES + ETHERNET_BYTES;
+  const overhead = IPV6_BYTES + UDP_BYTES + LABEL_BYTES * (labels + 1) + CONTROL_WORD_BYTES + ETHERNET_BYTES;
   return underlayMtu - overhead;
 }

@@ -89,7 +89,10 @@ const vifOf = remembering((name: string): CheckedVifName | undefined => {
   return parsed && { name, node: formatVirtualNodeName(parsed), device: parsed.vif };
 });
 
-function checkNodeName(value: string | null | undefined, field: string): VirtualNodeName & { readonly name: string } {
+function checkNodeName(
+  value: string | null | undefined,
+  field: string,
+): VirtualNodeName & { readonly name: string } {
   const name = nodeOf(text(value));
   if (name) return name;
   throw invalid('NODE_NAME', field, `${quote(text(value))}: ${NAME_RULES.virtualNode}`);
@@ -124,11 +127,7 @@ function checkLabelValue(value: number | null | undefined, field: string): numbe
 }
 
 /** The one of two names that is set: whatever oneof the message has. */
-function checkBelow(
-  tunnel: string | null | undefined,
-  vif: string | null | undefined,
-  field: string,
-): Below {
+function checkBelow(tunnel: string | null | undefined, vif: string | null | undefined, field: string): Below {
   if (text(tunnel) && text(vif)) throw invalid('BELOW_AMBIGUOUS', field, 'a tunnel or a vif, not both');
   if (text(tunnel)) return { kind: 'tunnel', name: checkTunnelName(tunnel, `${field}.tunnel`) };
   if (text(vif)) return { kind: 'vif', name: checkVifName(vif, `${field}.vif`).name };
@@ -200,7 +199,11 @@ export function deriveMac(name: string): string {
 function checkMac(value: string | null | undefined, field: string): string {
   const mac = parseMac(text(value));
   if (mac && ((mac[0] ?? 1) & 1) === 0 && mac.some((byte) => byte !== 0)) return formatMac(mac);
-  throw invalid('MAC_ADDRESS', field, `${quote(text(value))} is no unicast MAC address such as 02:00:00:00:00:01`);
+  throw invalid(
+    'MAC_ADDRESS',
+    field,
+    `${quote(text(value))} is no unicast MAC address such as 02:00:00:00:00:01`,
+  );
 }
 
 export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
@@ -250,7 +253,11 @@ function checkAddress(message: wire.Address, field: string): AddressIntent {
   const address = parseInterfaceAddress(text(message.prefix));
   const where = `${field}.prefix`;
   if (!address || address.length === 0 || !isUnicast(address)) {
-    throw invalid('ADDRESS', where, `${quote(text(message.prefix))}: a unicast address and its prefix length`);
+    throw invalid(
+      'ADDRESS',
+      where,
+      `${quote(text(message.prefix))}: a unicast address and its prefix length`,
+    );
   }
   const bits = address.bytes.length * 8;
   if (bits - address.length >= 2 && isEdge(address, address.length)) {
@@ -320,7 +327,8 @@ function checkRoute(message: wire.Route, field: string): RouteIntent {
     );
   }
   const type = ROUTE_KINDS[(message.type ?? 0) as number];
-  if (!type) throw invalid('ROUTE_TYPE', `${field}.type`, `${message.type}: UNICAST, BLACKHOLE or UNREACHABLE`);
+  if (!type)
+    throw invalid('ROUTE_TYPE', `${field}.type`, `${message.type}: UNICAST, BLACKHOLE or UNREACHABLE`);
   const hops = message.nextHops ?? [];
   const where = `${field}.next_hops`;
   if (type !== 'unicast') {

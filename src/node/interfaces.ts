@@ -6,6 +6,7 @@
 import { type Link, type NetlinkEvent } from '../../native/lib/index.js';
 import { PortRole } from '../../gen/layout.js';
 import { type DataPlane } from '../dataplane/index.js';
+import { silence } from './namespace.js';
 import { type NetState } from './net-state.js';
 
 export type InterfaceRole = 'underlay' | 'port';
@@ -43,7 +44,10 @@ export interface InterfacesOptions {
 
 /** `st-*` and the like; no other characters mean anything. */
 export function matchesGlob(glob: string, name: string): boolean {
-  const pattern = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const pattern = glob
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${pattern}$`, 's').test(name);
 }
 
@@ -60,7 +64,13 @@ export class Interfaces {
   constructor(options: InterfacesOptions) {
     this.#options = options;
     for (const name of options.underlay) {
-      this.#underlay.set(name, { name, role: 'underlay', vif: 0, index: undefined, problem: 'no such interface' });
+      this.#underlay.set(name, {
+        name,
+        role: 'underlay',
+        vif: 0,
+        index: undefined,
+        problem: 'no such interface',
+      });
     }
   }
 
@@ -88,6 +98,15 @@ export class Interfaces {
       if (index !== undefined && index === physical && problem === '') return index;
     }
     return undefined;
+  }
+
+  /** True for a wire, and for what is on one. */
+  concerns(link: Link): boolean {
+    if (this.#underlay.has(link.name)) return true;
+    for (const { index } of this.#underlay.values()) {
+      if (index !== undefined && (index === link.index || index === link.peerIndex)) return true;
+    }
+    return false;
   }
 
   /** The wire of this name, or the one below the VLAN device of this name. */
@@ -169,13 +188,14 @@ export class Interfaces {
   }
 
   async #take(place: Place, link: Link): Promise<void> {
-    const { plane } = this.#options;
+    const { plane, net } = this.#options;
     place.index = link.index;
     try {
       const role = place.role === 'underlay' ? PortRole.PORT_UNDERLAY : PortRole.PORT_ACCESS;
       plane.setPort(link.index, { role, vif: place.vif });
       await plane.setDevice(link.index);
       await plane.attach(link.index, 'port');
+      if (place.role === 'port') await silence(net.netns, link.name);
       place.problem = '';
     } catch (error) {
       place.problem = sentence(error);

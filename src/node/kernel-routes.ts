@@ -68,6 +68,9 @@ export function targetOf(route: Route, deviceOf: (index: number) => string): Tar
   return ways.length === 1 ? first.to : { kind: 'group', ways };
 }
 
+/** The table must be read again. */
+export const RESYNC = Symbol('resync');
+
 export class KernelRoutes {
   /** By destination, then by metric: the kernel prefers the smallest. */
   readonly #routes = new Map<string, Map<number, Route>>();
@@ -85,11 +88,11 @@ export class KernelRoutes {
   }
 
   /**
-   * One event: the destination that changed, `resync` where the event does not say enough and the table must be
+   * One event: the destination that changed, RESYNC where the event does not say enough and the table must be
    * read again, or undefined.
    */
-  apply(event: NetlinkEvent): string | 'resync' | undefined {
-    if (event.type === 'resync') return 'resync';
+  apply(event: NetlinkEvent): string | typeof RESYNC | undefined {
+    if (event.type === 'resync') return RESYNC;
     if (event.what !== 'route') return undefined;
     const route = event.object;
     if (!isRelevant(route)) return undefined;
@@ -101,7 +104,7 @@ export class KernelRoutes {
     const known = metrics?.get(route.metric);
     if (!metrics || !known) return undefined;
     // IPv6 tells of each way apart that leaves a multipath route
-    if (known.nextHops.length > route.nextHops.length) return 'resync';
+    if (known.nextHops.length > route.nextHops.length) return RESYNC;
     metrics.delete(route.metric);
     if (metrics.size === 0) this.#routes.delete(route.destination);
     return route.destination;
@@ -130,7 +133,7 @@ export class KernelRoutes {
 
   #put(route: Route): void {
     let metrics = this.#routes.get(route.destination);
-    if (!metrics) this.#routes.set(route.destination, (metrics = new Map()));
+    if (!metrics) this.#routes.set(route.destination, (metrics = new Map<number, Route>()));
     metrics.set(route.metric, route);
   }
 }

@@ -52,7 +52,8 @@ export class Labels {
   /** Takes over what an earlier agent wrote. */
   adopt(owner: string, intent: LabelIntent): void {
     const context = this.#contextId(intent.context);
-    const placed = context === undefined ? undefined : this.#options.plane.labels.get({ context, label: intent.label });
+    const placed =
+      context === undefined ? undefined : this.#options.plane.labels.get({ context, label: intent.label });
     if (context === undefined || !placed) return;
     const path = placed.action === 'swap' ? placed.target : 0;
     if (intent.swap && path !== 0) this.#options.paths.adopt(path, intent.swap);
@@ -78,7 +79,10 @@ export class Labels {
 
     const before = live?.context === context ? live : undefined;
     const { intent, owner } = wanted;
-    const keep = before?.path && samePath(before.intent.swap, intent.swap) && paths.isCurrent(before.path, intent.swap, owner);
+    const keep =
+      before?.path &&
+      samePath(before.intent.swap, intent.swap) &&
+      paths.isCurrent(before.path, intent.swap, owner);
     const path = intent.swap ? (keep ? before.path : paths.make(intent.swap, owner)) : 0;
     const target = intent.swap ? path : this.#deliverTo(owner, intent.deliver);
     if (!target) {

@@ -39,7 +39,9 @@ const BPF_FILE_SYSTEM = '/sys/fs/bpf';
 function isMounted(directory: string, type: string): boolean {
   return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .some((line) => line.startsWith(`${type} ${directory} ${type} `) || line.includes(` ${directory} ${type} `));
+    .some(
+      (line) => line.startsWith(`${type} ${directory} ${type} `) || line.includes(` ${directory} ${type} `),
+    );
 }
 
 function prepareMachine(options: NodeOptions): void {
@@ -58,7 +60,9 @@ function prepareMachine(options: NodeOptions): void {
   }
   try {
     // kernels before 5.11 charge BPF maps against it; where it cannot be raised, loading says so
-    execFileSync('prlimit', ['--pid', String(process.pid), '--memlock=unlimited:unlimited'], { stdio: 'pipe' });
+    execFileSync('prlimit', ['--pid', String(process.pid), '--memlock=unlimited:unlimited'], {
+      stdio: 'pipe',
+    });
   } catch {
     return;
   }
@@ -76,7 +80,12 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const log = createLogger({ component: 'node', level: options.logLevel });
   const ended = waitForSignal();
   const agent = await Agent.start({ ...options, log });
-  const server = await startServer({ socketPath: options.socket, services: [nodeService(agent)], log, translate });
+  const server = await startServer({
+    socketPath: options.socket,
+    services: [nodeService(agent)],
+    log,
+    translate,
+  });
   log.info('forwarding', { machine: options.name, adopted: agent.plane.adopted });
   const signal = await ended;
   log.info('ending', { signal });

@@ -6,17 +6,16 @@ import { type NetlinkEvent } from '../../native/lib/index.js';
 import { type DataPlane, type RouteTable } from '../dataplane/index.js';
 import {
   type Address,
-  formatAddress,
   hostPrefix,
   isLinkLocal,
   isUnicast,
   parseAddress,
-  parseMac,
   type Prefix,
   prefixOf,
 } from './address.js';
-import { KernelRoutes } from './kernel-routes.js';
-import { type NetState, usableMac } from './net-state.js';
+import { KernelRoutes, RESYNC } from './kernel-routes.js';
+import { NodeNeighbours } from './neighbours.js';
+import { type NetState } from './net-state.js';
 import { NextHops } from './next-hops.js';
 import { type Entry, Rib, type Target, targetKey } from './rib.js';
 
@@ -54,9 +53,7 @@ export class Mirror {
   readonly #table: RouteTable;
   readonly #vifs = new Map<string, MirrorVif>();
   readonly #devices = new Map<number, string>();
-  readonly #macs = new Map<string, Uint8Array>();
-  /** Neighbours that some next hop needs: the kernel keeps them resolved. */
-  readonly #managed = new Map<string, { device: string; address: string }>();
+  readonly #neighbours: NodeNeighbours;
   #fromAddresses = new Map<string, FromAddress>();
   #kernel: KernelRoutes | undefined;
   #stopKernel: (() => void) | undefined;
@@ -71,11 +68,17 @@ export class Mirror {
     this.#options = options;
     const { plane, node, net } = options;
     this.#table = plane.routes(node);
+    this.#neighbours = new NodeNeighbours({
+      net,
+      deviceOf: (index) => this.deviceOf(index),
+      indexOf: (device) => (this.isUp(device) ? this.deviceIndex(device) : undefined),
+      changed: (...neighbour) => this.#neighbourChanged(...neighbour),
+    });
     this.#hops = new NextHops(plane, node, {
       vif: (device) => this.#vifs.get(device),
       up: (device) => this.isUp(device),
-      mac: (device, gateway) => this.#macs.get(`${device} ${gateway}`),
-      used: (device, gateway, inUse) => this.#manage(device, gateway, inUse),
+      mac: (device, gateway) => this.#neighbours.mac(device, gateway),
+      used: (device, gateway, inUse) => this.#neighbours.manage(device, gateway, inUse),
     });
     net.listen((events) => this.#onEvents(events));
   }
@@ -123,7 +126,7 @@ export class Mirror {
     if (before) this.#devices.delete(before.index);
     this.#vifs.set(device, vif);
     this.#devices.set(vif.index, device);
-    this.#rereadNeighbours();
+    this.#neighbours.reread();
     this.#hops.vifChanged(device);
     this.#recompute();
   }
@@ -133,7 +136,7 @@ export class Mirror {
     if (!vif) return;
     this.#vifs.delete(device);
     this.#devices.delete(vif.index);
-    this.#rereadNeighbours();
+    this.#neighbours.reread();
     this.#hops.vifChanged(device);
     this.#recompute();
   }
@@ -197,6 +200,7 @@ export class Mirror {
 
   close(): void {
     this.#closed = true;
+    this.#neighbours.close();
     this.#stopKernel?.();
   }
 
@@ -208,11 +212,14 @@ export class Mirror {
     for (const event of events) {
       if (event.type === 'resync') {
         reread = true;
-        this.#rereadNeighbours();
+        this.#neighbours.reread();
         this.#recompute();
         for (const device of this.#vifs.keys()) this.#linkChanged(device);
       } else if (event.what === 'neighbour') {
-        this.#learn(event.object.index, event.object.address);
+        const { index, address } = event.object;
+        if (this.#neighbours.learn(index, address) !== undefined) {
+          this.#options.neighbourChanged(this.deviceOf(index), address);
+        }
       } else if (event.what === 'address') {
         this.#recomputeAddresses();
       } else if (event.what === 'link') {
@@ -286,69 +293,15 @@ export class Mirror {
       return;
     }
     // RFC 4291 §2.6.1: the subnet's routers answer to its first address; not between two routers (RFC 6164)
-    if (address.family === 6 && length < 127) yield { layer: 'local', prefix: hostPrefix(prefix), target: local };
+    if (address.family === 6 && length < 127)
+      yield { layer: 'local', prefix: hostPrefix(prefix), target: local };
     if (!this.#kernel) yield { layer: 'connected', prefix, target: { kind: 'glean', vif } };
   }
 
-  // ---- neighbours
-
-  #rereadNeighbours(): void {
-    const seen = new Set<string>();
-    for (const neighbour of this.#options.net.neighbours.values()) {
-      const key = this.#learn(neighbour.index, neighbour.address);
-      if (key !== undefined) seen.add(key);
-    }
-    for (const key of [...this.#macs.keys()]) {
-      if (seen.has(key)) continue;
-      const space = key.indexOf(' ');
-      this.#know(key.slice(0, space), key.slice(space + 1), undefined);
-    }
-  }
-
-  /** Takes a neighbour as the namespace now has it; its key if it is on a vif. */
-  #learn(index: number, text: string): string | undefined {
-    const device = this.deviceOf(index);
-    const parsed = device === '' ? undefined : parseAddress(text);
-    if (!parsed || !isUnicast(parsed)) return undefined;
-    const address = formatAddress(parsed.bytes);
-    const mac = usableMac(this.#options.net.neighbour(index, text));
-    this.#know(device, address, mac === undefined ? undefined : parseMac(mac));
-    return `${device} ${address}`;
-  }
-
-  #know(device: string, address: string, mac: Uint8Array | undefined): void {
-    const key = `${device} ${address}`;
-    const before = this.#macs.get(key);
-    if (mac) this.#macs.set(key, mac);
-    else this.#macs.delete(key);
-    const parsed = parseAddress(address);
-    if (!parsed) return;
-    if (!mac !== !before) this.#rib.setNeighbour(device, parsed, mac !== undefined);
-    this.#hops.neighbourChanged(device, address);
-    this.#options.neighbourChanged(device, address);
-    if (!mac && this.#managed.has(key)) this.#schedule();
-  }
-
-  #manage(device: string, address: string, inUse: boolean): void {
-    const key = `${device} ${address}`;
-    const index = this.#vifs.get(device)?.index;
-    if (inUse) this.#managed.set(key, { device, address });
-    else this.#managed.delete(key);
-    if (index === undefined || this.#closed) return;
-    const { netlink } = this.#options.net;
-    if (inUse) netlink.replaceNeighbour({ index, address, managed: true }).catch(() => undefined);
-    // not there any more is as good
-    else netlink.deleteNeighbour({ index, address }).catch(() => undefined);
-  }
-
-  /** A managed neighbour that the kernel let go (its link was down, say) is asked for again. */
-  #manageAgain(): void {
-    const { net } = this.#options;
-    for (const { device, address } of this.#managed.values()) {
-      const index = this.#vifs.get(device)?.index;
-      if (index === undefined || !this.isUp(device) || net.neighbour(index, address)) continue;
-      net.netlink.replaceNeighbour({ index, address, managed: true }).catch(() => undefined);
-    }
+  #neighbourChanged(device: string, address: Address, text: string, known: boolean): void {
+    this.#rib.setNeighbour(device, address, known);
+    this.#hops.neighbourChanged(device, text);
+    this.#schedule();
   }
 
   // ---- the kernel's routes
@@ -359,7 +312,7 @@ export class Mirror {
     let reread = false;
     for (const event of events) {
       const destination = kernel.apply(event);
-      if (destination === 'resync') reread = true;
+      if (destination === RESYNC) reread = true;
       else if (destination !== undefined) this.#applyKernel(destination);
     }
     if (reread) this.#rereadRoutes().catch(this.#options.failed);
@@ -428,6 +381,6 @@ export class Mirror {
       this.#version++;
       for (const { before } of changes) if (before !== undefined) this.#hops.release(before);
     }
-    this.#manageAgain();
+    this.#neighbours.manageAgain();
   }
 }

@@ -124,7 +124,9 @@ export function sameRoute(a: RouteIntent, b: RouteIntent): boolean {
     a.nextHops.length === b.nextHops.length &&
     a.nextHops.every((hop, i) => {
       const other = b.nextHops[i];
-      return other && hop.device === other.device && hop.gateway === other.gateway && hop.weight === other.weight;
+      return (
+        other && hop.device === other.device && hop.gateway === other.gateway && hop.weight === other.weight
+      );
     })
   );
 }

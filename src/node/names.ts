@@ -11,7 +11,14 @@ import {
   checkTunnelIntent,
   checkVifIntent,
 } from './intent.js';
-import { type Below, type LabelIntent, type NodeIntent, type PathIntent, type TunnelIntent, type VifIntent } from './model.js';
+import {
+  type Below,
+  type LabelIntent,
+  type NodeIntent,
+  type PathIntent,
+  type TunnelIntent,
+  type VifIntent,
+} from './model.js';
 import type * as wire from './wire.js';
 
 export interface Named<T> {

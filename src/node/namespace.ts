@@ -82,6 +82,17 @@ export async function removeNamespace(name: string): Promise<void> {
   });
 }
 
+/**
+ * The machine's own kernel says nothing on this interface: no neighbour discovery, no multicast reports, which a
+ * station or a virtual node would take for another router's. `netns`: where the interface is.
+ */
+export async function silence(netns: string | undefined, name: string): Promise<void> {
+  const place = netns === undefined ? {} : { netns };
+  await setSysctl(place, `net/ipv6/conf/${name}/disable_ipv6`, 1).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
+}
+
 export interface VifDevice {
   /** The machine's end. */
   readonly machineName: string;
@@ -106,12 +117,14 @@ export interface VifLinks {
  * One that is there is put right, one that cannot be is made anew. Both states know it afterwards.
  */
 export async function ensureVeth(machine: NetState, inside: NetState, wanted: VifDevice): Promise<VifLinks> {
-  const { outer, inner } = (await findVeth(machine.netlink, inside.netlink, wanted)) ?? (await makeVeth(machine, inside, wanted));
+  const { outer, inner } =
+    (await findVeth(machine.netlink, inside.netlink, wanted)) ?? (await makeVeth(machine, inside, wanted));
   if (outer.mtu !== wanted.mtu) await machine.netlink.setLink(outer.index, { mtu: wanted.mtu });
   if (inner.mtu !== wanted.mtu) await inside.netlink.setLink(inner.index, { mtu: wanted.mtu });
   if (inner.address !== wanted.mac) await inside.netlink.setLink(inner.index, { address: wanted.mac });
   if (outer.alias !== wanted.alias) await machine.netlink.setLink(outer.index, { alias: wanted.alias });
   const offloads = { gro: true, tx: false, txvlan: false };
+  await silence(machine.netns, outer.name);
   await setFeatures(machine.place(outer.name), offloads);
   await setFeatures(inside.place(inner.name), offloads);
   if (!inner.up) await inside.netlink.setLink(inner.index, { up: true });
@@ -121,7 +134,11 @@ export async function ensureVeth(machine: NetState, inside: NetState, wanted: Vi
   return { machine: outer.index, inside: inner.index };
 }
 
-async function makeVeth(machine: NetState, inside: NetState, wanted: VifDevice): Promise<{ outer: Link; inner: Link }> {
+async function makeVeth(
+  machine: NetState,
+  inside: NetState,
+  wanted: VifDevice,
+): Promise<{ outer: Link; inner: Link }> {
   const { machineName, namespace, device, mac, mtu } = wanted;
   const numQueues = cpus().length;
   const outer = await machine.netlink.addLink({
@@ -144,7 +161,8 @@ async function findVeth(
   const outer = await machine.link(wanted.machineName);
   const inner = await inside.link(wanted.device);
   const named = outer?.alias === undefined || outer.alias === '' || outer.alias === wanted.alias;
-  if (outer && inner && named && outer.kind === 'veth' && outer.peerIndex === inner.index) return { outer, inner };
+  if (outer && inner && named && outer.kind === 'veth' && outer.peerIndex === inner.index)
+    return { outer, inner };
   if (outer) await machine.deleteLink(outer.index);
   // gone with its peer, unless it is somebody else's: the name is this vif's
   const still = inner && (await inside.link(inner.index));

@@ -112,7 +112,8 @@ export class NetState {
   async refreshNeighbours(): Promise<void> {
     const neighbours = await this.netlink.neighbours();
     this.neighbours.clear();
-    for (const neighbour of neighbours) this.neighbours.set(neighbourKey(neighbour.index, neighbour.address), neighbour);
+    for (const neighbour of neighbours)
+      this.neighbours.set(neighbourKey(neighbour.index, neighbour.address), neighbour);
   }
 
   close(): void {
@@ -148,33 +149,29 @@ export class NetState {
 
   #apply(event: NetlinkEvent): void {
     if (event.type === 'resync') return;
-    switch (event.what) {
-      case 'link':
-        if (event.type === 'new') this.links.set(event.object.index, event.object);
-        else this.#dropLink(event.object.index);
-        return;
-      case 'address':
-        if (event.type === 'new') this.#putAddress(event.object);
-        else this.addresses.get(event.object.index)?.delete(addressText(event.object));
-        return;
-      case 'neighbour': {
-        const key = neighbourKey(event.object.index, event.object.address);
-        if (event.type === 'new') this.neighbours.set(key, event.object);
-        else this.neighbours.delete(key);
-        return;
-      }
+    if (event.what === 'link') {
+      if (event.type === 'new') this.links.set(event.object.index, event.object);
+      else this.#dropLink(event.object.index);
+    } else if (event.what === 'address') {
+      if (event.type === 'new') this.#putAddress(event.object);
+      else this.addresses.get(event.object.index)?.delete(addressText(event.object));
+    } else if (event.what === 'neighbour') {
+      const key = neighbourKey(event.object.index, event.object.address);
+      if (event.type === 'new') this.neighbours.set(key, event.object);
+      else this.neighbours.delete(key);
     }
   }
 
   #dropLink(index: number): void {
     this.links.delete(index);
     this.addresses.delete(index);
-    for (const [key, neighbour] of this.neighbours) if (neighbour.index === index) this.neighbours.delete(key);
+    for (const [key, neighbour] of this.neighbours)
+      if (neighbour.index === index) this.neighbours.delete(key);
   }
 
   #putAddress(address: NetlinkAddress): void {
     let addresses = this.addresses.get(address.index);
-    if (!addresses) this.addresses.set(address.index, (addresses = new Map()));
+    if (!addresses) this.addresses.set(address.index, (addresses = new Map<string, NetlinkAddress>()));
     addresses.set(addressText(address), address);
   }
 }

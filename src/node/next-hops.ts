@@ -165,7 +165,11 @@ export class NextHops {
 
   #fillWays(entry: HopEntry): void {
     if (entry.target.kind !== 'group') return;
-    const all = entry.target.ways.map((way, i) => ({ to: entry.members[i]?.id ?? 0, weight: way.weight, way }));
+    const all = entry.target.ways.map((way, i) => ({
+      to: entry.members[i]?.id ?? 0,
+      weight: way.weight,
+      way,
+    }));
     const alive = all.filter(({ way }) => this.#adjacencies.up(way.to.vif));
     const ways = spread(alive.length > 0 ? alive : all);
     this.#records.nextHops.write(entry.id, { node: this.#node, vif: 0, ways: Uint32Array.from(ways) });
@@ -179,7 +183,12 @@ export class NextHops {
     const { nextHops } = this.#records;
     const now = entry.forward;
     if (now) {
-      if (wanted && wanted.vif === now.vif && sameMac(wanted.mac, now.mac) && sameMac(wanted.source, now.source)) {
+      if (
+        wanted &&
+        wanted.vif === now.vif &&
+        sameMac(wanted.mac, now.mac) &&
+        sameMac(wanted.source, now.source)
+      ) {
         return;
       }
       nextHops.set(entry.id, 'kind', NextHopKind.NEXT_HOP_GLEAN);

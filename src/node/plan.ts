@@ -4,7 +4,14 @@
  * top down, what is no longer wanted. Pure: a step says only what to look at, whoever does it asks the registry
  * whether the thing shall be or not, so a step may be repeated and a failed Apply's rest joined to the next.
  */
-import { type AddressIntent, type Below, type Intent, labelKey, type RouteIntent, sameIntent } from './model.js';
+import {
+  type AddressIntent,
+  type Below,
+  type Intent,
+  labelKey,
+  type RouteIntent,
+  sameIntent,
+} from './model.js';
 import { type Dependent, type Holding, type Registry, userOf } from './registry.js';
 
 export interface LabelPlace {
@@ -73,7 +80,10 @@ function compareContents<T extends AddressIntent | RouteIntent>(
 }
 
 /** What one owner's new holding changes, and how many resources of each fate. */
-export function difference(before: Holding | undefined, after: Holding): { touched: Touched; counts: Counts } {
+export function difference(
+  before: Holding | undefined,
+  after: Holding,
+): { touched: Touched; counts: Counts } {
   const touched = nothingTouched();
   const counts: Counts = { created: 0, updated: 0, deleted: 0, unchanged: 0 };
   compare(before?.nodes, after.nodes, counts, (intent) => touched.nodes.add(intent.name));

@@ -74,7 +74,7 @@ function insert<T>(map: Map<string, T>, key: string, value: T): boolean {
 
 function within<T>(map: Map<string, Map<string, T>>, key: string): Map<string, T> {
   let inner = map.get(key);
-  if (!inner) map.set(key, (inner = new Map()));
+  if (!inner) map.set(key, (inner = new Map<string, T>()));
   return inner;
 }
 
@@ -123,7 +123,8 @@ export class Registry implements Lookup {
   /** The label with this meaning, if its owner may give it one now. */
   label(context: Below, label: number): Owned<LabelIntent> | undefined {
     const owner = userOf(this, context);
-    const intent = owner === undefined ? undefined : this.holdings.get(owner)?.labels.get(labelKey(context, label));
+    const intent =
+      owner === undefined ? undefined : this.holdings.get(owner)?.labels.get(labelKey(context, label));
     return intent && owner !== undefined ? { owner, intent } : undefined;
   }
 
@@ -197,7 +198,7 @@ export class Registry implements Lookup {
   #remember(owner: string, intent: Dependent): void {
     for (const name of standsOn(intent)) {
       let dependents = this.#dependents.get(name);
-      if (!dependents) this.#dependents.set(name, (dependents = new Map()));
+      if (!dependents) this.#dependents.set(name, (dependents = new Map<string, Owned<Dependent>>()));
       dependents.set(dependentKey(owner, intent), { owner, intent });
     }
   }

@@ -3,29 +3,19 @@
  * routes and neighbours; many events in one go are one look. What changed is a new hop, swapped in by one word a
  * slot; the old one is released. The next hops' neighbours are managed: the kernel never sees our traffic.
  */
-import { type Link, type NetlinkEvent, type Route } from '../../native/lib/index.js';
+import { type NetlinkEvent, RouteTable } from '../../native/lib/index.js';
 import { type DataPlane } from '../dataplane/index.js';
-import { type Address, parseAddress, parseMac } from './address.js';
-import { hopRecord, type OuterHeader, TUNNEL_CHECKSUM, type UnderlayWay } from './hop.js';
+import { type Address, parseAddress } from './address.js';
+import { hopRecord, type OuterHeader, TUNNEL_CHECKSUM } from './hop.js';
 import { type Interfaces } from './interfaces.js';
 import { type TunnelIntent } from './model.js';
-import { type NetState, neighbourKey, usableMac } from './net-state.js';
+import { ManagedNeighbours } from './managed.js';
+import { type NetState } from './net-state.js';
+import { type ResolvedWay, type TunnelCondition, UnderlayWays, type Ways } from './underlay-ways.js';
 import { spread, type Way, WAYS } from './ways.js';
 
-/** RTNH_F_DEAD | RTNH_F_LINKDOWN */
-const UNUSABLE = 1 | 16;
 /** No interface has this index: a tunnel whose arrival interface is not there takes nothing. */
 const NO_INTERFACE = 0xffffffff;
-
-export type TunnelCondition = 'up' | 'no route' | 'unresolved' | 'interface down';
-
-/** One of the equal ways the machine's routes give, as far as it is known. */
-export interface ResolvedWay {
-  readonly interface: string;
-  readonly gateway: string;
-  readonly mac: string;
-  readonly weight: number;
-}
 
 export interface LiveTunnel {
   readonly id: number;
@@ -51,21 +41,6 @@ interface Tunnel {
   hops: Map<string, number>;
   slots: number[];
   arrival: number;
-  /** Neighbours its ways need, by neighbourKey. */
-  neighbours: Set<string>;
-}
-
-interface Candidate {
-  readonly link: Link;
-  readonly gateway: string;
-  readonly weight: number;
-}
-
-interface Findings {
-  readonly condition: TunnelCondition;
-  readonly remark: string;
-  readonly ways: readonly (ResolvedWay & { readonly way: UnderlayWay | undefined; readonly index: number })[];
-  readonly mtu: number | undefined;
 }
 
 function address(text: string): Address {
@@ -101,8 +76,8 @@ export interface UnderlayOptions {
 export class Underlay {
   readonly #options: UnderlayOptions;
   readonly #tunnels = new Map<string, Tunnel>();
-  /** How many tunnels need a managed neighbour. */
-  readonly #managed = new Map<string, { index: number; address: string; users: number }>();
+  readonly #ways: UnderlayWays;
+  readonly #neighbours: ManagedNeighbours;
   /** How many tunnels end at a local address. */
   readonly #locals = new Map<string, number>();
   #work: Promise<void> = Promise.resolve();
@@ -110,6 +85,8 @@ export class Underlay {
 
   constructor(options: UnderlayOptions) {
     this.#options = options;
+    this.#ways = new UnderlayWays(options.net, options.interfaces);
+    this.#neighbours = new ManagedNeighbours(options.net);
     options.net.listen((events) => this.#onEvents(events));
   }
 
@@ -123,7 +100,7 @@ export class Underlay {
 
   /** The IP MTU towards `intent`'s far end as the machine routes now; undefined where it knows no way. */
   async mtuTo(intent: TunnelIntent): Promise<number | undefined> {
-    return (await this.#look(intent)).mtu;
+    return (await this.#ways.find(intent.local, intent.remote)).mtu;
   }
 
   /** Takes over the record of an earlier agent; resolve() brings it up to date. */
@@ -133,7 +110,9 @@ export class Underlay {
       ...fresh(intent, owner, id),
       slots: [...record.hops],
       // ids nobody names any more once the ways are resolved
-      hops: new Map(Array.from(new Set(record.hops), (hop) => [`adopted ${hop}`, hop] as const).filter(([, hop]) => hop)),
+      hops: new Map(
+        Array.from(new Set(record.hops), (hop) => [`adopted ${hop}`, hop] as const).filter(([, hop]) => hop),
+      ),
       arrival: record.arrival,
     });
     this.#count(intent.local, 1);
@@ -166,7 +145,7 @@ export class Underlay {
       const { plane } = this.#options;
       plane.tunnels.write(tunnel.id, { hops: new Uint32Array(WAYS) });
       for (const hop of tunnel.hops.values()) plane.release('underlayHop', hop);
-      this.#need(tunnel, new Map());
+      this.#neighbours.need(name, []);
       plane.release('tunnel', tunnel.id);
     });
   }
@@ -197,14 +176,27 @@ export class Underlay {
 
   #onEvents(events: readonly NetlinkEvent[]): void {
     for (const event of events) {
-      if (event.type === 'resync' || event.what !== 'neighbour') {
+      if (event.type === 'resync' || (event.what !== 'neighbour' && this.#concerns(event))) {
         this.#pend('all');
         return;
       }
-      const key = neighbourKey(event.object.index, event.object.address);
-      if (!this.#managed.has(key)) continue;
-      for (const tunnel of this.#tunnels.values()) if (tunnel.neighbours.has(key)) this.#pend(tunnel.intent.name);
+      if (event.what !== 'neighbour') continue;
+      for (const name of this.#neighbours.usersOf(event.object.index, event.object.address)) this.#pend(name);
     }
+  }
+
+  /** Devices of vifs come and go by the thousand: they change nothing here. */
+  #concerns(event: Exclude<NetlinkEvent, { type: 'resync' }>): boolean {
+    const { net, interfaces } = this.#options;
+    if (event.what === 'route') {
+      const { table, destination } = event.object;
+      return (
+        table !== RouteTable.local && !destination.startsWith('fe80:') && !destination.startsWith('ff00:')
+      );
+    }
+    if (event.what === 'link') return interfaces.concerns(event.object);
+    const link = event.what === 'address' ? net.links.get(event.object.index) : undefined;
+    return link === undefined || link.name === 'lo' || interfaces.concerns(link);
   }
 
   #pend(what: string): void {
@@ -270,88 +262,14 @@ export class Underlay {
 
   // ---- resolution
 
-  async #route(intent: TunnelIntent): Promise<Route | undefined> {
-    try {
-      return await this.#options.net.netlink.lookupRoute(intent.remote, { fibMatch: true });
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #look(intent: TunnelIntent): Promise<Findings> {
-    const { net, interfaces } = this.#options;
-    const nothing = (condition: TunnelCondition, remark: string): Findings => ({
-      condition,
-      remark,
-      ways: [],
-      mtu: undefined,
-    });
-    if (!this.#isOwn(intent.local)) return nothing('no route', `${intent.local} is no address of this machine`);
-    const route = await this.#route(intent);
-    if (!route || route.type !== 'unicast') return nothing('no route', `the machine has no route to ${intent.remote}`);
-    const candidates: Candidate[] = [];
-    let foreign = '';
-    for (const hop of route.nextHops) {
-      const link = net.links.get(hop.index);
-      if (!link) continue;
-      if (interfaces.underlayOf(link) === undefined) foreign = link.name;
-      else if (link.up && link.running && (hop.flags & UNUSABLE) === 0) {
-        candidates.push({ link, gateway: hop.gateway ?? intent.remote, weight: Math.max(hop.weight, 1) });
-      }
-    }
-    if (candidates.length === 0) {
-      return foreign
-        ? nothing('no route', `the route to ${intent.remote} leaves by ${foreign}, which is no underlay interface`)
-        : nothing('interface down', '');
-    }
-    return this.#findings(candidates.slice(0, WAYS));
-  }
-
-  #findings(candidates: readonly Candidate[]): Findings {
-    const { net } = this.#options;
-    const ways = candidates.map(({ link, gateway, weight }) => {
-      const mac = usableMac(net.neighbours.get(neighbourKey(link.index, gateway)));
-      return {
-        interface: link.name,
-        index: link.index,
-        gateway,
-        mac: mac ?? '',
-        weight,
-        way: mac === undefined ? undefined : this.#wayOf(link, mac),
-      };
-    });
-    return {
-      condition: ways.some((way) => way.way) ? 'up' : 'unresolved',
-      remark: '',
-      ways,
-      mtu: Math.min(...candidates.map(({ link }) => link.mtu)),
-    };
-  }
-
-  /** A VLAN device's frames leave by the NIC below it, with its tag. */
-  #wayOf(link: Link, mac: string): UnderlayWay | undefined {
-    const ifindex = this.#options.interfaces.underlayOf(link);
-    const sourceMac = link.address === undefined ? undefined : parseMac(link.address);
-    const destinationMac = parseMac(mac);
-    if (ifindex === undefined || !sourceMac || !destinationMac) return undefined;
-    return { ifindex, sourceMac, destinationMac, mtu: link.mtu, vlanId: link.vlanId };
-  }
-
-  #isOwn(local: string): boolean {
-    for (const addresses of this.#options.net.addresses.values()) {
-      for (const { address: own } of addresses.values()) if (own === local) return true;
-    }
-    return false;
-  }
-
   async #resolve(tunnel: Tunnel): Promise<void> {
     if (this.#tunnels.get(tunnel.intent.name) !== tunnel) return;
     const { plane, interfaces } = this.#options;
     const { intent } = tunnel;
-    const findings = await this.#look(intent);
-    this.#need(
-      tunnel,
-      new Map(findings.ways.map(({ index, gateway }) => [neighbourKey(index, gateway), { index, gateway }])),
+    const found = await this.#ways.find(intent.local, intent.remote);
+    this.#neighbours.need(
+      intent.name,
+      found.ways.map(({ index, gateway }) => ({ index, address: gateway })),
     );
     if (intent.arrivalInterface) {
       const arrival = interfaces.underlayIndex(intent.arrivalInterface) ?? NO_INTERFACE;
@@ -360,29 +278,36 @@ export class Underlay {
         plane.tunnels.write(tunnel.id, { arrival });
       }
     }
-    this.#swapHops(tunnel, findings);
+    this.#swapHops(tunnel, found);
     const before = JSON.stringify([tunnel.condition, tunnel.ways, tunnel.mtu]);
-    tunnel.condition = findings.condition;
-    tunnel.remark = findings.remark;
-    tunnel.mtu = findings.mtu;
-    tunnel.ways = findings.ways.map(({ interface: name, gateway, mac, weight }) => ({
+    tunnel.condition = found.condition;
+    tunnel.remark = found.remark;
+    tunnel.mtu = found.mtu;
+    tunnel.ways = found.ways.map(({ interface: name, gateway, mac, weight }) => ({
       interface: name,
       gateway,
       mac,
       weight,
     }));
-    if (JSON.stringify([tunnel.condition, tunnel.ways, tunnel.mtu]) !== before) this.#options.changed(intent.name);
+    if (JSON.stringify([tunnel.condition, tunnel.ways, tunnel.mtu]) !== before)
+      this.#options.changed(intent.name);
   }
 
-  #swapHops(tunnel: Tunnel, findings: Findings): void {
+  #swapHops(tunnel: Tunnel, found: Ways): void {
     const { plane } = this.#options;
     const outer = outerOf(tunnel.intent);
     const hops = new Map<string, number>();
     const ways: Way<number>[] = [];
-    for (const { way, weight } of findings.ways) {
+    for (const { way, weight } of found.ways) {
       if (!way) continue;
       const record = hopRecord(outer, way);
-      const key = JSON.stringify([record.ifindex, record.room, record.flags, hex(record.ethernet), hex(record.ip)]);
+      const key = JSON.stringify([
+        record.ifindex,
+        record.room,
+        record.flags,
+        hex(record.ethernet),
+        hex(record.ip),
+      ]);
       let id = hops.get(key) ?? tunnel.hops.get(key);
       if (id === undefined) {
         id = plane.allocate('underlayHop');
@@ -392,33 +317,12 @@ export class Underlay {
       ways.push({ to: id, weight });
     }
     const slots = ways.length > 0 ? spread(ways) : new Array<number>(WAYS).fill(0);
-    if (slots.some((id, i) => id !== tunnel.slots[i])) plane.tunnels.write(tunnel.id, { hops: Uint32Array.from(slots) });
+    if (slots.some((id, i) => id !== tunnel.slots[i]))
+      plane.tunnels.write(tunnel.id, { hops: Uint32Array.from(slots) });
     const kept = new Set(hops.values());
     for (const id of tunnel.hops.values()) if (!kept.has(id)) plane.release('underlayHop', id);
     tunnel.slots = slots;
     tunnel.hops = hops;
-  }
-
-  /** Neighbours that a tunnel's ways go to: kept resolved by the kernel for as long as one does. */
-  #need(tunnel: Tunnel, wanted: ReadonlyMap<string, { index: number; gateway: string }>): void {
-    const { net, failed } = this.#options;
-    for (const [key, { index, gateway }] of wanted) {
-      if (tunnel.neighbours.has(key)) continue;
-      tunnel.neighbours.add(key);
-      const known = this.#managed.get(key);
-      if (known) known.users++;
-      else this.#managed.set(key, { index, address: gateway, users: 1 });
-      if (!known) net.netlink.replaceNeighbour({ index, address: gateway, managed: true }).catch(failed);
-    }
-    for (const key of tunnel.neighbours) {
-      if (wanted.has(key)) continue;
-      tunnel.neighbours.delete(key);
-      const managed = this.#managed.get(key);
-      if (!managed || --managed.users > 0) continue;
-      this.#managed.delete(key);
-      // gone with its interface is as good
-      net.netlink.deleteNeighbour({ index: managed.index, address: managed.address }).catch(() => undefined);
-    }
   }
 }
 
@@ -434,7 +338,6 @@ function fresh(intent: TunnelIntent, owner: string, id: number): Tunnel {
     hops: new Map(),
     slots: new Array<number>(WAYS).fill(0),
     arrival: 0,
-    neighbours: new Set(),
   };
 }
 

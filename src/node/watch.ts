@@ -5,7 +5,12 @@
 import { type StateChange } from './states.js';
 
 export type WatchEvent =
-  | { readonly kind: 'changed' | 'current'; readonly name: string; readonly state: string; readonly time: bigint }
+  | {
+      readonly kind: 'changed' | 'current';
+      readonly name: string;
+      readonly state: string;
+      readonly time: bigint;
+    }
   | { readonly kind: 'deleted'; readonly name: string; readonly time: bigint }
   | { readonly kind: 'applied'; readonly owner: string; readonly epoch: bigint; readonly time: bigint }
   | { readonly kind: 'synced' | 'lost'; readonly time: bigint };
@@ -94,7 +99,9 @@ export class WatchHub {
   tell(changes: readonly StateChange[]): void {
     const time = now();
     for (const { name, state } of changes) {
-      this.#push(state === undefined ? { kind: 'deleted', name, time } : { kind: 'changed', name, state, time });
+      this.#push(
+        state === undefined ? { kind: 'deleted', name, time } : { kind: 'changed', name, state, time },
+      );
     }
   }
 

@@ -12,36 +12,23 @@ export interface Way<T> {
 }
 
 /**
- * Each way gets slots by its weight (largest remainder, at least one while there are slots), interleaved. The
- * same ways give the same slots, so that what did not change keeps its flows. No ways: no slots.
+ * Each way gets a slot, and each slot that is left goes to the way that has the fewest for its weight (d'Hondt):
+ * a heavier way never has fewer. Interleaved; the same ways give the same slots. No ways: no slots.
  */
 export function spread<T>(ways: readonly Way<T>[]): T[] {
-  const kept = ways.slice(0, WAYS);
-  if (kept.length === 0) return [];
-  const total = kept.reduce((sum, way) => sum + way.weight, 0);
-  const shares = kept.map((way) => {
-    const exact = (way.weight * WAYS) / total;
-    return { to: way.to, slots: Math.max(1, Math.floor(exact)), rest: exact - Math.floor(exact) };
-  });
-  let left = WAYS - shares.reduce((sum, share) => sum + share.slots, 0);
-  const byRest = shares.toSorted((a, b) => b.rest - a.rest);
-  for (let i = 0; left > 0; i++, left--) {
-    const share = byRest[i % byRest.length];
-    if (share) share.slots++;
-  }
-  // the floor of one may have given too much: the largest share pays
-  for (; left < 0; left++) {
-    const largest = shares.reduce((a, b) => (b.slots > a.slots ? b : a));
-    largest.slots--;
+  const shares = ways.slice(0, WAYS).map(({ to, weight }) => ({ to, weight, slots: 1 }));
+  const [first] = shares;
+  if (!first) return [];
+  for (let left = WAYS - shares.length; left > 0; left--) {
+    let neediest = first;
+    for (const share of shares) {
+      if (share.weight * (neediest.slots + 1) > neediest.weight * (share.slots + 1)) neediest = share;
+    }
+    neediest.slots++;
   }
   const slots: T[] = [];
   while (slots.length < WAYS) {
-    for (const share of shares) {
-      if (share.slots > 0 && slots.length < WAYS) {
-        share.slots--;
-        slots.push(share.to);
-      }
-    }
+    for (const share of shares) if (share.slots-- > 0) slots.push(share.to);
   }
   return slots;
 }

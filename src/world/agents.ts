@@ -60,7 +60,7 @@ export function agentsOf(world: string, machine: string): readonly ProcessId[] {
 export async function ensureAgent(world: string, machine: MachineState): Promise<ProcessId> {
   const wanted = argumentsOf(world, machine);
   const running = agentsOf(world, machine.name);
-  const [same] = running.filter((id) => {
+  const same = running.find((id) => {
     const command = commandOf(id.pid);
     return (
       wanted.every((word, i) => command.at(i - wanted.length) === word) &&

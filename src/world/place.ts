@@ -33,7 +33,8 @@ export function hostsPath(world: string, network: string): string {
 }
 
 export function pinDirectory(world: string, machine: string): string {
-  return join(PINS, `${world}.${machine}`);
+  // the BPF file system allows no dots
+  return join(PINS, `${world}:${machine}`);
 }
 
 export function namespacePrefix(world: string): string {
@@ -74,7 +75,7 @@ export function packageRoot(): string {
 
 /** All pin directories of a world: their parent and the prefix of their names. */
 export function pinsOf(world: string): { parent: string; prefix: string } {
-  return { parent: PINS, prefix: `${world}.` };
+  return { parent: PINS, prefix: `${world}:` };
 }
 
 /** For the time of a removal; no machine's name begins with a dot. */

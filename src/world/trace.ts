@@ -5,7 +5,7 @@
 import { clientOf } from './agents.js';
 import { suggestion, WorldError } from './errors.js';
 import type { TraceRequest, TraceResponse } from './messages.js';
-import { parseAddress, parsePrefix } from './prefix.js';
+import { type Family, parseAddress, parsePrefix } from './prefix.js';
 import { type StationPlan } from './plan.js';
 import { type WorldState } from './state.js';
 import { type NodeTarget, nodeNameOf, type StationTarget } from './target.js';
@@ -57,14 +57,7 @@ function probeOf(
   target: NodeTarget | StationTarget,
   options: TraceOptions,
 ): NonNullable<TraceRequest['probe']> {
-  const to = parseAddress(options.to);
-  if (!to) {
-    const named = state.plan.hosts.filter(
-      (host) => host.network === target.network && host.name === options.to,
-    );
-    const hint = named[0] ? ` Did you mean ${named[0].address}?` : '';
-    throw new WorldError('ADDRESS', `${options.to} is no IPv4 or IPv6 address.${hint}`);
-  }
+  const to = addressOf(state, target.network, options.to);
   const station = target.kind === 'station' ? target.station : stationAt(state, target);
   const own = station.addresses
     .find((address) => parsePrefix(address)?.family === to.family)
@@ -76,10 +69,20 @@ function probeOf(
   return {
     vif: `${nodeNameOf(target)}/vifs/${station.name}`,
     sourceAddress,
-    destinationAddress: options.to,
+    destinationAddress: to.text,
     length: options.length,
     ttl: options.ttl,
   };
+}
+
+/** An address, or the name of a node or station of the network. */
+function addressOf(state: WorldState, network: string, text: string): { family: Family; text: string } {
+  const named = state.plan.hosts.filter((host) => host.network === network);
+  const address = named.find((host) => host.name === text)?.address ?? text;
+  const parsed = parseAddress(address);
+  if (parsed) return { family: parsed.family, text: address };
+  const hint = suggestion(text, new Set(named.map((host) => host.name)));
+  throw new WorldError('ADDRESS', `${text} is no address, and nothing in ${network} has that name.${hint}`);
 }
 
 function stationAt(state: WorldState, target: NodeTarget): StationPlan {

@@ -89,7 +89,16 @@ function count(things: readonly unknown[], name: string): string {
 }
 
 function withoutIntents(plan: WorldPlan): WorldState['plan'] {
-  return { ...plan, machines: plan.machines.map(({ intents: _, ...machine }) => machine) };
+  return {
+    ...plan,
+    machines: plan.machines.map(({ name, provider, addresses, interfaces, routes }) => ({
+      name,
+      provider,
+      addresses,
+      interfaces,
+      routes,
+    })),
+  };
 }
 
 function applyTo({ machine, client }: { machine: MachinePlan; client: NodeClient }): Promise<Applied> {

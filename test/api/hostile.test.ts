@@ -72,7 +72,7 @@ async function post(path: string, body: Buffer, headers: OutgoingHttpHeaders = {
       };
       stream.on('response', note);
       stream.on('trailers', note);
-      stream.on('error', (error) => done(error.message));
+      stream.on('error', (error: Error) => done(error.message));
       stream.on('close', () => done(status));
       stream.resume();
       stream.end(body);

@@ -5,7 +5,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BpfMap, MapFlags } from '../../native/lib/index.js';
-import { type DataPlane, type RoutePrefix, type RouteTable } from '../../src/dataplane/index.js';
+import {
+  type DataPlane,
+  Limit,
+  NextHopKind,
+  PortRole,
+  type RoutePrefix,
+  type RouteTable,
+  TraceKind,
+} from '../../src/dataplane/index.js';
+import { addressText, ethernet, frame, ipv4, ipv6, payload, udp } from '../support/frames.js';
 import { address, Memory, openPlane, pinFolder, prefix } from './support.js';
 
 type Family = 4 | 6;
@@ -217,6 +226,45 @@ describe('routes', () => {
       expect(used(plane, 'tables')).toBe(0);
     };
     await fc.assert(fc.asyncProperty(transactions, run), { numRuns: 60 });
+  });
+
+  it('are found by the programs', async () => {
+    const plane = await openPlane();
+    const [node, vif] = [plane.allocate('node'), plane.allocate('vif')];
+    const hops = Array.from({ length: 6 }, () => plane.allocate('nextHop'));
+    for (const hop of hops) plane.nextHops.write(hop, { kind: NextHopKind.NEXT_HOP_BLACKHOLE, node });
+    const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
+    plane.vifs.write(vif, { flags: Limit.LIMIT_VIF_UP, node, mtu: 1500, mac });
+    plane.setPort(2, { role: PortRole.PORT_ACCESS, vif });
+    const inside = route.map((at) => {
+      const bytes = at.bytes.slice();
+      bytes[0] = at.family === 4 ? 10 : 0xfd;
+      return { ...at, bytes };
+    });
+    const table = plane.routes(node);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(inside, fc.integer({ min: 0, max: 5 })), { minLength: 1 }),
+        async (routes) => {
+          await table.rebuild(routes.map(([at, i]) => [at, hops[i] ?? 0]));
+          for (const bytes of routes.flatMap(([at]) => edges(at))) {
+            if (bytes[0] !== 10 && bytes[0] !== 0xfd) continue;
+            const to = addressText(bytes);
+            const inner = bytes.length === 4 ? ipv4({ from: '10.9.9.9', to }) : ipv6({ from: 'fd09::9', to });
+            const sent = frame(
+              ethernet({ to: '02:00:00:00:00:01' }),
+              inner,
+              udp({ from: 1, to: 2 }),
+              payload(30),
+            );
+            const { events } = await plane.trace({ ifindex: 2, frame: sent });
+            const found = events.find(({ kind }) => kind === TraceKind.TRACE_ROUTE)?.found;
+            expect([to, found]).toEqual([to, table.lookup(bytes)]);
+          }
+        },
+      ),
+      { numRuns: 10 },
+    );
   });
 
   it('of one prefix change one word where that is all, and copy the touched chunks where it is not', async () => {

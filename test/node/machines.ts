@@ -66,8 +66,30 @@ function offloads(ns: string, device: string): void {
 export function addWire(a: string, b: string, number: number, mtu = 1600): void {
   const [na, nb] = [netns(a), netns(b)];
   ip(
-    'link', 'add', `to-${b}`, 'netns', na, 'mtu', String(mtu), 'numtxqueues', '2', 'numrxqueues', '2',
-    'type', 'veth', 'peer', 'name', `to-${a}`, 'netns', nb, 'mtu', String(mtu), 'numtxqueues', '2', 'numrxqueues', '2',
+    'link',
+    'add',
+    `to-${b}`,
+    'netns',
+    na,
+    'mtu',
+    String(mtu),
+    'numtxqueues',
+    '2',
+    'numrxqueues',
+    '2',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    `to-${a}`,
+    'netns',
+    nb,
+    'mtu',
+    String(mtu),
+    'numtxqueues',
+    '2',
+    'numrxqueues',
+    '2',
   );
   const ends = [
     [na, `to-${b}`, 2 * number],
@@ -82,7 +104,12 @@ export function addWire(a: string, b: string, number: number, mtu = 1600): void 
 }
 
 /** A station's namespace, its `eth0`, and the machine's end of the cable. */
-export function addStation(machine: string, station: string, port: string, addresses: readonly string[]): void {
+export function addStation(
+  machine: string,
+  station: string,
+  port: string,
+  addresses: readonly string[],
+): void {
   const [nm, ns] = [netns(machine), netns(`st.${station}`)];
   ip('netns', 'add', ns);
   inside(ns, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad');
@@ -110,7 +137,9 @@ export async function startAgent(machine: string, options: Partial<AgentOptions>
     interfaces: wires.map((link) => link.ifname).filter((name) => name.startsWith('to-')),
     ports: ['st-*'],
     netns: `/run/netns/${ns}`,
-    log: process.env['CABERNET_TEST_LOG'] ? createLogger({ component: machine, level: 'debug' }) : silentLogger,
+    log: process.env['CABERNET_TEST_LOG']
+      ? createLogger({ component: machine, level: 'debug' })
+      : silentLogger,
     ...options,
   });
 }
@@ -122,7 +151,11 @@ export function collect(
   resources: readonly Resource[],
   begin: { epoch?: bigint; validateOnly?: boolean } = {},
 ): Collection {
-  const collection = new Collection({ owner, epoch: begin.epoch ?? ++epochs, validateOnly: begin.validateOnly });
+  const collection = new Collection({
+    owner,
+    epoch: begin.epoch ?? ++epochs,
+    validateOnly: begin.validateOnly,
+  });
   collection.add({ resources });
   collection.commit({ resourceCount: resources.length });
   return collection;
@@ -133,7 +166,11 @@ export function apply(agent: Agent, owner: string, resources: readonly Resource[
 }
 
 /** Asks until it is so; the test's own time limit ends it. */
-export async function until(what: string, test: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+export async function until(
+  what: string,
+  test: () => boolean | Promise<boolean>,
+  limit = 10_000,
+): Promise<void> {
   const end = Date.now() + limit;
   while (!(await test())) {
     if (Date.now() > end) throw new Error(`not within ${limit} ms: ${what}`);
@@ -191,7 +228,11 @@ export function address(short: string, prefix: string): Resource {
   return { address: { vif: vifName(short), prefix } };
 }
 
-export function route(at: string, destination: string, ...hops: readonly (readonly [string, string])[]): Resource {
+export function route(
+  at: string,
+  destination: string,
+  ...hops: readonly (readonly [string, string])[]
+): Resource {
   const [vn, name] = at.split('/');
   const nextHops = hops.map(([vif, gateway]) => ({ vif: vifName(`${at}/${vif}`), gateway }));
   return { route: { node: `vns/${vn}/nodes/${name}`, destination, nextHops } };

@@ -5,8 +5,6 @@ import {
   addStation,
   address,
   collect,
-  inside,
-  netns,
   node,
   port,
   type Resource,

@@ -360,6 +360,9 @@ export class Instance {
     let out = ingress.data;
     if (action === XdpAction.REDIRECT) {
       const egress = await this.egress(ingress.data, ingress.meta ?? Buffer.alloc(0));
+      /* the kernel compares lengths with the device's MTU before egress */
+      if (ingress.data.length > egress.data.length && egress.retval === XdpAction.PASS)
+        throw new Error(`redirected with ${ingress.data.length} bytes, but leaves with ${egress.data.length}`);
       action = egress.retval === XdpAction.PASS ? XdpAction.REDIRECT : egress.retval;
       out = egress.data;
     }

@@ -134,7 +134,7 @@ export function readAddress(payload: Payload): InterfaceAddress | undefined {
 export function writeAddress(writer: Writer, spec: AddressSpec, operation: string): void {
   const { family, bytes } = parseAddress(spec.address, operation, 'address');
   const length = integer(spec.prefixLength, operation, 'prefixLength', 0, bytes.length * 8);
-  const same = (text: string, name: string): Uint8Array => {
+  const same = (text: string, name: string): ArrayLike<number> => {
     const other = parseAddress(text, operation, name);
     if (other.family !== family) {
       throw argumentError(operation, name, `of the address's own family, IPv${family}`);

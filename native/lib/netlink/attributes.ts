@@ -39,7 +39,7 @@ export class Payload {
   }
 
   #at(offset: number, size: number): number {
-    if (offset < 0 || offset + size > this.length) {
+    if (offset < 0 || size < 0 || offset + size > this.length) {
       throw malformed(`${size} bytes at ${offset} are wanted, but there are only ${this.length}`);
     }
     return this.#start + offset;
@@ -186,7 +186,8 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.#bytes[this.#grow(1)] = value;
+    const at = this.#grow(1);
+    this.#bytes[at] = value;
     return this;
   }
 
@@ -198,7 +199,8 @@ export class Writer {
   }
 
   u16be(value: number): this {
-    this.#bytes.writeUInt16BE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#bytes.writeUInt16BE(value, at);
     return this;
   }
 
@@ -207,7 +209,7 @@ export class Writer {
     return this;
   }
 
-  raw(bytes: Uint8Array): this {
+  raw(bytes: ArrayLike<number>): this {
     const at = this.#grow(bytes.length);
     this.#bytes.set(bytes, at);
     return this;
@@ -254,7 +256,7 @@ export class Writer {
     this.u16(size + ATTRIBUTE_HEADER).u16(type);
   }
 
-  attributeBytes(type: number, value: Uint8Array): this {
+  attributeBytes(type: number, value: ArrayLike<number>): this {
     this.#attribute(type, value.length);
     this.raw(value).#pad();
     return this;

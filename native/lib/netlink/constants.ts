@@ -64,6 +64,7 @@ export const IFLA = {
   MASTER: 10,
   TXQLEN: 13,
   OPERSTATE: 16,
+  LINKMODE: 17,
   LINKINFO: 18,
   IFALIAS: 20,
   STATS64: 23,

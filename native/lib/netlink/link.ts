@@ -100,8 +100,10 @@ export interface LinkChange {
   readonly txQueueLength?: number;
   /** Set it before the interface goes up, by a change of its own: addresses that are there stay. */
   readonly addressGeneration?: AddressGeneration;
-  /** Dormant interfaces carry nothing until 'up' (RFC 2863); where the kernel leaves it to user space. */
+  /** 'dormant': ready to carry packets, but waiting (RFC 2863); routing protocols take it for down. */
   readonly operationalState?: 'up' | 'dormant';
+  /** The state an interface goes to by itself when it gets carrier: 'default' is up. */
+  readonly linkMode?: 'default' | 'dormant';
 }
 
 function readXdp(value: Payload): LinkXdp | undefined {
@@ -247,7 +249,7 @@ export function writeLinkChange(
   operation: string,
   descriptors: Descriptors,
 ): void {
-  const { up, alias, netns, addressGeneration, operationalState: state } = change;
+  const { up, alias, netns, addressGeneration, linkMode, operationalState: state } = change;
   if (up !== undefined && typeof up !== 'boolean') throw argumentError(operation, 'up', 'a boolean');
   writeLinkHeader(writer, interfaceIndex(index, operation), up);
   writeLinkFields(writer, change, operation);
@@ -262,6 +264,9 @@ export function writeLinkChange(
       throw argumentError(operation, 'operationalState', "'up' or 'dormant'");
     }
     writer.attributeU8(IFLA.OPERSTATE, OPERATIONAL_STATES[state]);
+  }
+  if (linkMode !== undefined) {
+    writer.attributeU8(IFLA.LINKMODE, oneOf({ default: 0, dormant: 1 }, linkMode, operation, 'linkMode'));
   }
   if (addressGeneration !== undefined) {
     const mode = oneOf(ADDRESS_GENERATION, addressGeneration, operation, 'addressGeneration');

@@ -18,9 +18,10 @@ import { readMulticastRoute, writeMulticastQuery, type MulticastRoute } from './
 import { netlinkOpen, type NativeNetlink } from './native.js';
 import { readNeighbour, writeNeighbourQuery, type Neighbour, type NeighbourSpec } from './neighbour.js';
 import { requestOf, type NeighbourKey, type Op } from './operations.js';
-import { Requests } from './requests.js';
+
 import type { LookupOptions, Route, RouteFilter, RouteKey, RouteSpec } from './route-types.js';
 import { readRoute, writeLookup, writeRouteQuery } from './route.js';
+import { RequestSocket } from './socket.js';
 import { Subscription } from './subscription.js';
 import type { Family } from './text.js';
 
@@ -55,12 +56,12 @@ function hasCode(error: BpfError, ...codes: string[]): boolean {
  */
 export class Netlink {
   readonly #native: NativeNetlink;
-  readonly #requests: Requests;
+  readonly #socket: RequestSocket;
   readonly #subscriptions = new Set<Subscription>();
 
   private constructor(native: NativeNetlink) {
     this.#native = native;
-    this.#requests = new Requests(native);
+    this.#socket = new RequestSocket(native);
   }
 
   static async open(options: NetlinkOptions = {}): Promise<Netlink> {
@@ -69,7 +70,7 @@ export class Netlink {
 
   links(options: LinkOptions = {}): Promise<Link[]> {
     const statistics = options.statistics === true;
-    return this.#requests.dump({
+    return this.#socket.dump({
       operation: 'links',
       write: (writer) => {
         writer.begin(RTM.GETLINK, DUMP);
@@ -85,7 +86,7 @@ export class Netlink {
     const operation = 'link';
     const statistics = options.statistics === true;
     let found: Link | undefined;
-    const [error] = await this.#requests.run(1, () => ({
+    const [error] = await this.#socket.run(operation, 1, () => ({
       operation,
       subject: () => String(which),
       write: (writer) => {
@@ -149,7 +150,7 @@ export class Netlink {
 
   addresses(filter: { readonly family?: Family; readonly index?: number } = {}): Promise<InterfaceAddress[]> {
     const operation = 'addresses';
-    return this.#requests.dump({
+    return this.#socket.dump({
       operation,
       write: (writer) => {
         const index = filter.index === undefined ? undefined : interfaceIndex(filter.index, operation);
@@ -173,7 +174,7 @@ export class Netlink {
 
   neighbours(filter: { readonly family?: Family; readonly index?: number } = {}): Promise<Neighbour[]> {
     const operation = 'neighbours';
-    return this.#requests.dump({
+    return this.#socket.dump({
       operation,
       write: (writer) => {
         const index = filter.index === undefined ? undefined : interfaceIndex(filter.index, operation);
@@ -205,7 +206,7 @@ export class Netlink {
   async #routesOf(family: Family, filter: RouteFilter): Promise<Route[]> {
     const operation = 'routes';
     try {
-      return await this.#requests.dump({
+      return await this.#socket.dump({
         operation,
         write: (writer) => writeRouteQuery(writer.begin(RTM.GETROUTE, DUMP), family, filter, operation),
         read: (payload) => readRoute(payload),
@@ -226,6 +227,11 @@ export class Netlink {
     return this.#change({ op: 'replaceRoute', route });
   }
 
+  /** IPv4: after those with the same destination, table and metric. IPv6: more next hops for it. */
+  appendRoute(route: RouteSpec): Promise<void> {
+    return this.#change({ op: 'appendRoute', route });
+  }
+
   /** Deletes the first route that matches all that is given. */
   deleteRoute(route: RouteKey): Promise<void> {
     return this.#change({ op: 'deleteRoute', route });
@@ -238,7 +244,7 @@ export class Netlink {
   async lookupRoute(address: string, options: LookupOptions = {}): Promise<Route | undefined> {
     const operation = 'lookupRoute';
     let found: Route | undefined;
-    const [error] = await this.#requests.run(1, () => ({
+    const [error] = await this.#socket.run(operation, 1, () => ({
       operation,
       subject: () => address,
       write: (writer) => writeLookup(writer.begin(RTM.GETROUTE, NLM_F.REQUEST), address, options, operation),
@@ -252,7 +258,7 @@ export class Netlink {
 
   multicastRoutes(family: Family, filter: { readonly table?: number } = {}): Promise<MulticastRoute[]> {
     const operation = 'multicastRoutes';
-    return this.#requests.dump({
+    return this.#socket.dump({
       operation,
       write: (writer) =>
         writeMulticastQuery(writer.begin(RTM.GETROUTE, DUMP), family, filter.table, operation),
@@ -264,7 +270,7 @@ export class Netlink {
   batch(ops: readonly Op[]): Promise<Array<BpfError | undefined>> {
     if (!isArray(ops)) return Promise.reject(argumentError('batch', 'ops', 'an array of changes'));
     const list = [...ops];
-    return this.#requests.run(list.length, (i) => {
+    return this.#socket.run('batch', list.length, (i) => {
       const op = list[i];
       if (typeof op !== 'object' || op === null) throw argumentError('batch', `ops[${i}]`, 'a change');
       return requestOf(op);
@@ -302,10 +308,10 @@ export class Netlink {
   /** Closes its subscriptions too; what is in flight ends with ERR_CLOSED. */
   close(): void {
     for (const subscription of this.#subscriptions) subscription.close();
-    this.#requests.close();
+    this.#socket.close();
   }
 
   async #change(op: Op): Promise<void> {
-    await this.#requests.one(requestOf(op));
+    await this.#socket.one(requestOf(op));
   }
 }

@@ -1,12 +1,11 @@
-// Requests and their answers on one netlink socket. Changes and look-ups are numbered, packed
-// many to a datagram and sent in order, one datagram at a time; only the last message of a
-// datagram asks to be acknowledged, since the kernel reports every failure unasked and works
-// in order. Dumps have a line of their own, as the kernel runs one at a time per socket.
+// Changes and look-ups: numbered, packed many to a datagram, sent in order. Only the last message
+// of a datagram asks to be acknowledged, since the kernel works in order and reports every failure
+// unasked. While one datagram is with the kernel the next is filled.
 import { BpfError } from '../error.js';
-import { eachMessage, type Message, type Payload, Writer } from './attributes.js';
+import { asBpfError, closedError, refusal } from './answers.js';
+import { Writer, type Message, type Payload } from './attributes.js';
 import { Descriptors } from './check.js';
-import { NLM_F, NLMSG, NLMSGERR_ATTR } from './constants.js';
-import { describeErrno, type NativeNetlink } from './native.js';
+import { NLM_F, NLMSG } from './constants.js';
 
 export interface Request {
   /** Of the error: what was attempted, and on what. */
@@ -18,349 +17,206 @@ export interface Request {
   readonly receive?: (payload: Payload) => void;
 }
 
-export interface Dump<T> {
-  readonly operation: string;
-  readonly write: (writer: Writer) => void;
-  /** Undefined: not one of those wanted. */
-  readonly read: (payload: Payload) => T | undefined;
-}
+export type Errors = Array<BpfError | undefined>;
 
 /** Requests that are answered together. */
 interface Job {
   readonly size: number;
   readonly request: (i: number) => Request;
-  readonly errors: Array<BpfError | undefined>;
-  readonly resolve: (errors: Array<BpfError | undefined>) => void;
-  /** The first request not yet sent. */
+  readonly errors: Errors;
+  readonly resolve: (errors: Errors) => void;
+  /** The first request not yet written. */
   next: number;
   unanswered: number;
 }
 
-/** What one datagram carried: request k has the number `first` + k. */
+/** What one datagram carries: request k has the number `first` + k. */
 interface Flight {
   readonly first: number;
-  readonly sent: Array<{ readonly job: Job; readonly index: number; readonly request: Request }>;
+  readonly requests: Array<{ readonly job: Job; readonly index: number; readonly request: Request }>;
   readonly descriptors: Descriptors;
-}
-
-interface RunningDump {
-  readonly operation: string;
-  readonly start: () => void;
-  readonly receive: (message: Message) => void;
-  readonly fail: (error: BpfError) => void;
-  sequence: number;
+  /** How many more answers it may cause. */
+  room: number;
+  /** Where its last message begins. */
+  last: number;
 }
 
 const DATAGRAM_BYTES = 64 * 1024;
 const DATAGRAM_REQUESTS = 1024;
 
+// With the kernel or read back: what the receive buffer must have room for the answers of.
+const FLIGHTS = 2;
+
 // What an answer occupies in the receive buffer, generously: an acknowledgement, an object.
 const ANSWER_BYTES = 2048;
 const ANSWERS_PER_OBJECT = 8;
 
-/** A table that changes while it is dumped is dumped again, this often. */
-const DUMP_ATTEMPTS = 20;
+const SEQUENCE_MASK = 0x7fffffff;
 
-function readAnswer(message: Message): { errno: number; text: string | undefined } {
-  const { payload, flags, type } = message;
-  const errno = payload.length >= 4 ? -payload.i32(0) : 0;
-  let text: string | undefined;
-  if ((flags & NLM_F.ACK_TLVS) !== 0 && errno !== 0) {
-    let offset = 4;
-    // An error repeats the header of its request, and the rest of it unless told not to.
-    if (type === NLMSG.ERROR) offset += (flags & NLM_F.CAPPED) !== 0 ? 16 : (payload.u32(4) + 3) & ~3;
-    payload.attributes(offset, (attribute, value) => {
-      if (attribute === NLMSGERR_ATTR.MSG) text = value.string();
-    });
+function operationOf(request: (i: number) => Request, index: number): string {
+  try {
+    return request(index).operation;
+  } catch {
+    return 'batch';
   }
-  return { errno, text };
 }
 
-function refusal(operation: string, subject: string, message: Message): BpfError | undefined {
-  const { errno, text } = readAnswer(message);
-  if (errno === 0) return undefined;
-  const known = errno > 0 && errno < 4096;
-  const { code, detail } = known
-    ? describeErrno(errno)
-    : { code: 'EBADMSG', detail: 'an answer without sense' };
-  return new BpfError({
-    code,
-    operation,
-    ...(subject === '' ? {} : { subject }),
-    detail: text === undefined ? detail : `${detail}: ${text}`,
-    ...(known ? { errno } : {}),
-  });
-}
-
-function asBpfError(error: unknown, operation: string, subject: string): BpfError {
-  if (error instanceof BpfError) return error;
-  const detail = error instanceof Error ? error.message : String(error);
-  return new BpfError({ code: 'ERR_ARGUMENT', operation, ...(subject === '' ? {} : { subject }), detail });
-}
-
-export class Requests {
-  readonly #native: NativeNetlink;
-  readonly #writer = new Writer(DATAGRAM_BYTES);
-  readonly #perDatagram: number;
+export class RequestLine {
+  readonly #send: (bytes: Uint8Array) => Promise<void>;
+  readonly #onChange: () => void;
+  readonly #writer = new Writer(DATAGRAM_BYTES + 4096);
+  readonly #room: number;
   #sequence = 0;
   #jobs: Job[] = [];
-  #flight: Flight | undefined;
-  #dumps: RunningDump[] = [];
-  #busy = false;
+  #filling: Flight | undefined;
+  #flights: Flight[] = [];
+  #sending = false;
   #closed = false;
 
-  constructor(native: NativeNetlink) {
-    this.#native = native;
-    const answers = Math.floor(native.receiveBuffer() / 2 / ANSWER_BYTES);
-    this.#perDatagram = Math.max(1, Math.min(DATAGRAM_REQUESTS, answers));
-    native.listen((block, ends, lost) => this.#receive(block, ends, lost));
-    native.setRef(false);
+  /** `receiveBuffer` in bytes; `onChange` is called whenever `busy` may have changed. */
+  constructor(receiveBuffer: number, send: (bytes: Uint8Array) => Promise<void>, onChange: () => void) {
+    const answers = Math.floor(receiveBuffer / 2 / FLIGHTS / ANSWER_BYTES);
+    this.#room = Math.max(1, Math.min(DATAGRAM_REQUESTS, answers));
+    this.#send = send;
+    this.#onChange = onChange;
   }
 
-  /** Sends requests in order; what the kernel said to each, undefined where it agreed. */
-  run(size: number, request: (i: number) => Request): Promise<Array<BpfError | undefined>> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(this.#closedError(size > 0 ? request(0).operation : 'batch'));
-        return;
-      }
-      const errors = Array.from<undefined>({ length: size });
+  get busy(): boolean {
+    return this.#jobs.length > 0;
+  }
+
+  /** What the kernel said to each request, undefined where it agreed. */
+  run(size: number, request: (i: number) => Request): Promise<Errors> {
+    return new Promise((resolve) => {
+      const errors: Errors = Array.from<undefined>({ length: size });
       this.#jobs.push({ size, request, errors, resolve, next: 0, unanswered: size });
       this.#pump();
     });
   }
 
-  /** One request; rejects when the kernel refuses it. */
-  async one(request: Request): Promise<void> {
-    const [error] = await this.run(1, () => request);
-    if (error !== undefined) throw error;
-  }
-
-  /** Everything a dump yields. Begun anew when the table changed meanwhile: EINTR when it never stops changing. */
-  dump<T>(dump: Dump<T>): Promise<T[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(this.#closedError(dump.operation));
-        return;
+  receive(message: Message): void {
+    for (const flight of this.#flights) {
+      const place = (message.sequence - flight.first) & SEQUENCE_MASK;
+      const asked = flight.requests[place];
+      if (asked === undefined) continue;
+      const { job, index, request } = asked;
+      try {
+        if (message.type === NLMSG.ERROR)
+          job.errors[index] ??= refusal(request.operation, request.subject(), message);
+        else request.receive?.(message.payload);
+      } catch (error) {
+        job.errors[index] = asBpfError(error, request.operation, request.subject());
       }
-      this.#dumps.push(this.#prepareDump(dump, resolve, reject));
-      if (this.#dumps.length === 1) this.#startDump();
-    });
+      if (message.type === NLMSG.ERROR && place === flight.requests.length - 1) this.#land(flight);
+      return;
+    }
   }
 
-  /** Ends everything in flight with ERR_CLOSED. */
+  /** Some answer was lost, and nobody can tell whose. */
+  doubt(): void {
+    const detail = 'the answer was lost; whether it was done is not known';
+    for (const flight of [...this.#flights]) {
+      this.#land(flight, (operation) => new BpfError({ code: 'ENOBUFS', operation, detail }));
+    }
+  }
+
   close(): void {
-    if (this.#closed) return;
     this.#closed = true;
-    this.#native.close();
-    for (const dump of this.#dumps.splice(0)) dump.fail(this.#closedError(dump.operation));
-    this.#flight?.descriptors.close();
-    this.#flight = undefined;
+    this.#filling?.descriptors.close();
+    for (const flight of this.#flights.splice(0)) flight.descriptors.close();
     for (const job of this.#jobs.splice(0)) {
-      for (let i = 0; i < job.size; i++) job.errors[i] ??= this.#closedError('netlink');
+      for (let i = 0; i < job.size; i++) job.errors[i] ??= closedError(operationOf(job.request, i));
       job.resolve(job.errors);
     }
   }
 
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  #closedError(operation: string): BpfError {
-    return new BpfError({ code: 'ERR_CLOSED', operation, detail: 'the netlink socket is closed' });
-  }
-
-  #nextSequence(): number {
-    this.#sequence = (this.#sequence + 1) >>> 0;
-    return this.#sequence;
-  }
-
-  // An idle socket does not keep the process alive.
-  #updateRef(): void {
-    const busy = this.#jobs.length > 0 || this.#dumps.length > 0;
-    if (busy === this.#busy || this.#closed) return;
-    this.#busy = busy;
-    this.#native.setRef(busy);
-  }
-
-  #settle(job: Job, index: number, error: BpfError | undefined): void {
-    if (error !== undefined) job.errors[index] = error;
-    job.unanswered--;
-  }
-
-  #finishJobs(): void {
-    const done = this.#jobs.filter((job) => job.unanswered === 0);
-    if (done.length === 0) return;
-    this.#jobs = this.#jobs.filter((job) => job.unanswered > 0);
-    for (const job of done) job.resolve(job.errors);
-  }
-
   #pump(): void {
-    if (this.#flight === undefined && !this.#closed) {
-      const flight = this.#fill();
-      this.#finishJobs();
-      if (flight !== undefined) this.#launch(flight);
+    if (this.#closed) return;
+    this.#fill();
+    while (this.#filling !== undefined && !this.#sending && this.#flights.length < FLIGHTS) {
+      this.#launch(this.#filling);
+      this.#filling = undefined;
+      this.#fill();
     }
-    this.#updateRef();
+    this.#finishJobs();
+    this.#onChange();
   }
 
-  // Packs what waits into one datagram; undefined when nothing was worth sending.
-  #fill(): Flight | undefined {
-    const writer = this.#writer;
-    writer.clear();
-    const flight: Flight = { first: (this.#sequence + 1) >>> 0, sent: [], descriptors: new Descriptors() };
-    let room = this.#perDatagram;
-    let last = 0;
+  // Writes what waits into the datagram to be sent next.
+  #fill(): void {
     for (const job of this.#jobs) {
-      while (job.next < job.size && room > 0 && writer.length < DATAGRAM_BYTES) {
-        const index = job.next++;
-        const start = writer.length;
-        let request: Request | undefined;
-        try {
-          request = job.request(index);
-          request.write(writer, flight.descriptors);
-        } catch (error) {
-          writer.truncate(start);
-          this.#settle(
-            job,
-            index,
-            asBpfError(error, request?.operation ?? 'batch', request?.subject() ?? ''),
-          );
-          continue;
-        }
-        writer.end(this.#nextSequence());
-        flight.sent.push({ job, index, request });
-        last = start;
-        room -= request.receive === undefined ? 1 : ANSWERS_PER_OBJECT;
+      while (job.next < job.size) {
+        this.#filling ??= this.#begin();
+        if (this.#filling.room <= 0 || this.#writer.length >= DATAGRAM_BYTES) return;
+        this.#write(this.#filling, job, job.next++);
       }
     }
-    if (flight.sent.length === 0) {
-      flight.descriptors.close();
-      return undefined;
+  }
+
+  #begin(): Flight {
+    this.#writer.clear();
+    const first = (this.#sequence + 1) & SEQUENCE_MASK;
+    return { first, requests: [], descriptors: new Descriptors(), room: this.#room, last: 0 };
+  }
+
+  #write(flight: Flight, job: Job, index: number): void {
+    const writer = this.#writer;
+    const start = writer.length;
+    let request: Request | undefined;
+    try {
+      request = job.request(index);
+      request.write(writer, flight.descriptors);
+    } catch (error) {
+      writer.truncate(start);
+      job.errors[index] = asBpfError(error, request?.operation ?? 'batch', request?.subject() ?? '');
+      job.unanswered--;
+      return;
     }
-    writer.addFlags(last, NLM_F.ACK);
-    return flight;
+    this.#sequence = (this.#sequence + 1) & SEQUENCE_MASK;
+    writer.end(this.#sequence);
+    flight.requests.push({ job, index, request });
+    flight.last = start;
+    flight.room -= request.receive === undefined ? 1 : ANSWERS_PER_OBJECT;
   }
 
   #launch(flight: Flight): void {
-    this.#flight = flight;
-    this.#native.send(this.#writer.bytes).catch((error: unknown) => this.#land(flight, error));
+    if (flight.requests.length === 0) {
+      flight.descriptors.close();
+      return;
+    }
+    this.#writer.addFlags(flight.last, NLM_F.ACK);
+    this.#flights.push(flight);
+    this.#sending = true;
+    this.#send(this.#writer.bytes).then(
+      () => {
+        this.#sending = false;
+        this.#pump();
+      },
+      (error: unknown) => {
+        this.#sending = false;
+        this.#land(flight, (operation, subject) => asBpfError(error, operation, subject));
+        this.#pump();
+      },
+    );
   }
 
-  // The flight is over: `error` for all, or what the answers said.
-  #land(flight: Flight, error?: unknown): void {
-    if (this.#flight !== flight) return;
-    this.#flight = undefined;
+  // The flight is over: `failure` for all without an answer, or what the answers said.
+  #land(flight: Flight, failure?: (operation: string, subject: string) => BpfError): void {
+    const at = this.#flights.indexOf(flight);
+    if (at < 0) return;
+    this.#flights.splice(at, 1);
     flight.descriptors.close();
-    for (const { job, index, request } of flight.sent) {
-      let failure = job.errors[index];
-      if (error !== undefined) failure ??= asBpfError(error, request.operation, request.subject());
-      this.#settle(job, index, failure);
+    for (const { job, index, request } of flight.requests) {
+      if (failure !== undefined) job.errors[index] ??= failure(request.operation, request.subject());
+      job.unanswered--;
     }
-    this.#finishJobs();
     this.#pump();
   }
 
-  #receive(block: ArrayBuffer, ends: Uint32Array, lost: boolean): void {
-    let start = 0;
-    for (const end of ends) {
-      eachMessage(new Uint8Array(block, start, end - start), (message) => this.#dispatch(message));
-      start = end;
-    }
-    const flight = this.#flight;
-    if (lost && flight !== undefined) {
-      const detail = 'the answer was lost; whether it was done is not known';
-      this.#land(flight, new BpfError({ code: 'ENOBUFS', operation: 'netlink', detail }));
-    }
-  }
-
-  #dispatch(message: Message): void {
-    const dump = this.#dumps[0];
-    if (dump !== undefined && message.sequence === dump.sequence) {
-      dump.receive(message);
-      return;
-    }
-    const flight = this.#flight;
-    const place = flight === undefined ? undefined : (message.sequence - flight.first) >>> 0;
-    const answered = place === undefined ? undefined : flight?.sent[place];
-    if (flight === undefined || answered === undefined) return;
-    const { job, index, request } = answered;
-    if (message.type === NLMSG.ERROR) {
-      const error = refusal(request.operation, request.subject(), message);
-      if (error !== undefined) job.errors[index] = error;
-      if (place === flight.sent.length - 1) this.#land(flight);
-      return;
-    }
-    try {
-      request.receive?.(message.payload);
-    } catch (error) {
-      job.errors[index] = asBpfError(error, request.operation, request.subject());
-    }
-  }
-
-  #startDump(): void {
-    this.#updateRef();
-    this.#dumps[0]?.start();
-  }
-
-  #prepareDump<T>(
-    dump: Dump<T>,
-    resolve: (found: T[]) => void,
-    reject: (error: BpfError) => void,
-  ): RunningDump {
-    let found: T[] = [];
-    let attempts = 0;
-    let interrupted = false;
-    let failure: BpfError | undefined;
-    const finish = (): void => {
-      this.#dumps.shift();
-      if (failure === undefined) resolve(found);
-      else reject(failure);
-      this.#startDump();
-    };
-    const start = (): void => {
-      attempts++;
-      found = [];
-      interrupted = false;
-      const writer = new Writer(128);
-      try {
-        dump.write(writer);
-      } catch (error) {
-        failure = asBpfError(error, dump.operation, '');
-        finish();
-        return;
-      }
-      running.sequence = this.#nextSequence();
-      writer.end(running.sequence);
-      this.#native.send(writer.bytes).catch((error: unknown) => {
-        if (this.#dumps[0] !== running) return;
-        failure = asBpfError(error, dump.operation, '');
-        finish();
-      });
-    };
-    const receive = (message: Message): void => {
-      if ((message.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
-      if (message.type === NLMSG.ERROR || message.type === NLMSG.DONE) {
-        failure ??= refusal(dump.operation, '', message);
-        if (failure !== undefined || !interrupted) {
-          finish();
-        } else if (attempts < DUMP_ATTEMPTS) {
-          start();
-        } else {
-          const detail = `the table kept changing during ${attempts} dumps; try again later`;
-          failure = new BpfError({ code: 'EINTR', operation: dump.operation, detail });
-          finish();
-        }
-        return;
-      }
-      try {
-        const object = dump.read(message.payload);
-        if (object !== undefined) found.push(object);
-      } catch (error) {
-        failure ??= asBpfError(error, dump.operation, '');
-      }
-    };
-    const running: RunningDump = { operation: dump.operation, start, receive, fail: reject, sequence: 0 };
-    return running;
+  #finishJobs(): void {
+    if (this.#jobs.every((job) => job.unanswered > 0)) return;
+    const done = this.#jobs.filter((job) => job.unanswered === 0);
+    this.#jobs = this.#jobs.filter((job) => job.unanswered > 0);
+    for (const job of done) job.resolve(job.errors);
   }
 }

@@ -25,7 +25,8 @@ async function collect(requests: AsyncIterable<Request>): Promise<Collection> {
       committed = true;
     } else throw invalid('STREAM_ORDER', 'message', 'each message is begin, resources or commit');
   }
-  if (!collection || !committed) throw invalid('STREAM_TRUNCATED', 'commit', 'the stream ended without a commit');
+  if (!collection || !committed)
+    throw invalid('STREAM_TRUNCATED', 'commit', 'the stream ended without a commit');
   return collection;
 }
 

@@ -27,7 +27,9 @@ function filtersOf(agent: Agent, request: Request): CaptureFilter[] {
     case 'node': {
       const node = agent.nodes.get(request.node);
       if (!node) throw missing('NODE_NOT_FOUND', 'node', `there is no ${request.node} on this machine`);
-      return [...agent.vifs.all].filter((vif) => vif.intent.node === node.name).map((vif) => ({ vif: vif.id }));
+      return [...agent.vifs.all]
+        .filter((vif) => vif.intent.node === node.name)
+        .map((vif) => ({ vif: vif.id }));
     }
     case 'interface': {
       for (const { name, index } of agent.interfaces.all()) {
@@ -85,7 +87,11 @@ function packetOf(agent: Agent, frame: CapturedFrame, snap: number): Packet {
   };
 }
 
-export async function* capture(agent: Agent, request: Request, signal: AbortSignal): AsyncGenerator<Response, void> {
+export async function* capture(
+  agent: Agent,
+  request: Request,
+  signal: AbortSignal,
+): AsyncGenerator<Response, void> {
   if (request.snapLength > MAX_SNAP_LENGTH) {
     throw invalid('SNAP_LENGTH', 'snap_length', `${request.snapLength}: at most ${MAX_SNAP_LENGTH}`);
   }

@@ -43,7 +43,11 @@ function jit(): Finding[] {
 function memory(agent: Agent): Finding {
   const bytes = agent.plane.use().reduce((sum, table) => sum + table.bytes, 0);
   const mib = (value: number): string => `${Math.round(value / 2 ** 20)} MiB`;
-  return finding('ok', 'memory', `tables take ${mib(bytes)} of the kernel's memory; ${mib(freemem())} are free`);
+  return finding(
+    'ok',
+    'memory',
+    `tables take ${mib(bytes)} of the kernel's memory; ${mib(freemem())} are free`,
+  );
 }
 
 function tables(agent: Agent): Finding[] {
@@ -64,9 +68,14 @@ async function queues(agent: Agent, link: Link): Promise<Finding[]> {
   const subject = `interface ${link.name}`;
   const channels = await getChannels(agent.net.place(link.name)).catch(() => undefined);
   const receive = channels ? channels.receive + channels.combined : link.numRxQueues;
-  if (receive >= cpus().length) return [finding('ok', subject, `${receive} receive queues for ${cpus().length} CPUs`)];
+  if (receive >= cpus().length)
+    return [finding('ok', subject, `${receive} receive queues for ${cpus().length} CPUs`)];
   return [
-    finding('warning', subject, `${receive} receive queues for ${cpus().length} CPUs: one CPU a queue does the work`),
+    finding(
+      'warning',
+      subject,
+      `${receive} receive queues for ${cpus().length} CPUs: one CPU a queue does the work`,
+    ),
   ];
 }
 
@@ -75,9 +84,12 @@ async function offloads(agent: Agent, link: Link): Promise<Finding[]> {
   const features = await getFeatures(agent.net.place(link.name)).catch(() => undefined);
   if (!features) return [];
   const found: Finding[] = [];
-  if (features.lro) found.push(finding('error', subject, 'LRO is on: frames are merged before XDP; ethtool -K … lro off'));
+  if (features.lro)
+    found.push(finding('error', subject, 'LRO is on: frames are merged before XDP; ethtool -K … lro off'));
   if (features.rxvlan) {
-    found.push(finding('warning', subject, 'VLAN tags are taken off before XDP sees them: ethtool -K … rxvlan off'));
+    found.push(
+      finding('warning', subject, 'VLAN tags are taken off before XDP sees them: ethtool -K … rxvlan off'),
+    );
   }
   if (link.kind === 'veth' && features.tx) {
     found.push(finding('warning', subject, 'transmit checksums are left unfinished: ethtool -K … tx off'));
@@ -119,7 +131,9 @@ function mtus(agent: Agent): Finding[] {
     if (labels === undefined || mtu === undefined) continue;
     const largest = largestVifMtu(mtu, labels);
     if (intent.mtu <= largest) continue;
-    found.push(finding('warning', name, `its MTU is ${intent.mtu}, but ${largest} is what fits ${tunnel} now`));
+    found.push(
+      finding('warning', name, `its MTU is ${intent.mtu}, but ${largest} is what fits ${tunnel} now`),
+    );
   }
   return found;
 }

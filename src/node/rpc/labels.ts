@@ -15,5 +15,8 @@ export function listLabels(
     ({ intent }) => `${intent.context.name} ${String(intent.label).padStart(7, '0')}`,
     request,
   );
-  return { labels: items.map(({ owner, intent }) => ({ label: labelMessage(intent), owner })), nextPageToken };
+  return {
+    labels: items.map(({ owner, intent }) => ({ label: labelMessage(intent), owner })),
+    nextPageToken,
+  };
 }

@@ -30,6 +30,11 @@ export function listNeighbours(
 ): Draft<cabernet.node.v1.ListNeighboursResponse> {
   const { node } = request;
   const rows = [...agent.nodes.all].filter(({ name }) => node === '' || name === node).flatMap(rowsOf);
-  const { items, nextPageToken } = page(`neighbours ${node}`, rows, (row) => `${row.vif} ${row.address}`, request);
+  const { items, nextPageToken } = page(
+    `neighbours ${node}`,
+    rows,
+    (row) => `${row.vif} ${row.address}`,
+    request,
+  );
   return { neighbours: items, nextPageToken };
 }

@@ -10,7 +10,9 @@ export function listPaths(
   agent: Agent,
   request: Message<cabernet.node.v1.ListPathsRequest>,
 ): Draft<cabernet.node.v1.ListPathsResponse> {
-  const carried = [...agent.vifs.all].flatMap((vif) => (vif.intent.path ? [{ vif, path: vif.intent.path }] : []));
+  const carried = [...agent.vifs.all].flatMap((vif) =>
+    vif.intent.path ? [{ vif, path: vif.intent.path }] : [],
+  );
   const { items, nextPageToken } = page('paths', carried, ({ vif }) => vif.name, request);
   const paths = items.map(({ vif, path }) => ({
     vif: vif.name,

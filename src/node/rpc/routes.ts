@@ -68,7 +68,8 @@ export function listRoutes(
   request: Message<cabernet.node.v1.ListRoutesRequest>,
 ): Draft<cabernet.node.v1.ListRoutesResponse> {
   const node = agent.nodes.get(request.node);
-  if (!node) throw missing('NODE_NOT_FOUND', 'node', `there is no virtual node ${request.node} on this machine`);
+  if (!node)
+    throw missing('NODE_NOT_FOUND', 'node', `there is no virtual node ${request.node} on this machine`);
   const { items, nextPageToken } = paginate(rowsOf(node), request, {
     key: (row) => row.key,
     list: `routes ${node.name}`,

@@ -53,7 +53,14 @@ export class StepReader {
     for (const event of events) this.#read(event);
   }
 
-  #add(event: TraceEvent, lookup: string, key: string, result: string, depth: number, bytes = event.bytes): void {
+  #add(
+    event: TraceEvent,
+    lookup: string,
+    key: string,
+    result: string,
+    depth: number,
+    bytes = event.bytes,
+  ): void {
     this.steps.push({ depth, node: this.#nodeName(event.node), lookup, key, result, bytes });
   }
 
@@ -98,15 +105,33 @@ export class StepReader {
       case TraceKind.TRACE_LABEL:
         return this.#label(event, a, b, c);
       case TraceKind.TRACE_CONTROL_WORD:
-        return this.#add(event, 'control word', `nibble ${found}`, found === 0 ? 'data' : 'channel', event.depth);
+        return this.#add(
+          event,
+          'control word',
+          `nibble ${found}`,
+          found === 0 ? 'data' : 'channel',
+          event.depth,
+        );
       case TraceKind.TRACE_MAC:
         return this.#add(event, 'mac', `type 0x${hex(a, 4)}`, this.#vifName(vif), this.#layer(node));
       case TraceKind.TRACE_IP: {
         const source = this.#address(event, c);
-        return this.#add(event, 'header', source, `ttl ${found}, ${a} bytes, protocol ${b}`, this.#layer(node));
+        return this.#add(
+          event,
+          'header',
+          source,
+          `ttl ${found}, ${a} bytes, protocol ${b}`,
+          this.#layer(node),
+        );
       }
       case TraceKind.TRACE_FLOW_CACHE:
-        return this.#add(event, 'flow cache', this.#address(event, c), `next hop ${found}`, this.#layer(node));
+        return this.#add(
+          event,
+          'flow cache',
+          this.#address(event, c),
+          `next hop ${found}`,
+          this.#layer(node),
+        );
       case TraceKind.TRACE_ROUTE:
         return this.#route(event, b);
       case TraceKind.TRACE_NEXT_HOP:
@@ -126,7 +151,7 @@ export class StepReader {
         return this.#drop(event);
       case TraceKind.TRACE_PASS:
         this.passed = true;
-        return this.#add(event, 'pass', `type 0x${hex(a, 4)}`, 'not ours: the machine\'s kernel', 0);
+        return this.#add(event, 'pass', `type 0x${hex(a, 4)}`, "not ours: the machine's kernel", 0);
       case TraceKind.TRACE_REWRITE:
         return this.#add(event, 'rewrite', `next hop ${a}`, 'MAC addresses, TTL - 1', this.#layer(node));
       default:
@@ -194,7 +219,14 @@ export class StepReader {
     const depth = 1 + (beneath ? (labelsOf(registry, beneath) ?? 0) : 0);
     const carrier = this.#carried || this.#vifName(event.vif);
     const node = carrier.startsWith('vns/') ? carrier.slice(0, carrier.indexOf('/vifs/')) : '';
-    this.steps.push({ depth, node, lookup: 'path', key: carrier, result: `label ${label} over ${over}`, bytes: event.bytes });
+    this.steps.push({
+      depth,
+      node,
+      lookup: 'path',
+      key: carrier,
+      result: `label ${label} over ${over}`,
+      bytes: event.bytes,
+    });
     this.#carried = over;
   }
 

@@ -33,7 +33,11 @@ function startAtPort(agent: Agent, probe: Probe): Start {
   if (!vif) throw missing('VIF_NOT_FOUND', 'probe.vif', `there is no ${probe.vif} on this machine`);
   const ifindex = vif.port === undefined ? undefined : agent.interfaces.port(vif.port)?.index;
   if (ifindex === undefined) {
-    throw impossible('NOT_A_PORT', 'probe.vif', `${vif.name} has no station's cable where a probe could enter`);
+    throw impossible(
+      'NOT_A_PORT',
+      'probe.vif',
+      `${vif.name} has no station's cable where a probe could enter`,
+    );
   }
   const source = address(probe.sourceAddress, 'probe.source_address');
   const destination = address(probe.destinationAddress, 'probe.destination_address');
@@ -71,14 +75,22 @@ async function startOnWire(agent: Agent, { interface: name, frame }: Frame): Pro
     for (const place of agent.interfaces.all()) {
       if (place.name === name && place.index !== undefined) return { ifindex: place.index, frame };
     }
-    throw missing('INTERFACE_NOT_FOUND', 'frame.interface', `${name} is no underlay interface and no port here`);
+    throw missing(
+      'INTERFACE_NOT_FOUND',
+      'frame.interface',
+      `${name} is no underlay interface and no port here`,
+    );
   }
   const source = outerSource(frame);
   const route = source && (await agent.net.netlink.lookupRoute(formatAddress(source)).catch(() => undefined));
   const link = agent.net.links.get(route?.nextHops[0]?.index ?? 0);
   const ifindex = link && agent.interfaces.underlayOf(link);
   if (ifindex !== undefined) return { ifindex, frame };
-  throw impossible('NO_ROUTE', 'frame.interface', 'no underlay interface leads to the outer source address: name one');
+  throw impossible(
+    'NO_ROUTE',
+    'frame.interface',
+    'no underlay interface leads to the outer source address: name one',
+  );
 }
 
 export async function trace(
@@ -95,7 +107,15 @@ export async function trace(
   reader.read(result.events);
   const { punt, drop } = reader;
   const leaves = result.verdict === 'redirect' || result.verdict === 'tx';
-  const verdict = leaves ? (punt ? 'punted' : reader.delivered ? 'delivered' : 'forwarded') : result.verdict === 'pass' ? 'passed' : 'dropped';
+  const verdict = leaves
+    ? punt
+      ? 'punted'
+      : reader.delivered
+        ? 'delivered'
+        : 'forwarded'
+    : result.verdict === 'pass'
+      ? 'passed'
+      : 'dropped';
   const why = verdict === 'punted' ? punt : verdict === 'dropped' ? drop : undefined;
   const tunnel = [...agent.underlay.all].find(({ id }) => id === reader.tunnel);
   const atVif = verdict === 'delivered' || verdict === 'punted';

@@ -9,7 +9,12 @@ export function listTunnels(
   agent: Agent,
   request: Message<cabernet.node.v1.ListTunnelsRequest>,
 ): Draft<cabernet.node.v1.ListTunnelsResponse> {
-  const { items, nextPageToken } = page('tunnels', [...agent.underlay.all], (row) => row.intent.name, request);
+  const { items, nextPageToken } = page(
+    'tunnels',
+    [...agent.underlay.all],
+    (row) => row.intent.name,
+    request,
+  );
   const tunnels = items.map(({ intent, owner, condition, ways }) => ({
     tunnel: tunnelMessage(intent),
     owner,

@@ -17,8 +17,7 @@ export function addressesOf(agent: Agent, vif: LiveVif): string[] {
 }
 
 function deviceOf(agent: Agent, vif: LiveVif): string {
-  const machineEnd =
-    vif.links && (agent.net.links.get(vif.links.machine)?.name ?? machineEndName(vif.id));
+  const machineEnd = vif.links && (agent.net.links.get(vif.links.machine)?.name ?? machineEndName(vif.id));
   return [machineEnd, vif.port].filter(Boolean).join(' ');
 }
 

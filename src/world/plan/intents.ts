@@ -21,7 +21,7 @@ export class Intents {
 
   #holding(machine: string, owner: string): Holding {
     let owners = this.#machines.get(machine);
-    if (!owners) this.#machines.set(machine, (owners = new Map()));
+    if (!owners) this.#machines.set(machine, (owners = new Map<string, Holding>()));
     let holding = owners.get(owner);
     if (!holding) owners.set(owner, (holding = { resources: [], above: new Set() }));
     return holding;

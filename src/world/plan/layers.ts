@@ -106,7 +106,7 @@ export class Layers {
     this.#rooms.set(link, room);
     const back = way.hops
       .map((hop) => ({ from: hop.to, out: hop.into, to: hop.from, into: hop.out }))
-      .reverse();
+      .toReversed();
     this.#addDirection(network, link, a, b, way.hops);
     this.#addDirection(network, link, b, a, back);
   }

@@ -1,0 +1,175 @@
+/**
+ * `cabernet demo`: Figure 2 of the paper comes up, is explained, carries traffic, and goes, also when it is
+ * interrupted or something fails.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+import {
+  Agents,
+  chooseWorld,
+  commandIn,
+  down,
+  findTarget,
+  packageRoot,
+  requireRoot,
+  trace,
+  up,
+  WorldError,
+  type WorldState,
+} from '../world/index.js';
+import { layersOf } from './layers.js';
+import { formatLeg } from './trace.js';
+
+const WORLD = 'demo';
+/** Seconds of TCP each way. */
+const TCP_SECONDS = 2;
+
+class Interrupted extends Error {}
+
+/** What the demo has to end when it is told to. */
+class Stage {
+  #child: ChildProcess | undefined;
+  #interrupted = false;
+
+  interrupt(): void {
+    this.#interrupted = true;
+    this.#child?.kill('SIGTERM');
+  }
+
+  check(): void {
+    if (this.#interrupted) throw new Interrupted();
+  }
+
+  /** Shows the command and runs it inside; what it prints is seen unless `quiet`. Throws if it fails. */
+  async run(state: WorldState, place: string, command: readonly string[], quiet = false): Promise<string> {
+    this.check();
+    say(`$ cabernet exec ${place} -- ${command.join(' ')}`);
+    const [program, ...args] = commandIn(state, findTarget(state, place), command);
+    const child = spawn(program, args, { stdio: ['ignore', quiet ? 'pipe' : 'inherit', 'inherit'] });
+    this.#child = child;
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', (part: string) => (output += part));
+    const [code] = (await once(child, 'close')) as [number | null];
+    this.#child = undefined;
+    this.check();
+    if (code !== 0)
+      throw new WorldError(
+        'HOST',
+        `\`${command.join(' ')}\` in ${place} failed${code === null ? '' : ` with code ${code}`}`,
+      );
+    return output;
+  }
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function heading(text: string): void {
+  const bold = process.stdout.isTTY ? ['\x1b[1m', '\x1b[0m'] : ['', ''];
+  say(`\n${bold[0]}== ${text}${bold[1]}`);
+}
+
+export async function demoCommand(): Promise<void> {
+  requireRoot('the demo');
+  const begin = performance.now();
+  const stage = new Stage();
+  const interrupt = (): void => stage.interrupt();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  try {
+    await show(stage);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    say('\ninterrupted');
+    process.exitCode = 130;
+  } finally {
+    heading('down');
+    await down(WORLD);
+    say(`all of it is gone; ${((performance.now() - begin) / 1000).toFixed(0)} s in all`);
+  }
+}
+
+async function show(stage: Stage): Promise<void> {
+  heading('up: examples/figure2.yaml, the network of the paper');
+  await up(join(packageRoot(), 'examples', 'figure2.yaml'), {
+    name: WORLD,
+    onStep: (text) => {
+      stage.check();
+      say(`  ${text}`);
+    },
+  });
+  stage.check();
+  const state = chooseWorld(WORLD);
+
+  heading('three layers, and what carries what');
+  const agents = new Agents(state);
+  try {
+    say(await layersOf(state, agents));
+  } finally {
+    agents.close();
+  }
+
+  heading('ping: two services on the same machines, at the same addresses');
+  await stage.run(state, 'iptv/hp', ['ping', '-c', '3', '-i', '0.2', 'hm']);
+  await stage.run(state, 'iptv/hp', ['ping', '-6', '-c', '3', '-i', '0.2', 'hm']);
+  await stage.run(state, 'games/gp', ['ping', '-c', '3', '-i', '0.2', 'gm']);
+
+  heading('traceroute: the service sees its own routers only, never Q');
+  await stage.run(state, 'iptv/hp', ['traceroute', '-q', '1', 'hm']);
+  await stage.run(state, 'iptv/hp', ['traceroute', '-6', '-q', '1', 'hm']);
+
+  heading('TCP, both ways');
+  await tcp(stage, state);
+
+  heading('one packet through all layers: each line a look-up, further right the higher its layer');
+  const target = findTarget(state, 'iptv/hp');
+  if (target.kind === 'machine') return;
+  for await (const leg of trace(state, target, { to: 'hm' })) {
+    stage.check();
+    say(formatLeg(leg));
+  }
+}
+
+async function tcp(stage: Stage, state: WorldState): Promise<void> {
+  const [program, ...args] = commandIn(state, findTarget(state, 'iptv/hm'), [
+    'iperf3',
+    '--server',
+    '--forceflush',
+  ]);
+  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await listening(server);
+    for (const [ends, more] of [
+      ['hp to hm', []],
+      ['hm to hp', ['--reverse']],
+    ] as const) {
+      const command = ['iperf3', '--client', 'hm', '--time', String(TCP_SECONDS), ...more];
+      const output = await stage.run(state, 'iptv/hp', [...command, '--json'], true);
+      const { end } = JSON.parse(output) as {
+        end: { sum_received: { bits_per_second: number }; sum_sent: { retransmits?: number } };
+      };
+      const rate = (end.sum_received.bits_per_second / 1e9).toFixed(2);
+      say(`  ${ends}: ${rate} Gbit/s, ${end.sum_sent.retransmits ?? 0} retransmits`);
+    }
+  } finally {
+    server.kill('SIGTERM');
+    if (server.exitCode === null) await once(server, 'exit');
+  }
+}
+
+/** Until it says that it listens. */
+async function listening(server: ChildProcess): Promise<void> {
+  let output = '';
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.once('exit', (code) =>
+      reject(new WorldError('HOST', `the iperf3 server ended with code ${code}`)),
+    );
+    server.stdout?.setEncoding('utf8').on('data', (part: string) => {
+      output += part;
+      if (output.includes('listening')) resolve();
+    });
+  });
+}

@@ -1,0 +1,175 @@
+/** `cabernet get`: where packets go, how many went there, and which went nowhere. */
+import { type Found, type Kind, rowsOf } from './kind.js';
+import { short } from '../names.js';
+import { byName } from './network.js';
+
+export const routes: Kind = {
+  columns: [
+    { key: 'node', title: 'NODE' },
+    { key: 'destination', title: 'DESTINATION' },
+    { key: 'nextHops', title: 'NEXT HOPS' },
+    { key: 'source', title: 'SOURCE' },
+  ],
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask(async (agent) => {
+      const names = (await agent.nodes()).map((node) => node.virtualNode?.name ?? '');
+      return (await Promise.all(names.map((name) => agent.routes(name)))).flat();
+    });
+    const found = rowsOf(answers, ({ route, source }, machine): Found => {
+      const node = short(route?.node ?? '');
+      const hops = route?.nextHops.map((hop) => {
+        const vif = hop.vif.replace(/^.*\/vifs\//, '');
+        const weight = hop.weight > 1 ? ` weight ${hop.weight}` : '';
+        return `${hop.gateway ? `${hop.gateway} ` : ''}${vif}${weight}`;
+      });
+      const nextHops = hops && hops.length > 0 ? hops.join(', ') : (TYPES[route?.type ?? 0] ?? '');
+      return {
+        row: { node, machine, destination: route?.destination ?? '', nextHops, source },
+        names: [node, machine],
+      };
+    });
+    return { found: byName(found, 'node'), silent };
+  },
+};
+
+/** By the API's RouteType. */
+const TYPES = ['', '', 'blackhole', 'unreachable', 'local'];
+
+export const paths: Kind = {
+  columns: [
+    { key: 'vif', title: 'VIF' },
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'index', title: 'PATH', align: 'right' },
+    { key: 'label', title: 'LABEL' },
+    { key: 'below', title: 'RUNS OVER' },
+    { key: 'state', title: 'STATE' },
+  ],
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.paths());
+    const found = rowsOf(answers, ({ vif, index, path, owner, below, state }, machine): Found => {
+      const name = short(vif);
+      const label = String(path?.label ?? '');
+      const chain = below.map(short).join(' > ');
+      return {
+        row: { vif: name, machine, index, label, owner, below: chain, state },
+        names: [name, machine],
+      };
+    });
+    return { found: byName(found, 'vif'), silent };
+  },
+};
+
+export const tunnels: Kind = {
+  columns: [
+    { key: 'tunnel', title: 'TUNNEL' },
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'local', title: 'FROM' },
+    { key: 'remote', title: 'TO' },
+    { key: 'hops', title: 'NEXT HOPS' },
+    { key: 'state', title: 'STATE' },
+  ],
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.tunnels());
+    const found = rowsOf(answers, ({ tunnel, owner, hops, state }, machine): Found => {
+      const name = (tunnel?.name ?? '').replace(/^tunnels\//, '');
+      const ways = hops.map((hop) => `${hop.interface} ${hop.gateway}`.trim()).join(', ');
+      const { localAddress: local = '', remoteAddress: remote = '', udpChecksum = false } = tunnel ?? {};
+      const row = { tunnel: name, machine, owner, local, remote, checksum: udpChecksum, hops: ways, state };
+      return { row, names: [name, machine] };
+    });
+    return { found, silent };
+  },
+};
+
+export const labels: Kind = {
+  columns: [
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'context', title: 'ARRIVING ON' },
+    { key: 'label', title: 'LABEL' },
+    { key: 'meaning', title: 'MEANS' },
+    { key: 'owner', title: 'OWNER' },
+  ],
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.labels());
+    const found = rowsOf(answers, ({ label, owner }, machine): Found => {
+      const context = short(label?.tunnel ?? label?.vif ?? '');
+      const swap = label?.swap;
+      const meaning = swap
+        ? `swap ${swap.label} on ${short(swap.tunnel ?? swap.vif ?? '')}`
+        : `deliver to ${short(label?.deliver ?? '')}`;
+      const row = { machine, context, label: String(label?.label ?? ''), meaning, owner };
+      return { row, names: [context, machine, short(label?.deliver ?? '')] };
+    });
+    return { found, silent };
+  },
+};
+
+export const neighbours: Kind = {
+  columns: [
+    { key: 'vif', title: 'VIF' },
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'address', title: 'ADDRESS' },
+    { key: 'mac', title: 'MAC' },
+    { key: 'state', title: 'STATE' },
+  ],
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.neighbours());
+    const found = rowsOf(answers, ({ vif, address, mac, state }, machine): Found => {
+      const name = short(vif);
+      return { row: { vif: name, machine, address, mac, state }, names: [name, machine] };
+    });
+    return { found: byName(found, 'vif'), silent };
+  },
+};
+
+export const counters: Kind = {
+  columns: [
+    { key: 'name', title: 'NAME' },
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'receivedPackets', title: 'IN', align: 'right' },
+    { key: 'receivedBytes', title: 'BYTES', align: 'right' },
+    { key: 'sentPackets', title: 'OUT', align: 'right' },
+    { key: 'sentBytes', title: 'BYTES', align: 'right' },
+    { key: 'puntedPackets', title: 'PUNTED', align: 'right' },
+  ],
+  counts: true,
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.counters());
+    const found = rowsOf(answers, (counter, machine): Found => {
+      const name = short(counter.name);
+      const row = {
+        name,
+        machine,
+        receivedPackets: Number(counter.receivedPackets),
+        receivedBytes: Number(counter.receivedBytes),
+        sentPackets: Number(counter.sentPackets),
+        sentBytes: Number(counter.sentBytes),
+        puntedPackets: Number(counter.puntedPackets),
+      };
+      return { row, names: [name, machine] };
+    });
+    return { found: byName(found, 'name'), silent };
+  },
+};
+
+export const drops: Kind = {
+  columns: [
+    { key: 'node', title: 'NODE' },
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'reason', title: 'REASON' },
+    { key: 'packets', title: 'PACKETS', align: 'right' },
+    { key: 'description', title: 'WHY' },
+  ],
+  counts: true,
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.drops());
+    const found = rowsOf(answers, ({ node, reason, packets, description }, machine): Found => {
+      const name = short(node);
+      return {
+        row: { node: name, machine, reason, packets: Number(packets), description },
+        names: [name, machine],
+      };
+    });
+    return { found, silent };
+  },
+};

@@ -1,0 +1,47 @@
+/** `cabernet node`: the agent's own options, checked, and the agent. */
+import { type NodeOptions, runNode } from '../node/main.js';
+import type { NodeFlags } from './main.js';
+import { UsageError } from './report.js';
+
+type Capacities = NonNullable<NodeOptions['capacities']>;
+
+const TABLES: Readonly<Record<keyof Capacities, true>> = {
+  interfaces: true,
+  nodes: true,
+  vifs: true,
+  paths: true,
+  tunnels: true,
+  underlayHops: true,
+  nextHops: true,
+  labels: true,
+  chunks: true,
+  flows4: true,
+  flows6: true,
+};
+
+function capacitiesOf(texts: readonly string[]): Capacities {
+  const capacities: Record<string, number> = {};
+  for (const text of texts) {
+    const [, table = '', digits] = /^([A-Za-z0-9]+)=(\d{1,9})$/.exec(text) ?? [];
+    if (!Object.hasOwn(TABLES, table)) {
+      throw new UsageError(
+        `--capacity ${text}: TABLE=NUMBER, where TABLE is ${Object.keys(TABLES).join(', ')}`,
+      );
+    }
+    capacities[table] = Number(digits);
+  }
+  return capacities;
+}
+
+export async function nodeCommand(flags: NodeFlags): Promise<void> {
+  await runNode({
+    name: flags.name,
+    socket: flags.socket,
+    pinDir: flags.pinDir,
+    netnsPrefix: flags.netnsPrefix,
+    interfaces: flags.interface,
+    ports: flags.port,
+    logLevel: flags.logLevel,
+    capacities: capacitiesOf(flags.capacity),
+  });
+}
