@@ -19,7 +19,7 @@ import {
   WorldError,
   type WorldState,
 } from '../world/index.js';
-import { type CaptureFlags } from './main.js';
+import type { CaptureFlags } from './flags.js';
 import { short } from './names.js';
 import { PcapngWriter } from './pcapng.js';
 import { UsageError } from './report.js';
@@ -58,7 +58,7 @@ function pointOf(state: WorldState, text: string): { machine: string; point: Poi
 }
 
 export async function captureCommand(text: string, flags: CaptureFlags): Promise<void> {
-  requireRoot("the agents' sockets are root's: `capture`");
+  requireRoot('`cabernet capture`');
   const state = chooseWorld(flags.world);
   const { machine, point } = pointOf(state, text);
   const sink = flags.write === undefined ? new LineSink() : await FileSink.open(flags.write);

@@ -112,9 +112,9 @@ async function show(stage: Stage): Promise<void> {
   }
 
   heading('ping: two services on the same machines, at the same addresses');
-  await stage.run(state, 'iptv/hp', ['ping', '-c', '3', '-i', '0.2', 'hm']);
+  await stage.run(state, 'iptv/hp', ['ping', '-4', '-c', '3', '-i', '0.2', 'hm']);
   await stage.run(state, 'iptv/hp', ['ping', '-6', '-c', '3', '-i', '0.2', 'hm']);
-  await stage.run(state, 'games/gp', ['ping', '-c', '3', '-i', '0.2', 'gm']);
+  await stage.run(state, 'games/gp', ['ping', '-4', '-c', '3', '-i', '0.2', 'gm']);
 
   heading('traceroute: the service sees its own routers only, never Q');
   await stage.run(state, 'iptv/hp', ['traceroute', '-q', '1', 'hm']);

@@ -95,7 +95,7 @@ function print(where: string, findings: readonly Check[]): void {
 
 export async function doctorCommand(options: { world?: string }): Promise<void> {
   print('this host', [root(), kernel(), node(), size(), ...bpf(), ...tools(), ...built()]);
-  if (options.world === undefined && knownWorlds().length === 0) return;
+  if (process.getuid?.() !== 0 || (options.world === undefined && knownWorlds().length === 0)) return;
   const agents = new Agents(chooseWorld(options.world));
   try {
     const { answers, silent } = await agents.ask((agent) => agent.diagnose());

@@ -1,7 +1,8 @@
 /** `cabernet down`: no world is no error. */
-import { down, knownWorlds, WorldError } from '../world/index.js';
+import { down, knownWorlds, requireRoot, WorldError } from '../world/index.js';
 
 export async function downCommand(name: string | undefined): Promise<void> {
+  requireRoot('`cabernet down`');
   const worlds = knownWorlds();
   if (name === undefined && worlds.length > 1) {
     throw new WorldError('NAME', `several worlds are up: say which: ${worlds.join(', ')}`);

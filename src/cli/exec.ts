@@ -15,7 +15,7 @@ export async function execCommand(
   command: readonly string[],
   options: { world?: string },
 ): Promise<void> {
-  requireRoot('`exec` enters a network namespace, which');
+  requireRoot('`cabernet exec`');
   const state = chooseWorld(options.world);
   const [program, ...args] = commandIn(state, findTarget(state, place), command);
   const child = spawn(program, args, { stdio: 'inherit' });

@@ -38,7 +38,7 @@ function kindOf(what: string): Kind {
 
 export async function getCommand(what: string, name: string | undefined, flags: GetFlags): Promise<void> {
   const kind = kindOf(what);
-  requireRoot("the agents' sockets are root's: `get`");
+  requireRoot('`cabernet get`');
   const state = chooseWorld(flags.world);
   const agents = new Agents(state);
   try {

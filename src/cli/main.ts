@@ -4,6 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 
+import type { CaptureFlags, NodeFlags, TraceFlags } from './flags.js';
 import { report } from './report.js';
 
 function wholeNumber(text: string): number {
@@ -72,7 +73,8 @@ program
   .passThroughOptions()
   .action(async (place: string, command: string[], options: { world?: string }) => {
     const { execCommand } = await import('./exec.js');
-    await execCommand(place, command, withWorld(options));
+    // the separator comes through: options behind the place are the command's
+    await execCommand(place, command[0] === '--' ? command.slice(1) : command, withWorld(options));
   });
 
 program
@@ -176,33 +178,6 @@ program
     const { nodeCommand } = await import('./node.js');
     await nodeCommand(options);
   });
-
-export interface TraceFlags {
-  readonly to: string;
-  readonly from?: string;
-  readonly length?: number;
-  readonly ttl?: number;
-  readonly output: string;
-  readonly world?: string;
-}
-
-export interface CaptureFlags {
-  readonly write?: string;
-  readonly count?: number;
-  readonly duration?: number;
-  readonly world?: string;
-}
-
-export interface NodeFlags {
-  readonly name: string;
-  readonly socket: string;
-  readonly pinDir: string;
-  readonly netnsPrefix: string;
-  readonly interface: readonly string[];
-  readonly port: readonly string[];
-  readonly capacity: readonly string[];
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
-}
 
 // A reader that has seen enough (`cabernet get vifs | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,6 @@
 /** `cabernet node`: the agent's own options, checked, and the agent. */
 import { type NodeOptions, runNode } from '../node/main.js';
-import type { NodeFlags } from './main.js';
+import type { NodeFlags } from './flags.js';
 import { UsageError } from './report.js';
 
 type Capacities = NonNullable<NodeOptions['capacities']>;

@@ -21,7 +21,8 @@ const NO_RULES = Object.fromEntries(
 function shown(cell: Cell | undefined): string {
   if (cell === undefined || cell === '') return '-';
   if (typeof cell === 'string') return cell;
-  if (typeof cell === 'number') return cell.toLocaleString('en').replaceAll(',', ' ');
+  if (typeof cell === 'number')
+    return cell < 10_000 ? String(cell) : cell.toLocaleString('en').replaceAll(',', ' ');
   if (typeof cell === 'boolean') return cell ? 'yes' : 'no';
   return cell.length === 0 ? '-' : cell.join('\n');
 }

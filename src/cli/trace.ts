@@ -11,12 +11,12 @@ import {
   type TraceStep,
   WorldError,
 } from '../world/index.js';
-import type { TraceFlags } from './main.js';
+import type { TraceFlags } from './flags.js';
 import { short } from './names.js';
 import { formatYaml } from './output.js';
 
 export async function traceCommand(place: string, flags: TraceFlags): Promise<void> {
-  requireRoot("the agents' sockets are root's: `trace`");
+  requireRoot('`cabernet trace`');
   const state = chooseWorld(flags.world);
   const target = findTarget(state, place);
   if (target.kind === 'machine') {
@@ -46,7 +46,7 @@ const INDENT = 3;
 /** One machine's look-ups, a line each. */
 export function formatLeg({ machine, response }: TraceLeg): string {
   const lines = response.steps.map((step) => ({
-    where: `${' '.repeat(INDENT * step.depth)}${step.node === '' ? 'wire' : short(step.node)}`,
+    where: `${' '.repeat(INDENT * step.depth)}${placeOf(step)}`,
     lookup: step.lookup,
     key: short(step.key),
     result: short(step.result),
@@ -69,6 +69,11 @@ export function formatLeg({ machine, response }: TraceLeg): string {
   return [machine, ...rows, `=> ${outcome(response, response.steps)}`]
     .map((line, i) => (i === 0 ? line : `  ${line}`))
     .join('\n');
+}
+
+function placeOf(step: TraceStep): string {
+  if (step.node !== '') return short(step.node);
+  return step.depth === 0 ? 'wire' : 'infrastructure';
 }
 
 function signed(bytes: number): string {

@@ -9,7 +9,7 @@ export async function wireCommand(
   b: string,
   options: { world?: string },
 ): Promise<void> {
-  requireRoot(`\`${what}\` changes interfaces, which`);
+  requireRoot(`\`cabernet ${what}\``);
   const state = chooseWorld(options.world);
   for (const wire of findWires(state, a, b)) {
     const ends = wire.ends.map((end) => `${end.machine}:${end.interface}`).join(' and ');

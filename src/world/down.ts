@@ -17,7 +17,7 @@ import { removeState } from './state.js';
 
 /** False if there was nothing of that name. */
 export async function down(world: string): Promise<boolean> {
-  requireRoot('`down` removes network namespaces, which');
+  requireRoot('`cabernet down`');
   const lock = await lockWorld(world, 'down');
   try {
     const namespaces = await namespacesWith(namespacePrefix(world));

@@ -13,7 +13,7 @@ export interface Holdings {
 }
 
 export interface LinkView {
-  /** The vifs at both ends, the lesser name first. `b` is undefined where the label leads nowhere. */
+  /** The vifs at both ends. `b` is undefined where the label leads nowhere. */
   readonly a: VifState;
   readonly b: VifState | undefined;
   /** Nodes of the layer below that swap its label, from a to b. */
@@ -101,18 +101,19 @@ class Follower {
   }
 }
 
-/** Every link once. */
+/** Every link once, in the order of the machines. */
 export function linksOf(all: readonly Holdings[]): readonly LinkView[] {
   const follower = new Follower(all);
   const links: LinkView[] = [];
+  const seen = new Set<VifState | undefined>();
   for (const { machine, state } of follower.vifs) {
     const [path] = state.vif?.link?.paths ?? [];
     if (!path) continue;
     const far = follower.farEnd(machine, state);
     const back = far && follower.farEnd(far.machine, far.vif);
     const oneWay = back?.vif !== state;
-    const [mine = '', theirs = ''] = [state.vif?.name, far?.vif.vif?.name];
-    if (!oneWay && theirs < mine) continue;
+    if (!oneWay && seen.has(far?.vif)) continue;
+    seen.add(state);
     links.push({ a: state, b: far?.vif, via: far?.via ?? [], below: path.tunnel ?? path.vif ?? '', oneWay });
   }
   return links;

@@ -35,7 +35,7 @@ export interface UpResult {
 /** Throws WorldError, ManifestError or ApiError. What is made by then stays, for `up` again or `down`. */
 export async function up(file: string, options: UpOptions = {}): Promise<UpResult> {
   const loaded = await loadWorld(file, options.name);
-  requireRoot('`up` makes network namespaces and loads BPF programs, which');
+  requireRoot('`cabernet up`');
   await ensureBpfFs();
   const lock = await lockWorld(loaded.plan.name, 'up');
   try {

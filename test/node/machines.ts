@@ -63,12 +63,12 @@ function offloads(ns: string, device: string): void {
 }
 
 /** `to-B` in A and `to-A` in B. */
-export function addWire(a: string, b: string, number: number, mtu = 1600): void {
+export function addWire(a: string, b: string, number: number, mtu = 1600, suffix = ''): void {
   const [na, nb] = [netns(a), netns(b)];
   ip(
     'link',
     'add',
-    `to-${b}`,
+    `to-${b}${suffix}`,
     'netns',
     na,
     'mtu',
@@ -81,7 +81,7 @@ export function addWire(a: string, b: string, number: number, mtu = 1600): void 
     'veth',
     'peer',
     'name',
-    `to-${a}`,
+    `to-${a}${suffix}`,
     'netns',
     nb,
     'mtu',
@@ -92,8 +92,8 @@ export function addWire(a: string, b: string, number: number, mtu = 1600): void 
     '2',
   );
   const ends = [
-    [na, `to-${b}`, 2 * number],
-    [nb, `to-${a}`, 2 * number + 1],
+    [na, `to-${b}${suffix}`, 2 * number],
+    [nb, `to-${a}${suffix}`, 2 * number + 1],
   ] as const;
   for (const [ns, device, host] of ends) {
     offloads(ns, device);

@@ -28,15 +28,24 @@ function agentOf(machine: string): number {
   throw new Error(`no agent of ${machine}`);
 }
 
-const sum = (vif: string, field: 'receivedPackets' | 'sentPackets'): number =>
+type Counter = 'receivedPackets' | 'sentPackets' | 'puntedPackets';
+
+const sum = (vif: string, field: Counter): number =>
   Number(world.get<Record<string, string | number>>('counters').find((c) => c['name'] === vif)?.[field] ?? 0);
+
+/** What came from the station to be forwarded. */
+const entered = (vif: string): number => sum(vif, 'receivedPackets') - sum(vif, 'puntedPackets');
+
+/** By node and reason; some frames were early while the world came up. */
+const dropped = (): unknown => world.get('drops');
 
 test('an agent killed under 50 000 packets a second: none is lost', async () => {
   expect(world.ping('iptv/hp', '10.0.3.2').received).toBe(3);
   const server = world.start('iptv/hm', ['iperf3', '-s', '-1', '--forceflush'], 'listening');
   await server.ready;
-  const [into, out] = ['vns/iptv/nodes/P/vifs/hp', 'vns/iptv/nodes/M/vifs/hm'];
-  const before = { in: sum(into, 'receivedPackets'), out: sum(out, 'sentPackets') };
+  const [into, out] = ['iptv/P/hp', 'iptv/M/hm'];
+  const before = { in: entered(into), out: sum(out, 'sentPackets') };
+  const droppedBefore = dropped();
   const client = world.start('iptv/hp', ['iperf3', '-c', '10.0.3.2', '-u', '-b', '13M', '-l', '32', '-t', '4', '-w', '4M', '-J'], '"connected"');
   const ended = new Promise<void>((resolve) => client.child.on('exit', () => resolve()));
 
@@ -49,16 +58,17 @@ test('an agent killed under 50 000 packets a second: none is lost', async () => 
   /* the world brings the dead agent back; it adopts what is there, counters included */
   expect(world.again().status).toBe(0);
   expect(agentOf('P')).not.toBe(killed);
-  const after = { in: sum(into, 'receivedPackets'), out: sum(out, 'sentPackets') };
+  const after = { in: entered(into), out: sum(out, 'sentPackets') };
   expect(after.in - before.in).toBeGreaterThan(100_000);
-  expect(after.out - before.out).toBe(after.in - before.in);
-  const drops = world.get<{ reason: string; packets: string | number }>('drops').filter((d) => Number(d.packets) > 0);
-  expect(drops.map((d) => d.reason).filter((r) => !['no_route', 'punt_limit'].includes(r))).toEqual([]);
+  /* none lost; the few more are what M's own kernel sends to its station (ARP) */
+  expect(after.out - before.out).toBeGreaterThanOrEqual(after.in - before.in);
+  expect(after.out - before.out).toBeLessThan(after.in - before.in + 50);
+  expect(dropped()).toEqual(droppedBefore);
 }, 60_000);
 
 test('the new agent owns what the old one made: it changes and removes it', () => {
-  const vifs = world.get<{ vif: { name: string } }>('vifs').map((v) => v.vif.name).sort();
-  expect(vifs).toContain('vns/iptv/nodes/P/vifs/hp');
+  const vifs = world.get<{ vif: string }>('vifs').map((v) => v.vif);
+  expect(vifs).toContain('iptv/P/hp');
   expect(world.ping('iptv/hp', 'fd00:0:0:3::2').received).toBe(3);
   expect(world.run('trace', 'iptv/hp', '--to', '10.0.3.2').status).toBe(0);
 });

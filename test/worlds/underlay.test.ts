@@ -22,9 +22,8 @@ networks:
   - name: conn
     nodes: [{ name: P }, { name: M }]
     links:
-      - { a: P, b: M, name: four }
-      - { a: P, b: M, name: six, tunnel_family: 6 }
-      - { a: P, b: M, name: sum, udp_checksum: true }
+      - { a: P, b: M, name: plain }
+      - { a: P, b: M, name: sum, tunnel_family: 6, udp_checksum: true }
   - name: iptv
     over: conn
     nodes: [{ name: P }, { name: M }]
@@ -42,18 +41,11 @@ afterAll(() => {
   world?.down();
 }, 60_000);
 
-interface Tunnel {
-  tunnel: { name: string; localAddress: string; udpChecksum?: boolean };
-  state: string;
-  hops: Array<{ interface: string }>;
-}
-
-test('connectivity links over IPv4, over IPv6 and with UDP checksums carry their owner’s frames', () => {
-  const nodes = world.get<{ vif: { name: string }; addresses: string[] }>('vifs', 'conn/M');
-  for (const link of ['four', 'six', 'sum']) {
-    const address = nodes.find((v) => v.vif.name.endsWith(`/${link}`))?.addresses.find((a) => a.includes('.'))?.split('/')[0];
-    expect(address, link).toBeDefined();
-    expect(world.ping('conn/P', address ?? '').received, link).toBe(3);
+test('connectivity links over IPv4, and over IPv6 with UDP checksums, carry their owner’s frames', () => {
+  const vifs = world.get<{ vif: string; addresses: string }>('vifs', 'conn/M');
+  for (const link of ['plain', 'sum']) {
+    const address = vifs.find((v) => v.vif.endsWith(`/${link}`))?.addresses.split('/')[0] ?? '';
+    expect(world.ping('conn/P', address).received, `${link} ${address}`).toBe(3);
   }
 });
 
@@ -62,32 +54,38 @@ test('the service works over them', () => {
 });
 
 test('two equal ways are both known, and flows spread over them', () => {
-  const counted = (name: string): number[] =>
-    ['X', 'Y'].map((via) => Number(/(\d+)/.exec(world.exec('P', 'cat', `/sys/class/net/to-${via}/statistics/tx_packets`).stdout)?.[1] ?? name));
-  const before = counted('before');
+  interface Statistics {
+    stats64: { tx: { packets: number } };
+  }
+  const counted = (): number[] =>
+    ['X', 'Y'].map((via) => {
+      const [link] = JSON.parse(world.exec('P', 'ip', '-s', '-j', 'link', 'show', `to-${via}`).stdout) as Statistics[];
+      return link?.stats64.tx.packets ?? 0;
+    });
+  const before = counted();
   const script = `const s = require('dgram').createSocket('udp4'); let n = 0;
     for (let port = 1000; port < 1200; port++) s.send('x', port, '10.0.3.2', () => { if (++n === 200) s.close(); });`;
   expect(world.exec('iptv/hp', process.execPath, '-e', script).status).toBe(0);
-  const sent = counted('after').map((n, i) => n - (before[i] ?? 0));
+  const sent = counted().map((n, i) => n - (before[i] ?? 0));
   expect(Math.min(...sent), `${sent.join(' and ')} packets`).toBeGreaterThan(30);
 });
 
 test('one way goes down: all by the other; it comes back', async () => {
   const reaches = (): true | undefined => (world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined);
-  expect(world.run('cut', 'P', 'X').status).toBe(0);
-  await until('reachable by Y', reaches);
-  expect(world.run('heal', 'P', 'X').status).toBe(0);
-  expect(world.run('cut', 'P', 'Y').status).toBe(0);
-  await until('reachable by X', reaches);
-  expect(world.run('heal', 'P', 'Y').status).toBe(0);
-  await until('reachable', reaches);
+  for (const via of ['X', 'Y']) {
+    /* both wires of the way: the machines' routes are static, X would not tell M what P lost */
+    for (const end of ['P', 'M']) expect(world.run('cut', end, via).status).toBe(0);
+    await until(`reachable without ${via}`, reaches);
+    for (const end of ['P', 'M']) expect(world.run('heal', end, via).status).toBe(0);
+    await until('reachable', reaches);
+  }
 }, 60_000);
 
 test('a link renamed and readdressed below', async () => {
-  expect(world.exec('P', 'ip', 'link', 'set', 'to-Y', 'down').status).toBe(0);
   expect(world.exec('P', 'ip', 'link', 'set', 'to-Y', 'name', 'wan0').status).toBe(0);
   expect(world.exec('P', 'ip', 'link', 'set', 'wan0', 'address', '02:11:22:33:44:55').status).toBe(0);
-  expect(world.exec('P', 'ip', 'link', 'set', 'wan0', 'up').status).toBe(0);
-  await until('reachable', () => (world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined));
-  expect(world.get<Tunnel>('paths').length).toBeGreaterThan(0);
+  for (const end of ['P', 'M']) expect(world.run('cut', end, 'X').status).toBe(0);
+  await until('reachable by the renamed link', () => (world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined));
+  const below = world.get<{ vif: string; below: string }>('paths').find((p) => p.vif === 'conn/P/plain')?.below;
+  expect(below).toContain('wan0');
 });

@@ -54,7 +54,7 @@ export function nameOf<Name extends string>(
   return (number) => inverse.get(number);
 }
 
-/** Descriptors a request refers to; open until the kernel has answered it. */
+/** Descriptors a request refers to; they must stay open while the kernel works on it, even past `close()`. */
 export class Descriptors {
   readonly #open: number[] = [];
 

@@ -27,8 +27,11 @@ const GROUPS = {
 export type NetlinkGroup = keyof typeof GROUPS;
 
 /**
- * Something is new or changed ('new'), or gone ('del'). `replaced`: the route took the place of one with the
- * same key. `resync`: notices were lost; what was known may be wrong, so dump again.
+ * Something is new or changed ('new'), or gone ('del'). `resync`: notices were lost; what was known may be wrong,
+ * so dump again.
+ *
+ * `replaced`: the route took the place of one with the same key. A 'new' IPv6 route has all its next hops,
+ * also when only one was added; a 'del' has those that went, and others may be left.
  */
 export type NetlinkEvent =
   | { readonly type: 'new' | 'del'; readonly what: 'link'; readonly object: Link }

@@ -123,7 +123,7 @@ export class RequestLine {
   close(): void {
     this.#closed = true;
     this.#filling?.descriptors.close();
-    for (const flight of this.#flights.splice(0)) flight.descriptors.close();
+    this.#flights = [];
     for (const job of this.#jobs.splice(0)) {
       for (let i = 0; i < job.size; i++) job.errors[i] ??= closedError(operationOf(job.request, i));
       job.resolve(job.errors);
@@ -187,13 +187,17 @@ export class RequestLine {
     this.#writer.addFlags(flight.last, NLM_F.ACK);
     this.#flights.push(flight);
     this.#sending = true;
+    const sent = (): void => {
+      this.#sending = false;
+      flight.descriptors.close();
+    };
     this.#send(this.#writer.bytes).then(
       () => {
-        this.#sending = false;
+        sent();
         this.#pump();
       },
       (error: unknown) => {
-        this.#sending = false;
+        sent();
         this.#land(flight, (operation, subject) => asBpfError(error, operation, subject));
         this.#pump();
       },
@@ -205,7 +209,6 @@ export class RequestLine {
     const at = this.#flights.indexOf(flight);
     if (at < 0) return;
     this.#flights.splice(at, 1);
-    flight.descriptors.close();
     for (const { job, index, request } of flight.requests) {
       if (failure !== undefined) job.errors[index] ??= failure(request.operation, request.subject());
       job.unanswered--;
