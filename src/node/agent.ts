@@ -117,7 +117,7 @@ export class Agent {
     });
     let net: NetState | undefined;
     try {
-      net = await NetState.open({ ...place, failed: (error) => log.error('netlink', { error }) });
+      net = await NetState.open({ ...place, routes: true, failed: (error) => log.error('netlink', { error }) });
       const agent = new Agent(options, plane, net);
       await agent.interfaces.start();
       if (plane.adopted) await adopt(agent);

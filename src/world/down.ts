@@ -13,21 +13,26 @@ import { lockWorld } from './lock.js';
 import { namespacesWith } from './namespaces.js';
 import { namespacePath, namespacePrefix, pinsOf, sentinelNamespace, worldDirectory } from './place.js';
 import { ancestors, commandOf, endAll, processesIn, processesWith } from './processes.js';
-import { removeState } from './state.js';
+import { checkWorldName, removeState } from './state.js';
 
 /** False if there was nothing of that name. */
 export async function down(world: string): Promise<boolean> {
   requireRoot('`cabernet down`');
+  checkWorldName(world);
   const lock = await lockWorld(world, 'down');
   try {
+    // first what could still make something, then all that is made
+    const agents = agentsOfWorld(world);
+    await endAll(agents);
     const namespaces = await namespacesWith(namespacePrefix(world));
-    const pins = await pinnedDirectories(world);
-    if (namespaces.length === 0 && pins.length === 0 && !existsSync(worldDirectory(world))) return false;
-    await endAll(agentsOfWorld(world));
     await removeNamespaces(world, namespaces);
+    // an agent that was just being started when `up` was killed
+    await endAll(agentsOfWorld(world));
+    const pins = await pinnedDirectories(world);
     for (const directory of pins) await rm(directory, { recursive: true, force: true });
+    const found = agents.length + namespaces.length + pins.length > 0 || existsSync(worldDirectory(world));
     removeState(world);
-    return true;
+    return found;
   } finally {
     await lock.release();
   }
@@ -75,6 +80,7 @@ const REMOVAL_DEADLINE = 5000;
 
 /** An interface in each namespace, with its other end here, tells when it has gone. */
 async function deleteAndWait(here: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
   if ((await netnsNames()).includes(here)) await deleteNetns(here);
   await createNetns(here);
   const netlink = await Netlink.open({ netns: namespacePath(here) });

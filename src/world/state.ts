@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
+import { isWorldName } from './check.js';
 import { WorldError } from './errors.js';
 import { statePath, worldDirectory, WORLDS } from './place.js';
 import { type MachinePlan, type WorldPlan } from './plan.js';
@@ -25,8 +26,18 @@ export interface WorldState {
   readonly agents: Readonly<Record<string, ProcessId>>;
 }
 
+/** Whatever comes from a command line goes into paths. Throws WorldError. */
+export function checkWorldName(name: string): void {
+  if (isWorldName(name)) return;
+  throw new WorldError(
+    'NAME',
+    `${JSON.stringify(name)} is no world's name: 1 to 20 characters of [A-Za-z0-9-]`,
+  );
+}
+
 /** Undefined if there is none. */
 export function readState(world: string): WorldState | undefined {
+  checkWorldName(world);
   let text: string;
   try {
     text = readFileSync(statePath(world), 'utf8');

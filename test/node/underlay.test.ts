@@ -162,7 +162,7 @@ test('other addresses on a wire, and another MAC address at its far end', async 
 test('no route, a route elsewhere, and a machine without the address', async () => {
   ip('-n', netns('A'), 'route', 'delete', `${ends.B}/32`);
   await until('there is no route', () => live(a).condition === 'no route');
-  ip('-n', netns('A'), 'route', 'add', `${ends.B}/32`, 'dev', 'lo');
+  ip('-n', netns('A'), 'route', 'add', `${ends.B}/32`, 'dev', 'lo', 'scope', 'link');
   await until('the route is no wire’s', () => live(a).remark.includes('leaves by lo'));
   ip('-n', netns('A'), 'route', 'delete', `${ends.B}/32`);
   routes();
