@@ -73,6 +73,7 @@ export class Agent {
       ports: options.ports,
       isMachineEnd: (name) => this.vifs.isMachineEnd(name),
       portChanged: (name) => this.#portChanged(name),
+      underlayChanged: () => void this.underlay.resolveAll().catch(failed),
       failed,
     });
     this.underlay = new Underlay({

@@ -39,6 +39,8 @@ export interface InterfacesOptions {
   readonly isMachineEnd: (name: string) => boolean;
   /** The interface of a port has come, gone or changed. */
   readonly portChanged: (name: string) => void;
+  /** A wire was taken into use, or is gone. */
+  readonly underlayChanged: () => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -173,7 +175,7 @@ export class Interfaces {
 
   /** Finds the interface and takes it, or lets go of one that is gone. */
   async #look(place: Place): Promise<void> {
-    const { net, portChanged } = this.#options;
+    const { net, portChanged, underlayChanged } = this.#options;
     const was = `${place.index} ${place.problem}`;
     if (place.index !== undefined && !net.links.has(place.index)) {
       await this.#let(place);
@@ -184,7 +186,9 @@ export class Interfaces {
       const link = place.index === undefined ? net.linkByName(place.name) : net.links.get(place.index);
       if (link) await this.#take(place, link);
     }
-    if (place.role === 'port' && `${place.index} ${place.problem}` !== was) portChanged(place.name);
+    if (`${place.index} ${place.problem}` === was) return;
+    if (place.role === 'port') portChanged(place.name);
+    else underlayChanged();
   }
 
   async #take(place: Place, link: Link): Promise<void> {

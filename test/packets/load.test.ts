@@ -1,0 +1,34 @@
+/*
+ * Every object, by every compiler that is supported: built by `make bpf-all`, verified and loaded by this kernel.
+ * In CI both compilers must be there; elsewhere a missing one is a SKIP.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { BpfObject } from '../../native/lib/index.js';
+
+const folder = fileURLToPath(new URL('../../build/bpf', import.meta.url));
+const objects = ['cabernet', 'cabernet-trace', 'cabernet-test'];
+const programs: Record<string, readonly string[]> = {
+  cabernet: ['cabernet_port', 'cabernet_vif', 'cabernet_egress'],
+  'cabernet-trace': ['cabernet_trace'],
+  'cabernet-test': ['cabernet_port', 'cabernet_vif', 'cabernet_egress', 'cabernet_egress_test'],
+};
+
+describe.each(['clang-14', 'clang-19'])('%s', (compiler) => {
+  test.for(objects)('%s loads', async (name, { skip }) => {
+    const path = `${folder}/${compiler}/${name}.o`;
+    skip(!existsSync(path) && process.env['CI'] === undefined, `${compiler}/${name}.o is not built: make bpf-all`);
+    const object = BpfObject.open(path);
+    try {
+      await object.load();
+      for (const program of programs[name] ?? []) {
+        const loaded = object.program(program);
+        expect(loaded.statistics().verifiedInstructions, program).toBeGreaterThan(10);
+        loaded.close();
+      }
+    } finally {
+      object.close();
+    }
+  });
+});
