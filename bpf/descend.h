@@ -69,12 +69,12 @@ static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, 
 			return drop(ctx, pk, DROP_NO_PATH);
 		count_path(path_id, pk->length);
 		if (i)
-			tag->stack[i] = entry_word(path->label, false, LABEL_TTL);
+			tag->stack[MAX_DEPTH - 1 - i] = entry_word(path->label, false, LABEL_TTL);
 		else if (innermost)
-			tag->stack[i] = entry_word(path->label, entry_bottom(innermost),
-						   entry_ttl(innermost) - 1);
+			tag->stack[MAX_DEPTH - 1] = entry_word(path->label, entry_bottom(innermost),
+							       entry_ttl(innermost) - 1);
 		else
-			tag->stack[i] = entry_word(path->label, true, LABEL_TTL);
+			tag->stack[MAX_DEPTH - 1] = entry_word(path->label, true, LABEL_TTL);
 		tag->labels = i + 1;
 		trace(PATH, pk, LABEL_BYTES, path_id, path->label, path->vif, path->tunnel, i);
 		if (!path->vif)

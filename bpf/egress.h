@@ -11,13 +11,6 @@
 #include "checksum.h"
 #include "record.h"
 
-/* Also of what is written outside the innermost label: see tag.stack. */
-struct outer {
-	__u32 labels;	    /* bytes of labels and control word */
-	__u32 below_labels; /* bytes from IP header to labels: 28 or 48 */
-	__u32 length;	    /* of the whole frame */
-};
-
 static __always_inline int egress_drop(struct xdp_md *ctx, enum drop_reason reason)
 {
 	return drop_frame(ctx, reason, 0, 0, 0);
@@ -63,81 +56,74 @@ static __always_inline bool rewrite(struct xdp_md *ctx, const struct tag *tag)
 	return true;
 }
 
-static __always_inline bool write_labels(struct cursor *cursor, const struct tag *tag)
+/*
+ * The labels and what is below them, at constant places for each number of
+ * labels. The caller has checked that there is room for all of them.
+ */
+static __always_inline void write_labels(void *to, const struct tag *tag)
 {
-	struct label_entry *entry;
-
-#pragma unroll
-	for (int i = MAX_DEPTH - 1; i >= 0; i--) {
-		if (i >= tag->labels)
-			continue;
-		entry = take(cursor, struct label_entry);
-		if (!entry)
-			return false;
-		entry->word = tag->stack[i];
+	switch (tag->labels) {
+	case 1:
+		copy(to, &tag->stack[3], 4);
+		to += 4;
+		break;
+	case 2:
+		copy(to, &tag->stack[2], 8);
+		to += 8;
+		break;
+	case 3:
+		copy(to, &tag->stack[1], 4);
+		copy(to + 4, &tag->stack[2], 8); /* the stack is read aligned only */
+		to += 12;
+		break;
+	default:
+		copy(to, &tag->stack[0], 16);
+		to += 16;
+		break;
 	}
-	if (tag->flags & TAG_CONTROL_WORD) {
-		struct control_word *word = take(cursor, struct control_word);
-
-		if (!word)
-			return false;
-		word->word = 0;
-	}
-	return true;
+	if (tag->flags & TAG_CONTROL_WORD)
+		*(__u32 *)to = 0;
 }
 
-static __always_inline bool write_ethernet(struct cursor *cursor, const struct underlay_hop *hop)
-{
-	void *header;
+#define ETHERNET_BYTES ((__u32)sizeof(struct ethernet))
+#define TAGGED_BYTES ((__u32)(sizeof(struct ethernet) + sizeof(struct vlan)))
+#define MOST_LABEL_BYTES (MAX_DEPTH * sizeof(struct label_entry) + sizeof(struct control_word))
 
-	if (hop->l2 == sizeof(struct ethernet)) {
-		header = take_bytes(cursor, sizeof(struct ethernet));
-		if (!header)
-			return false;
-		copy(header, hop->ethernet, sizeof(struct ethernet));
+/*
+ * `l2` and `l3` are constants, and so is every place written. One check is
+ * enough: behind the outer header there are labels, control word and an
+ * Ethernet header, together at least MOST_LABEL_BYTES; what is shorter is no
+ * frame of ours.
+ */
+static __always_inline bool write_outer(struct xdp_md *ctx, const struct underlay_hop *hop, const struct tag *tag,
+					const __u32 l2, const __u32 l3)
+{
+	struct cursor cursor = cursor_at(ctx);
+	void *to = take_bytes(&cursor, l2 + l3 + sizeof(struct udp) + MOST_LABEL_BYTES);
+	__u32 length = frame_length(ctx) - l2;
+	struct udp *udp = to + l2 + l3;
+
+	if (!to)
+		return false;
+	copy(to, hop->ethernet, l2);
+	copy(to + l2, hop->ip, l3);
+	if (l3 == sizeof(struct ipv4)) {
+		struct ipv4 *ip = to + l2;
+
+		ip->length = bpf_htons(length);
+		ip->checksum = ~fold((__u64)hop->sum + ip->length);
 	} else {
-		header = take_bytes(cursor, sizeof(struct ethernet) + sizeof(struct vlan));
-		if (!header)
-			return false;
-		copy(header, hop->ethernet, sizeof(struct ethernet) + sizeof(struct vlan));
+		struct ipv6 *ip = to + l2;
+
+		/* RFC 6438: routers below may choose by the flow label alone */
+		ip->version_class_flow |= bpf_htonl(tag->entropy);
+		ip->length = bpf_htons(length - l3);
 	}
-	return true;
-}
-
-static __always_inline bool write_ipv4(struct cursor *cursor, const struct underlay_hop *hop,
-				       const struct tag *tag, __u32 length)
-{
-	struct ipv4 *ip = take(cursor, struct ipv4);
-	struct udp *udp = take(cursor, struct udp);
-
-	if (!ip || !udp)
-		return false;
-	copy(ip, hop->ip, sizeof(*ip));
-	ip->length = bpf_htons(length);
-	ip->checksum = ~fold((__u64)hop->sum + ip->length);
 	udp->source = bpf_htons(tag->entropy);
 	udp->destination = bpf_htons(UDP_PORT_MPLS);
-	udp->length = bpf_htons(length - sizeof(*ip));
+	udp->length = bpf_htons(length - l3);
 	udp->checksum = 0;
-	return true;
-}
-
-static __always_inline bool write_ipv6(struct cursor *cursor, const struct underlay_hop *hop,
-				       const struct tag *tag, __u32 length)
-{
-	struct ipv6 *ip = take(cursor, struct ipv6);
-	struct udp *udp = take(cursor, struct udp);
-
-	if (!ip || !udp)
-		return false;
-	copy(ip, hop->ip, sizeof(*ip));
-	/* RFC 6438: routers below may choose by the flow label alone */
-	ip->version_class_flow |= bpf_htonl(tag->entropy);
-	ip->length = bpf_htons(length - sizeof(*ip));
-	udp->source = bpf_htons(tag->entropy);
-	udp->destination = bpf_htons(UDP_PORT_MPLS);
-	udp->length = ip->length;
-	udp->checksum = 0;
+	write_labels(udp + 1, tag);
 	return true;
 }
 
@@ -184,7 +170,6 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 {
 	const struct underlay_hop *hop = NULL;
 	struct tag *meta = (void *)(long)ctx->data_meta;
-	struct cursor cursor;
 	struct tag tag;
 	__u32 push = 0;
 	bool written;
@@ -211,15 +196,14 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 		return egress_drop(ctx, DROP_HEADROOM);
 
 	if (hop) {
-		__u32 length = frame_length(ctx) - hop->l2;
-
-		cursor = cursor_at(ctx);
-		written = write_ethernet(&cursor, hop);
 		if (hop->family == 4)
-			written = written && write_ipv4(&cursor, hop, &tag, length);
+			written = hop->l2 == ETHERNET_BYTES ?
+					  write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv4)) :
+					  write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv4));
 		else
-			written = written && write_ipv6(&cursor, hop, &tag, length);
-		written = written && write_labels(&cursor, &tag);
+			written = hop->l2 == ETHERNET_BYTES ?
+					  write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv6)) :
+					  write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv6));
 		if (written && hop->flags & TUNNEL_CHECKSUM)
 			written = write_udp_checksum(ctx, hop);
 		if (!written)

@@ -494,7 +494,9 @@ struct tag {
 	__u8 reserved;
 	__u32 next_hop;
 	__u32 underlay_hop; /* 0: no outer header */
-	__u32 stack[MAX_DEPTH]; /* label stack entries (RFC 3032), wire order, innermost first */
+	/* Label stack entries (RFC 3032), wire order, the innermost last:
+	 * those in use are the last `labels`. */
+	__u32 stack[MAX_DEPTH];
 } __attribute__((aligned(8))); /* as metadata is: copied in four words */
 _Static_assert(sizeof(struct tag) == 32, "the tag must fit the metadata of a 6.1 kernel");
 

@@ -112,9 +112,14 @@ async function show(stage: Stage): Promise<void> {
   }
 
   heading('ping: two services on the same machines, at the same addresses');
-  await stage.run(state, 'iptv/hp', ['ping', '-4', '-c', '3', '-i', '0.2', 'hm']);
-  await stage.run(state, 'iptv/hp', ['ping', '-6', '-c', '3', '-i', '0.2', 'hm']);
-  await stage.run(state, 'games/gp', ['ping', '-4', '-c', '3', '-i', '0.2', 'gm']);
+  for (const [place, address] of [
+    ['iptv/hp', '10.0.3.2'],
+    ['iptv/hp', 'fd00:0:0:3::2'],
+    ['games/gp', '10.0.3.2'],
+    ['games/gp', 'fd00:0:0:3::2'],
+  ] as const) {
+    await stage.run(state, place, ['ping', '-c', '2', '-i', '0.2', address]);
+  }
 
   heading('traceroute: the service sees its own routers only, never Q');
   await stage.run(state, 'iptv/hp', ['traceroute', '-q', '1', 'hm']);
@@ -129,6 +134,7 @@ async function show(stage: Stage): Promise<void> {
   for await (const leg of trace(state, target, { to: 'hm' })) {
     stage.check();
     say(formatLeg(leg));
+    say('');
   }
 }
 
@@ -138,7 +144,7 @@ async function tcp(stage: Stage, state: WorldState): Promise<void> {
     '--server',
     '--forceflush',
   ]);
-  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     await listening(server);
     for (const [ends, more] of [

@@ -24,7 +24,7 @@ export async function layersOf(state: WorldState, agents: Agents): Promise<strin
     ),
   );
   const lines = networks
-    .toReversed()
+    .toSorted((a, b) => depth(b.name) - depth(a.name))
     .flatMap((network) => [
       `${(LAYERS[depth(network.name) - 1] ?? 'nested').padEnd(15)}${network.name}: nodes ${network.nodes.map((node) => node.name).join(' ')}`,
       ...links

@@ -29,12 +29,14 @@ export function ancestors(): ReadonlySet<number> {
   return pids;
 }
 
-/** Undefined if there is none, or only its remains. */
+/** Undefined if there is none, or only its remains. A process whose first thread has ended may have others yet. */
 export function processOf(pid: number): ProcessId | undefined {
   const fields = statOf(pid);
   const [state] = fields;
+  const threads = Number(fields[17]);
   const startTime = fields[19];
-  return state === 'Z' || state === 'X' || startTime === undefined ? undefined : { pid, startTime };
+  if (startTime === undefined || state === 'X' || (state === 'Z' && threads <= 1)) return undefined;
+  return { pid, startTime };
 }
 
 export function isRunning(id: ProcessId): boolean {

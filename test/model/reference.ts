@@ -401,6 +401,8 @@ export class Reference {
     const tag = hop.vlan === undefined ? Buffer.alloc(0) : Buffer.from([0x81, 0, hop.vlan >> 8, hop.vlan & 0xff]);
     const frame = Buffer.concat([ethernet, tag, type, ip, udp, body]);
     if (frame.length > hop.room) return { action: 'drop', reason: 'too_big' };
+    /* four labels and a control word, or what takes their place: shorter is no frame of a VN */
+    if (udp.length + body.length < 8 + 20) return { action: 'drop', reason: 'truncated' };
     return { action: 'redirect', ifindex: hop.ifindex, frame };
   }
 }

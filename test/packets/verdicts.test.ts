@@ -438,6 +438,7 @@ const dropped: Array<Omit<Case, 'out'> & { reason: string }> = [
   { reason: 'truncated', what: 'labels end before the bottom', at: wireQ, in: fromQ(entry({ label: label.fromQ, bottom: false })) },
   { reason: 'truncated', what: 'no control word', at: wireQ, in: fromQ(entry({ label: label.fromQ, bottom: true })) },
   { reason: 'truncated', what: 'half an inner IP header', at: wireQ, in: iptvFromM(ethernet({ to: mac.vif3, type: 0x0800 }), payload(19)) },
+  { reason: 'truncated', what: 'in transit, with no frame behind the labels', at: wireQ, in: fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA }), controlWord(), payload(7)) },
   { reason: 'vlan_stacked', what: 'two tags', at: wireQ, in: frame(ethernet(), vlan({ type: 0x8100 }), vlan(), ...tunnelled({ source: outer.q, destination: outer.p }).slice(1), entry({ label: 1001 }), controlWord()) },
   { reason: 'outer_fragment', what: 'a first fragment', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, fragment: 0x2000 }), udp({ from: 50000, to: 6635 }), payload(64)) },
   { reason: 'outer_options', what: 'record route outside', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, options: '07070400000000ff' }), udp({ from: 50000, to: 6635 }), payload(64)) },

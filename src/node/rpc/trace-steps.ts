@@ -153,7 +153,7 @@ export class StepReader {
         this.passed = true;
         return this.#add(event, 'pass', `type 0x${hex(a, 4)}`, "not ours: the machine's kernel", 0);
       case TraceKind.TRACE_REWRITE:
-        return this.#add(event, 'rewrite', `next hop ${a}`, 'MAC addresses, TTL - 1', this.#layer(node));
+        return this.#add(event, 'rewrite', `next hop ${found}`, 'MAC addresses, TTL - 1', this.#layer(node));
       default:
         // what egress takes off and puts on was counted where it was looked up
         return;
