@@ -56,23 +56,19 @@ static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct pac
 {
 	const struct ipv4 *ip = take(cursor, struct ipv4);
 	struct arrival arrival = {};
-	struct tunnel_key4 key;
+	const struct tunnel_slot4 *end;
 	const struct tunnel *tunnel;
-	const __u32 *id;
 	__u32 length;
 
 	/* short or not UDP: the kernel's to judge */
 	if (!ip || ip->protocol != PROTOCOL_UDP || ip->version_ihl >> 4 != 4)
 		return arrival;
-	key.remote = ip->source;
-	key.local = ip->destination;
 	if (ip->version_ihl != 0x45) {
 		__u8 options = ((ip->version_ihl & 15) - 5) * 4;
 
 		if (options > 40 || !take_bytes(cursor, options) || !is_mpls_in_udp(*cursor))
 			return arrival;
-		key.remote = 0;
-		if (bpf_map_lookup_elem(&tunnel_ends4, &key))
+		if (tunnel_end4(0, ip->destination))
 			arrival.reason = DROP_OUTER_OPTIONS;
 		return arrival;
 	}
@@ -80,17 +76,16 @@ static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct pac
 	if (ip->fragment & bpf_htons(IPV4_OFFSET) || !is_mpls_in_udp(*cursor))
 		return arrival;
 
-	id = bpf_map_lookup_elem(&tunnel_ends4, &key);
-	if (!id) {
-		key.remote = 0;
-		if (bpf_map_lookup_elem(&tunnel_ends4, &key))
+	end = tunnel_end4(ip->source, ip->destination);
+	if (!end) {
+		if (tunnel_end4(0, ip->destination))
 			arrival.reason = DROP_TUNNEL_UNKNOWN;
 		return arrival;
 	}
-	arrival.tunnel = *id;
+	arrival.tunnel = end->tunnel;
 	tunnel = bpf_map_lookup_elem(&tunnels, &arrival.tunnel);
-	/* a hash element's memory may serve another key while we read it: only
-	 * the record, which never moves, says whose it is */
+	/* the slot may serve another pair while we read it (an element of the
+	 * IPv6 table likewise): only the tunnel's record says whose it is */
 	if (!tunnel || tunnel->family != 4 || *(__u32 *)tunnel->remote != ip->source ||
 	    *(__u32 *)tunnel->local != ip->destination) {
 		arrival.reason = DROP_TUNNEL_UNKNOWN;

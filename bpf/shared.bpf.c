@@ -31,6 +31,7 @@ enum limit {
 	LIMIT_MAX_DEPTH = MAX_DEPTH,
 	LIMIT_MAX_WAYS = MAX_WAYS,
 	LIMIT_LABEL_SLOTS = LABEL_SLOTS,
+	LIMIT_TUNNEL_SLOTS = TUNNEL_SLOTS,
 	LIMIT_DROP_ROW = DROP_ROW,
 	LIMIT_PUNT_ROW = PUNT_ROW,
 	LIMIT_FIRST_LABEL = FIRST_LABEL,
@@ -54,7 +55,6 @@ struct shared_types {
 	struct sample sample;
 	struct capture capture;
 	struct trace_event trace_event;
-	struct tunnel_key4 tunnel_key4;
 	struct tunnel_key6 tunnel_key6;
 	enum limit limit;
 	enum drop_reason drop_reason;

@@ -103,8 +103,9 @@ function direction(packet: CapturedPacket): 'in' | 'out' | 'drop' {
 
 class LineSink {
   async write(packet: CapturedPacket): Promise<void> {
-    const seconds = Number(packet.timeNs / 1000n) / 1e6;
-    const time = new Date(seconds * 1000).toISOString().slice(11, 19) + (seconds % 1).toFixed(6).slice(1);
+    const micros = packet.timeNs / 1000n;
+    const clock = new Date(Number(micros / 1000n)).toISOString().slice(11, 19);
+    const time = `${clock}.${String(micros % 1_000_000n).padStart(6, '0')}`;
     const what = direction(packet) === 'drop' ? `drop (${packet.reason})` : direction(packet).padEnd(3);
     const line = `${time} ${short(packet.point)} ${what} ${summarize(packet.frame)}, ${packet.length} bytes\n`;
     await written(process.stdout, line);

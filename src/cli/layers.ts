@@ -45,7 +45,7 @@ function waysOf(hops: readonly { readonly interface: string }[]): string {
   return [...new Set(hops.map((hop) => hop.interface))].join(' or ');
 }
 
-/** `P-M    in conn: P-Q Q-M, two labels swapped at Q` */
+/** `P-M   over conn P-Q Q-M; Q only swaps a label` */
 function carriedLine({ a, b, via, below }: LinkView, ways: ReadonlyMap<string, string>): string {
   const nodeOf = (name: string): string => short(name).split('/')[1] ?? '';
   const [from, to] = [nodeOf(a.vif?.name ?? ''), nodeOf(b?.vif?.name ?? '')];

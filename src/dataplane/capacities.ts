@@ -66,6 +66,11 @@ export function chooseCapacities(
   return result as Capacities;
 }
 
+/** A quarter of the slots is ever used: two entries a tunnel, four slots a bucket. */
+function tunnelBuckets(tunnels: number): number {
+  return 2 ** Math.ceil(Math.log2(2 * tunnels));
+}
+
 /** Elements of each map. */
 export function maxEntries(capacities: Capacities): Readonly<Record<string, number>> {
   const { interfaces, nodes, vifs, paths, tunnels, underlayHops, nextHops, labels, chunks } = capacities;
@@ -81,7 +86,7 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     paths,
     path_counters: paths,
     tunnels,
-    tunnel_ends4: 2 * tunnels,
+    tunnel_ends4: tunnelBuckets(tunnels),
     tunnel_ends6: 2 * tunnels,
     underlay_hops: underlayHops,
     next_hops: nextHops,
@@ -98,6 +103,7 @@ export function constants(capacities: Capacities): Readonly<Record<string, numbe
   return {
     flow4_mask: capacities.flows4 - 1,
     flow6_mask: capacities.flows6 - 1,
+    tunnel_bucket_mask: tunnelBuckets(capacities.tunnels) - 1,
     label_bucket_mask: capacities.labels / Limit.LIMIT_LABEL_SLOTS - 1,
   };
 }

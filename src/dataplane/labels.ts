@@ -4,6 +4,7 @@
  */
 import { type BpfMap } from '../../native/lib/index.js';
 import { LabelAction, LabelBucket, LabelSlot, Limit } from '../../gen/layout.js';
+import { bucketsOf } from './buckets.js';
 import { DataPlaneError, wrongArgument } from './errors.js';
 import { type Recyclable } from './pool.js';
 
@@ -34,20 +35,6 @@ export function contextOwner(context: number): { readonly tunnel: number } | { r
   return context >= CONTEXT_TUNNEL ? { tunnel: context - CONTEXT_TUNNEL } : { vif: context };
 }
 
-/** label_hash() of bpf/labels.h. */
-export function labelHash(context: number, label: number): number {
-  let h = Math.imul(context, 0x9e3779b1) ^ Math.imul(label, 0x85ebca6b);
-  h ^= h >>> 15;
-  h = Math.imul(h, 0xc2b2ae35);
-  h ^= h >>> 13;
-  return h >>> 0;
-}
-
-/** Where a label may be; the two may be one. `mask` is the number of buckets minus one. */
-export function labelBuckets(context: number, label: number, mask: number): readonly [number, number] {
-  const h = labelHash(context, label);
-  return [(h & mask) >>> 0, (((h >>> 16) ^ Math.imul(h, 31)) & mask) >>> 0];
-}
 
 export interface LabelKey {
   /** `tunnelContext(id)` or `vifContext(id)`. */
@@ -191,7 +178,7 @@ export class LabelTable implements Recyclable {
   }
 
   #place(entry: Label): number {
-    const [one, two] = labelBuckets(entry.context, entry.label, this.#mask);
+    const [one, two] = bucketsOf(entry.context, entry.label, this.#mask);
     const first = this.#freeIn(one);
     const second = this.#freeIn(two);
     const slot = second.count > first.count ? second.slot : first.slot;

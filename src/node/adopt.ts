@@ -48,7 +48,7 @@ async function attempt(agent: Agent, step: Step): Promise<void> {
     await agent.take(step);
   } catch (error) {
     agent.options.log.warn('adopt', { step: step.kind, error: String(error) });
-    agent.applier.defer([step]);
+    agent.applier.defer(agent.ownerOf(step) ?? '', [step]);
   }
 }
 
@@ -78,7 +78,7 @@ async function adoptNodes(agent: Agent, holdings: Map<string, Holding>): Promise
       await agent.nodes.adopt(named.intent, named.owner, id);
     } catch (error) {
       agent.options.log.warn('adopt', { node: named.intent.name, error: String(error) });
-      agent.applier.defer([{ kind: 'node', name: named.intent.name, remove: false }]);
+      agent.applier.defer(named.owner, [{ kind: 'node', name: named.intent.name, remove: false }]);
     }
   }
 }

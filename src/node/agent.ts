@@ -2,7 +2,7 @@
  * One machine's agent: its data plane, what its owners want, and everything that keeps the one what the other says.
  * Rooms: registry (wanted), underlay, nodes, vifs, labels (present), applier (from the one to the other).
  */
-import { type Neighbour } from '../../native/lib/index.js';
+import { type Neighbour, type NetlinkEvent } from '../../native/lib/index.js';
 import { type Capacities, DataPlane } from '../dataplane/index.js';
 import { type Logger } from '../api/log.js';
 import { adopt } from './adopt.js';
@@ -12,7 +12,7 @@ import { Labels } from './labels.js';
 import { writeOwner, writeTunnel } from './names.js';
 import { NetState } from './net-state.js';
 import { VirtualNodes } from './nodes.js';
-import { Paths } from './paths.js';
+import { type Carrier, Paths } from './paths.js';
 import { type Step } from './plan.js';
 import { asStepFailure } from './refusal.js';
 import { type Holding, Registry } from './registry.js';
@@ -104,6 +104,7 @@ export class Agent {
     });
     this.labels = new Labels({ plane, registry, paths: this.paths, tunnelId, vifId });
     this.applier = new Applier(this);
+    net.listen((events) => this.#onLinks(events));
   }
 
   /** Opens or adopts what is pinned, and is up to date with the machine when the promise is kept. */
@@ -118,7 +119,11 @@ export class Agent {
     });
     let net: NetState | undefined;
     try {
-      net = await NetState.open({ ...place, routes: true, failed: (error) => log.error('netlink', { error }) });
+      net = await NetState.open({
+        ...place,
+        routes: true,
+        failed: (error) => log.error('netlink', { error }),
+      });
       const agent = new Agent(options, plane, net);
       await agent.interfaces.start();
       if (plane.adopted) await adopt(agent);
@@ -137,6 +142,15 @@ export class Agent {
     } catch (error) {
       throw asStepFailure(step.kind === 'label' ? `label ${step.place.label}` : step.name, error);
     }
+  }
+
+  /** Who wants the thing that a step is about; undefined: nobody any more. */
+  ownerOf(step: Step): string | undefined {
+    if (step.kind === 'label') return this.registry.label(step.place.context, step.place.label)?.owner;
+    if (step.kind === 'tunnel') return this.registry.tunnel(step.name)?.owner;
+    if (step.kind === 'vif') return this.registry.vif(step.name)?.owner;
+    const node = this.registry.node(step.name);
+    return step.kind === 'contents' ? node?.intent.tenant : node?.owner;
   }
 
   writeOwner(holding: Holding): void {
@@ -183,7 +197,11 @@ export class Agent {
       case 'vif': {
         const wanted = this.registry.vif(step.name);
         if (wanted) await this.vifs.ensure(wanted.intent, wanted.owner);
-        else await this.vifs.remove(step.name);
+        else {
+          const id = this.vifs.get(step.name)?.id;
+          if (id !== undefined) this.#cutOver({ vif: id });
+          await this.vifs.remove(step.name);
+        }
         return this.states.touch(step.name);
       }
     }
@@ -203,9 +221,35 @@ export class Agent {
       const id = this.underlay.get(name)?.id;
       if (id !== undefined) writeTunnel(this.plane, id, wanted.owner, wanted.intent);
     } else {
+      const id = this.underlay.get(name)?.id;
+      if (id !== undefined) this.#cutOver({ tunnel: id });
       await this.underlay.remove(name);
     }
     this.states.touch(name);
+  }
+
+  /**
+   * Whatever else happens: when an id goes back, no record of anybody's leads to it. The steps before have seen to
+   * that, but one of them may have failed.
+   */
+  #cutOver(below: Carrier): void {
+    this.labels.cutOver(below);
+    this.vifs.cutOver(below);
+  }
+
+  /** A vif's veth was taken away from the namespace it is in: it is the vif's owner's, and made again. */
+  #onLinks(events: readonly NetlinkEvent[]): void {
+    for (const event of events) {
+      if (event.type !== 'del' || event.what !== 'link') continue;
+      const vif = this.vifs.ofMachineEnd(event.object.index);
+      if (!vif) continue;
+      this.vifs.lost(vif);
+      const { node } = vif.intent;
+      void this.applier.repair(vif.owner, [
+        { kind: 'vif', name: vif.name, remove: false },
+        { kind: 'contents', name: node, remove: false },
+      ]);
+    }
   }
 
   #ownerId(owner: string): number {

@@ -1,7 +1,7 @@
 /**
  * Apply: one owner's whole intent at a time, one after another on this machine. Checked as a whole, compared with
  * what the owner has, then made true step by step. A step that fails ends it with its name; what was not reached
- * is remembered and joined to the next Apply, whoever's.
+ * is remembered and joined to the next Apply.
  */
 import { type Agent } from './agent.js';
 import { checkAuthority, labelsOf, tunnelOf } from './authority.js';
@@ -10,15 +10,15 @@ import { checkCapacity } from './capacity.js';
 import { largestVifMtu } from './hop.js';
 import { SMALLEST_MTU } from './intent.js';
 import { type Intent } from './model.js';
-import { type Counts, difference, join, orderSteps, type Step, widen } from './plan.js';
+import { type Counts, difference, join, orderSteps, type Step, stepKey, widen } from './plan.js';
 import { impossible } from './refusal.js';
 import { foresee, type Holding } from './registry.js';
 
 export class Applier {
   readonly #agent: Agent;
   #turn: Promise<unknown> = Promise.resolve();
-  /** Steps of earlier Applies that failed or were not reached. */
-  #leftover: readonly Step[] = [];
+  /** Steps that failed or were not reached, by stepKey, and whose they are. */
+  readonly #leftover = new Map<string, { readonly step: Step; readonly owner: string }>();
 
   constructor(agent: Agent) {
     this.#agent = agent;
@@ -26,19 +26,25 @@ export class Applier {
 
   /** Steps that the next Apply will take up. */
   get leftover(): number {
-    return this.#leftover.length;
+    return this.#leftover.size;
   }
 
-  /** Something found out of order: the next Apply puts it right. */
-  defer(steps: readonly Step[]): void {
-    this.#leftover = [...this.#leftover, ...steps];
+  /** Something of this owner's was found out of order: the next Apply takes it up. */
+  defer(owner: string, steps: readonly Step[]): void {
+    for (const step of steps) this.#leftover.set(stepKey(step), { step, owner });
   }
 
   /** Waits its turn. Throws ApiError. */
   apply(collection: Collection): Promise<Counts> {
-    const done = this.#turn.then(() => this.#apply(collection));
-    this.#turn = done.catch(() => undefined);
-    return done;
+    return this.#inTurn(() => this.#apply(collection));
+  }
+
+  /** Takes these steps when it is their turn; what fails is left over. Never throws. */
+  repair(owner: string, steps: readonly Step[]): Promise<void> {
+    return this.#inTurn(async () => {
+      this.defer(owner, steps);
+      await this.#run(owner, steps, () => false);
+    });
   }
 
   /** Nothing is being applied any more. */
@@ -46,17 +52,21 @@ export class Applier {
     return this.#turn;
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
   async #apply(collection: Collection): Promise<Counts> {
     const { registry, interfaces, plane } = this.#agent;
     const wanted = collection.holding;
+    const { owner } = wanted;
     const fieldOf = (intent: Intent): string => collection.fieldOf(intent);
-    const before = registry.holdings.get(wanted.owner);
+    const before = registry.holdings.get(owner);
     if (before && wanted.epoch < before.epoch) {
-      throw impossible(
-        'EPOCH_STALE',
-        'begin.epoch',
-        `${wanted.epoch} is before ${before.epoch}, the last one accepted`,
-      );
+      const last = `${before.epoch}, the last one accepted`;
+      throw impossible('EPOCH_STALE', 'begin.epoch', `${wanted.epoch} is before ${last}`);
     }
     checkAuthority(registry, wanted, interfaces, fieldOf);
     await this.#checkMtus(wanted, fieldOf);
@@ -66,25 +76,39 @@ export class Applier {
 
     registry.replace(wanted);
     this.#agent.writeOwner(wanted);
-    join(touched, this.#leftover);
-    // both what stood and what will stand on things: the registry has the latter, its labels and links the former
+    for (const { step, owner: whose } of this.#leftover.values()) if (whose === owner) join(touched, [step]);
+    const mine = new Set(orderSteps(touched, registry).map(stepKey));
     widen(touched, registry);
-    const steps = orderSteps(touched, registry);
-    await this.#run(steps);
-    this.#agent.applied(wanted.owner, wanted.epoch);
+    join(
+      touched,
+      Array.from(this.#leftover.values(), ({ step }) => step),
+    );
+    await this.#run(owner, orderSteps(touched, registry), (step) => mine.has(stepKey(step)));
+    this.#agent.applied(owner, wanted.epoch);
     return counts;
   }
 
-  async #run(steps: readonly Step[]): Promise<void> {
+  /**
+   * The first of its own steps that fails ends an Apply, and is its answer. A step that is there for another owner's
+   * sake does not: it is left over, and that owner's next Apply hears of it.
+   */
+  async #run(owner: string, steps: readonly Step[], isOwn: (step: Step) => boolean): Promise<void> {
     for (const [i, step] of steps.entries()) {
+      const key = stepKey(step);
       try {
         await this.#agent.take(step);
+        this.#leftover.delete(key);
       } catch (error) {
-        this.#leftover = steps.slice(i);
-        throw error;
+        if (isOwn(step)) {
+          for (const rest of steps.slice(i)) {
+            if (isOwn(rest) || !this.#leftover.has(stepKey(rest))) this.defer(owner, [rest]);
+          }
+          throw error;
+        }
+        if (!this.#leftover.has(key)) this.defer(this.#agent.ownerOf(step) ?? owner, [step]);
+        this.#agent.options.log.warn('step failed', { step: key, error });
       }
     }
-    this.#leftover = [];
   }
 
   /** A vif's frames, with all their headers and room for a bypass label, fit the underlay as it is now. */

@@ -5,7 +5,7 @@
 import { type DataPlane, tunnelContext, vifContext } from '../dataplane/index.js';
 import { type Below, type LabelIntent, labelKey, samePath } from './model.js';
 import { type LabelPlace } from './plan.js';
-import { type Paths } from './paths.js';
+import { type Carrier, type Paths } from './paths.js';
 import { type Registry } from './registry.js';
 import { writeLabel } from './names.js';
 
@@ -106,6 +106,16 @@ export class Labels {
     writeLabel(plane, slot, owner, intent);
     if (before?.path && before.path !== path) paths.release(before.path);
     this.#live.set(key, { owner, intent, context, target, slot, path });
+  }
+
+  /** Drops what arrives by, leads to, or goes on over a tunnel or a vif. */
+  cutOver(carrier: Carrier): void {
+    const context = 'vif' in carrier ? vifContext(carrier.vif) : tunnelContext(carrier.tunnel);
+    for (const [key, live] of this.#live) {
+      const delivered = live.path === 0 && 'vif' in carrier && live.target === carrier.vif;
+      const swapped = live.path !== 0 && this.#options.paths.leadsOver(live.path, carrier);
+      if (live.context === context || delivered || swapped) this.#drop(key, live);
+    }
   }
 
   #drop(key: string, live: LiveLabel): void {

@@ -19,6 +19,9 @@ interface LivePath {
   readonly vif: number;
 }
 
+/** A tunnel or a vif, by id. */
+export type Carrier = { readonly tunnel: number } | { readonly vif: number };
+
 export class Paths {
   readonly #options: PathsOptions;
   readonly #live = new Map<number, LivePath>();
@@ -48,6 +51,14 @@ export class Paths {
     const below = path && this.#below(path);
     if (!live || !below || userOf(this.#options.registry, path.below) !== owner) return false;
     return live.tunnel === below.tunnel && live.vif === below.vif;
+  }
+
+  /** True while the record leads over this tunnel or vif. */
+  leadsOver(id: number, carrier: Carrier): boolean {
+    const live = this.#live.get(id);
+    return (
+      live !== undefined && ('vif' in carrier ? live.vif === carrier.vif : live.tunnel === carrier.tunnel)
+    );
   }
 
   /** Takes over the record of an earlier agent. */

@@ -12,7 +12,7 @@ import {
   type RouteIntent,
   sameIntent,
 } from './model.js';
-import { type Dependent, type Holding, type Registry, userOf } from './registry.js';
+import { type Dependent, type Holding, type Registry } from './registry.js';
 
 export interface LabelPlace {
   readonly context: Below;
@@ -166,6 +166,13 @@ export function orderSteps(touched: Touched, registry: Registry): Step[] {
   return [...make, ...unmake];
 }
 
+/** What a step is about: the same for the making and the removal of one thing. */
+export function stepKey(step: Step): string {
+  return step.kind === 'label'
+    ? `label ${labelKey(step.place.context, step.place.label)}`
+    : `${step.kind} ${step.name}`;
+}
+
 /** The part of `touched` that `steps` would deal with: what is left of an Apply that failed. */
 export function touchedBy(steps: readonly Step[]): Touched {
   const touched = nothingTouched();
@@ -183,9 +190,4 @@ export function join(touched: Touched, steps: readonly Step[]): void {
     else if (step.kind === 'tunnel') touched.tunnels.add(step.name);
     else touched.vifs.add(step.name);
   }
-}
-
-/** True where the tunnel or vif is there and `owner` may put labels over it. */
-export function mayUse(registry: Registry, below: Below, owner: string): boolean {
-  return userOf(registry, below) === owner;
 }

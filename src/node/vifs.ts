@@ -11,7 +11,7 @@ import { writeVif } from './names.js';
 import { ensureVeth, type VifLinks } from './namespace.js';
 import { type NetState } from './net-state.js';
 import { type VirtualNode, type VirtualNodes } from './nodes.js';
-import { type Paths } from './paths.js';
+import { type Carrier, type Paths } from './paths.js';
 import { failedStep } from './refusal.js';
 
 /** bpf/tables.h: VIF_UP. */
@@ -134,6 +134,25 @@ export class Vifs {
     this.#live.delete(name);
     this.#byId.delete(vif.id);
     plane.release('vif', vif.id);
+  }
+
+  /** Links over a tunnel or a vif lose their path. */
+  cutOver(carrier: Carrier): void {
+    const { plane, paths } = this.#options;
+    for (const vif of this.#live.values()) {
+      if (vif.path === 0 || !paths.leadsOver(vif.path, carrier)) continue;
+      plane.vifs.write(vif.id, { path: 0 });
+      paths.release(vif.path);
+      vif.path = 0;
+      this.#options.changed(vif.name);
+    }
+  }
+
+  /** Its veth is gone. */
+  lost(vif: LiveVif): void {
+    if (vif.links) this.#byMachineEnd.delete(vif.links.machine);
+    vif.links = undefined;
+    this.settle(vif.name);
   }
 
   /** Up or down, and the port's interface, as things are now. */

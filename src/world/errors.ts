@@ -47,7 +47,7 @@ export function suggestion(asked: string, known: Iterable<string>): string {
     const distance = editDistance(asked.toLowerCase(), name.toLowerCase());
     if (distance < least) [best, least] = [name, distance];
   }
-  if (least <= Math.max(1, Math.floor(asked.length / 3))) return ` Did you mean ${best}?`;
+  if (least <= Math.floor(asked.length / 3)) return ` Did you mean ${best}?`;
   const shown = names.slice(0, 20);
   return ` There is ${shown.join(', ')}${shown.length < names.length ? ', …' : ''}.`;
 }

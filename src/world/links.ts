@@ -16,6 +16,8 @@ export interface LinkView {
   /** The vifs at both ends. `b` is undefined where the label leads nowhere. */
   readonly a: VifState;
   readonly b: VifState | undefined;
+  /** Where the ends are. */
+  readonly machines: readonly string[];
   /** Nodes of the layer below that swap its label, from a to b. */
   readonly via: readonly string[];
   /** `tunnels/P-A` or a vif: what carries it at a. */
@@ -114,7 +116,14 @@ export function linksOf(all: readonly Holdings[]): readonly LinkView[] {
     const oneWay = back?.vif !== state;
     if (!oneWay && seen.has(far?.vif)) continue;
     seen.add(state);
-    links.push({ a: state, b: far?.vif, via: far?.via ?? [], below: path.tunnel ?? path.vif ?? '', oneWay });
+    links.push({
+      a: state,
+      b: far?.vif,
+      machines: far ? [machine, far.machine] : [machine],
+      via: far?.via ?? [],
+      below: path.tunnel ?? path.vif ?? '',
+      oneWay,
+    });
   }
   return links;
 }

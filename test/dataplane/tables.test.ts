@@ -16,7 +16,7 @@ import {
   tunnelContext,
   vifContext,
 } from '../../src/dataplane/index.js';
-import { labelBuckets } from '../../src/dataplane/labels.js';
+import { bucketsOf } from '../../src/dataplane/buckets.js';
 import { controlWord, frame, label as labelLayer, payload, tunnelled } from '../support/frames.js';
 import { address, openPlane, pinFolder } from './support.js';
 
@@ -191,7 +191,7 @@ describe('labels', () => {
         expect(new Set(entries.map(({ slot }) => slot)).size).toBe(entries.length);
         for (const { slot, ...entry } of entries) {
           expect(model.get(`${entry.context}/${entry.label}`)).toEqual(entry);
-          expect(labelBuckets(entry.context, entry.label, 7)).toContain(slot >> 2);
+          expect(bucketsOf(entry.context, entry.label, 7)).toContain(slot >> 2);
         }
         expect(entries.length).toBe(model.size);
         for (const entry of entries) plane.labels.remove(entry);

@@ -218,7 +218,7 @@ describe('a node that its tenant fills', () => {
 
   test('one changed route leaves all others’ records alone', async () => {
     const many = Array.from({ length: 300 }, (_, i) =>
-      route('c/R', `10.9.${i % 256}.${(i >> 8) * 128}/25`, ['x', '10.0.1.2']),
+      route('c/R', `10.9.${i % 256}.${(i >> 8) * 128}/25`, ['y', '10.0.2.2']),
     );
     await apply(agent, 'tenant', [...tenantsContents, ...many]);
     const { generation, tables } = agent.plane.nodes.read(find(c).id);

@@ -25,7 +25,7 @@ import {
   Tables as TableRoots,
   Tag,
   Tunnel,
-  TunnelKey4,
+  TunnelBucket4,
   TunnelKey6,
   UnderlayHop,
   Vif,
@@ -219,8 +219,7 @@ export class Instance {
       [four ? '0.0.0.0' : '::', 0],
     ] as const) {
       if (four) {
-        const key = { remote: addressBytes(remote).readUInt32LE(), local: addressBytes(t.local).readUInt32LE() };
-        this.map('tunnel_ends4').update(record(TunnelKey4, key), u32(id));
+        this.writeTunnelEnd(addressBytes(remote).readUInt32LE(), addressBytes(t.local).readUInt32LE(), id);
       } else {
         const key = { remote: addressBytes(remote), local: addressBytes(t.local) };
         this.map('tunnel_ends6').update(record(TunnelKey6, key), u32(id));
@@ -228,15 +227,25 @@ export class Instance {
     }
   }
 
+  private writeTunnelEnd(remote: number, local: number, tunnel: number): void {
+    const ends = this.map('tunnel_ends4');
+    for (const bucket of buckets(remote, local, ends.maxEntries - 1)) {
+      const bytes = ends.lookup(u32(bucket));
+      if (!bytes) throw new Error('no such bucket');
+      const slots = [...TunnelBucket4.decode(new DataView(bytes.buffer, bytes.byteOffset), 0).slots];
+      const place = slots.findIndex((s) => !s.used || (s.remote === remote && s.local === local));
+      if (place < 0) continue;
+      slots[place] = { used: 1, remote, local, tunnel };
+      ends.update(u32(bucket), TunnelBucket4.encode({ slots }));
+      return;
+    }
+    throw new Error('both buckets are full');
+  }
+
   private writeLabel(l: Tables['labels'][number]): void {
     const context = contextWord(l.context);
-    let h = (Math.imul(context, 0x9e3779b1) ^ Math.imul(l.label, 0x85ebca6b)) >>> 0;
-    h ^= h >>> 15;
-    h = Math.imul(h, 0xc2b2ae35) >>> 0;
-    h = (h ^ (h >>> 13)) >>> 0;
     const labels = this.map('labels');
-    const mask = labels.maxEntries - 1;
-    for (const bucket of [h & mask, ((h >>> 16) ^ Math.imul(h, 31)) & mask]) {
+    for (const bucket of buckets(context, l.label, labels.maxEntries - 1)) {
       const bytes = labels.lookup(u32(bucket));
       if (!bytes) throw new Error('no such bucket');
       const slots = [...LabelBucket.decode(new DataView(bytes.buffer, bytes.byteOffset), 0).slots];
@@ -396,6 +405,15 @@ export class Instance {
     }
     throw new Error('the object has no last_egress');
   }
+}
+
+/** bucket_hash() of bpf/labels.h, written once more. */
+function buckets(a: number, b: number, mask: number): number[] {
+  let h = (Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b)) >>> 0;
+  h ^= h >>> 15;
+  h = Math.imul(h, 0xc2b2ae35) >>> 0;
+  h = (h ^ (h >>> 13)) >>> 0;
+  return [h & mask, ((h >>> 16) ^ Math.imul(h, 31)) & mask];
 }
 
 export function contextWord(context: Context): number {

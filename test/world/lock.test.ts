@@ -36,7 +36,7 @@ describe('a lock', () => {
 
 describe('a process', () => {
   it('is known by number and start time', async () => {
-    const child = spawn('sleep', ['1000', `${world}`.replaceAll(/\D/g, '')]);
+    const child = spawn('sleep', ['1000', world.replaceAll(/\D/g, '')]);
     const id = processOf(child.pid ?? 0) ?? expect.fail('no such process');
     expect(isRunning(id)).toBe(true);
     expect(isRunning({ ...id, startTime: '1' })).toBe(false);

@@ -159,7 +159,7 @@ function wireFound(wire: WorldState['plan']['wires'][number], whole: boolean): F
   return { row, names: wire.ends.map((end) => end.machine) };
 }
 
-function linkFound({ a, b, below, via, oneWay }: LinkView): Found {
+function linkFound({ a, b, machines: ends, below, via, oneWay }: LinkView): Found {
   const [nameA, nameB] = [short(a.vif?.name ?? ''), short(b?.vif?.name ?? '')];
   const states = [
     ...new Set([a.state, b?.state ?? 'leads nowhere', ...(oneWay && b ? ['one way only'] : [])]),
@@ -174,7 +174,7 @@ function linkFound({ a, b, below, via, oneWay }: LinkView): Found {
     mtu: a.vif?.mtu ?? 0,
     state,
   };
-  return { row, names: [nameA, nameB] };
+  return { row, names: [nameA, nameB, ...ends] };
 }
 
 export const vifs: Kind = {

@@ -125,13 +125,7 @@ export class StepReader {
         );
       }
       case TraceKind.TRACE_FLOW_CACHE:
-        return this.#add(
-          event,
-          'flow cache',
-          this.#address(event, c),
-          `next hop ${found}`,
-          this.#layer(node),
-        );
+        return this.#flowCache(event, c);
       case TraceKind.TRACE_ROUTE:
         return this.#route(event, b);
       case TraceKind.TRACE_NEXT_HOP:
@@ -189,6 +183,14 @@ export class StepReader {
     const match = this.#agent.nodes.byId(event.node)?.mirror.match({ family: family === 6 ? 6 : 4, bytes });
     const result = event.found === 0 ? 'no route' : match ? describe(match) : `next hop ${event.found}`;
     this.#add(event, family === 6 ? 'ipv6' : 'ipv4', address, result, this.#layer(event.node));
+  }
+
+  /** What the cache remembers of an earlier look-up; the route beside it is the one of now. */
+  #flowCache(event: TraceEvent, size: number): void {
+    const bytes = event.address.slice(0, size === 16 ? 16 : 4);
+    const match = this.#agent.nodes.byId(event.node)?.mirror.match({ family: size === 16 ? 6 : 4, bytes });
+    const result = match ? describe(match) : `next hop ${event.found}`;
+    this.#add(event, 'flow cache', formatAddress(bytes), result, this.#layer(event.node));
   }
 
   #nextHop(event: TraceEvent, kind: number, high: number, low: number): void {
