@@ -3,7 +3,16 @@
  * decapsulation, transit; beside a program that only swaps the MAC addresses and sends the frame back. A round also
  * makes the frame again what it was: what that takes is measured too and left out.
  */
-import { controlWord, ethernet, frame, ipv4, label as entry, payload, tunnelled, udp } from '../test/support/frames.js';
+import {
+  controlWord,
+  ethernet,
+  frame,
+  ipv4,
+  label as entry,
+  payload,
+  tunnelled,
+  udp,
+} from '../test/support/frames.js';
 import { Instance } from '../test/support/instance.js';
 import { cableHp, label, mac, outer, wireQ } from '../test/support/machine-p.js';
 import { countInstructions } from './instructions.js';
@@ -98,7 +107,8 @@ export async function forward(): Promise<Row[]> {
       { ...wire, frame: arriving(label.transitQtoA, toStation), grows: 20 },
     ]);
     const [swap, restore, encapsulate, thousands, decapsulate, transit] = costs;
-    if (!swap || !restore || !encapsulate || !thousands || !decapsulate || !transit) throw new Error('no costs');
+    if (!swap || !restore || !encapsulate || !thousands || !decapsulate || !transit)
+      throw new Error('no costs');
     /* the restoring program is one program too: without its own entry and exit */
     const net = (cost: Cost): number => round(cost.ns - Math.max(0, restore.ns - swap.ns));
     const of = (name: string, cost: Cost): Row =>

@@ -19,15 +19,21 @@ function supported(): boolean {
 }
 
 /** The result of `work`, and the instructions it took in the kernel. */
-export async function countInstructions<T>(work: () => Promise<T>): Promise<{ result: T; instructions?: number }> {
+export async function countInstructions<T>(
+  work: () => Promise<T>,
+): Promise<{ result: T; instructions?: number }> {
   if (!supported()) return { result: await work() };
   const directory = mkdtempSync(join(tmpdir(), 'cabernet-perf-'));
-  const [control, acknowledge, output] = ['control', 'acknowledge', 'output'].map((name) => join(directory, name));
+  const [control, acknowledge, output] = ['control', 'acknowledge', 'output'].map((name) =>
+    join(directory, name),
+  );
   if (!control || !acknowledge || !output) throw new Error('no paths');
   try {
     spawnSync('mkfifo', [control, acknowledge]);
     const args = ['stat', '-x,', '-D', '-1', '--control', `fifo:${control},${acknowledge}`, '-o', output];
-    const perf = spawn('perf', [...args, '-e', 'instructions:k', '-p', String(process.pid)], { stdio: 'ignore' });
+    const perf = spawn('perf', [...args, '-e', 'instructions:k', '-p', String(process.pid)], {
+      stdio: 'ignore',
+    });
     const commands = createWriteStream(control);
     const answers = createReadStream(acknowledge);
     const command = async (text: string): Promise<void> => {

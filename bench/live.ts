@@ -5,11 +5,11 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { possibleCpus, type XdpLink } from '../native/lib/index.js';
+import { type XdpLink } from '../native/lib/index.js';
 import { Instance } from '../test/support/instance.js';
 import { cableHp, mac, wireQ } from '../test/support/machine-p.js';
 import { countInstructions } from './instructions.js';
-import { setDestinations, setFrame, stationFrame, withRoutes } from './machine.js';
+import { readCounter, setBytes, stationFrame, withRoutes } from './machine.js';
 import { median, round, row, type Row } from './report.js';
 
 const packets = 1_000_000;
@@ -24,7 +24,9 @@ interface Way {
 }
 
 function ip(instance: Instance, ...args: string[]): void {
-  execFileSync('nsenter', [`--net=${instance.netns}`, 'ip', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  execFileSync('nsenter', [`--net=${instance.netns}`, 'ip', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
 }
 
 function kernelForwarding(instance: Instance, device: string): void {
@@ -38,7 +40,8 @@ const ways: Way[] = [
   {
     name: 'data plane',
     prepare(instance) {
-      const link = instance.object.program('cabernet_port').attachXdp(cableHp, { mode: 'native', netns: instance.netns });
+      const program = instance.object.program('cabernet_port');
+      const link = program.attachXdp(cableHp, { mode: 'native', netns: instance.netns });
       return () => link.close();
     },
   },
@@ -47,7 +50,18 @@ const ways: Way[] = [
     prepare(instance) {
       ip(instance, 'address', 'add', '192.0.2.1/24', 'dev', `e${wireQ}`);
       ip(instance, 'neighbour', 'replace', '192.0.2.2', 'lladdr', mac.wireQ, 'dev', `e${wireQ}`);
-      const vxlan = ['type', 'vxlan', 'id', '7', 'local', '192.0.2.1', 'remote', '192.0.2.2', 'dstport', '4789'];
+      const vxlan = [
+        'type',
+        'vxlan',
+        'id',
+        '7',
+        'local',
+        '192.0.2.1',
+        'remote',
+        '192.0.2.2',
+        'dstport',
+        '4789',
+      ];
       ip(instance, 'link', 'add', 'vx7', ...vxlan, 'dev', `e${wireQ}`);
       ip(instance, 'link', 'set', 'vx7', 'up');
       ip(instance, 'address', 'add', '192.0.3.1/24', 'dev', 'vx7');
@@ -74,18 +88,15 @@ const ways: Way[] = [
     name: 'bare XDP redirect',
     prepare(instance) {
       instance.map('bench_devices').setDevice(0, { ifindex: wireQ }, { netns: instance.netns });
-      const link = instance.object.program('bench_redirect').attachXdp(cableHp, { mode: 'native', netns: instance.netns });
+      const link = instance.object
+        .program('bench_redirect')
+        .attachXdp(cableHp, { mode: 'native', netns: instance.netns });
       return () => link.close();
     },
   },
 ];
 
-function sunk(instance: Instance): number {
-  const bytes = instance.map('bench_sunk').lookup(Buffer.alloc(4)) ?? Buffer.alloc(0);
-  let sum = 0;
-  for (let cpu = 0; cpu < possibleCpus(); cpu++) sum += Number(bytes.readBigUInt64LE(cpu * 8));
-  return sum;
-}
+const sunk = (instance: Instance): number => readCounter(instance, 'bench_sunk');
 
 async function send(instance: Instance, count: number): Promise<void> {
   await instance.object.program('bench_generate').testRun({
@@ -98,8 +109,21 @@ async function send(instance: Instance, count: number): Promise<void> {
   });
 }
 
-/** Packets a second through the machine, and instructions each. */
+/** A ring of 256 overflows where something else holds the core for a while: such a run measures that. */
 async function measure(instance: Instance, way: Way): Promise<{ rate: number; instructions?: number }> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await measureOnce(instance, way);
+    } catch (error) {
+      if (attempt === 5 || !(error instanceof Lossy)) throw error;
+    }
+  }
+}
+
+class Lossy extends Error {}
+
+/** Packets a second through the machine, and instructions each. */
+async function measureOnce(instance: Instance, way: Way): Promise<{ rate: number; instructions?: number }> {
   const undo = way.prepare(instance);
   try {
     await send(instance, 2000);
@@ -108,30 +132,46 @@ async function measure(instance: Instance, way: Way): Promise<{ rate: number; in
     const { instructions } = await countInstructions(() => send(instance, packets));
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
     const arrived = sunk(instance) - before;
-    if (arrived < packets * 0.99) throw new Error(`${way.name}: only ${arrived} of ${packets} packets arrived`);
-    return { rate: arrived / seconds, ...(instructions === undefined ? {} : { instructions: instructions / arrived }) };
+    if (arrived < packets * 0.99)
+      throw new Lossy(`${way.name}: only ${arrived} of ${packets} packets arrived`);
+    return {
+      rate: arrived / seconds,
+      ...(instructions === undefined ? {} : { instructions: instructions / arrived }),
+    };
   } finally {
     undo();
   }
 }
 
 async function run(): Promise<Row[]> {
-  const { tables, networks } = withRoutes(1000);
+  const { tables } = withRoutes(1000);
   const instance = await Instance.start(tables);
   const links: XdpLink[] = [];
   try {
     for (const index of [cableHp, generator, wireQ, sink]) {
-      execFileSync('nsenter', [`--net=${instance.netns}`, 'ethtool', '-K', `e${index}`, 'gro', 'on', 'tx', 'off']);
+      execFileSync('nsenter', [
+        `--net=${instance.netns}`,
+        'ethtool',
+        '-K',
+        `e${index}`,
+        'gro',
+        'on',
+        'tx',
+        'off',
+      ]);
       ip(instance, 'link', 'set', `e${index}`, 'mtu', '1600');
       ip(instance, 'link', 'set', `e${index}`, 'up');
     }
-    const settings = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0'];
+    const settings = [
+      'net.ipv4.ip_forward=1',
+      'net.ipv4.conf.all.rp_filter=0',
+      'net.ipv4.conf.default.rp_filter=0',
+    ];
     execFileSync('nsenter', [`--net=${instance.netns}`, 'sysctl', '-qw', ...settings]);
     ip(instance, 'neighbour', 'replace', '10.0.1.2', 'lladdr', mac.hp, 'dev', `e${cableHp}`);
     const program = instance.object.program('bench_sink');
     links.push(program.attachXdp(sink, { mode: 'native', netns: instance.netns }));
-    setFrame(instance, stationFrame('10.0.3.2'));
-    setDestinations(instance, networks, 0);
+    setBytes(instance, 'bench_head', stationFrame('10.0.3.2').subarray(0, 48));
 
     const rates = ways.map((): number[] => []);
     const instructions = ways.map((): number | undefined => undefined);

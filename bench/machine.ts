@@ -37,32 +37,45 @@ const address = (network: number, host: number): string =>
 
 /** A station's frame of 64 bytes (60 and the wire's checksum, which nobody sees here). */
 export function stationFrame(to: string): Buffer {
-  const headers = [ethernet({ from: mac.hp, to: mac.vif1 }), ipv4({ from: '10.0.1.2', to }), udp({ from: 1, to: 2 })];
+  const headers = [
+    ethernet({ from: mac.hp, to: mac.vif1 }),
+    ipv4({ from: '10.0.1.2', to }),
+    udp({ from: 1, to: 2 }),
+  ];
   return frame(...headers, payload(18));
 }
 
-export function setVariable(instance: Instance, name: string, value: number): void {
-  const btf = instance.object.btf();
-  const bss = instance.map('.bss');
+/** Reads the variables' memory, lets `change` write the one named, and writes it back. */
+function withVariable<T>(instance: Instance, name: string, change: (bytes: Buffer, offset: number) => T): T {
+  const { offset } = instance.object.variable(name);
+  const variables = instance.map('.bss');
   const key = Buffer.alloc(4);
-  const bytes = bss.lookup(key);
-  for (const section of btf.types) {
-    if (section.kind !== 'datasec' || section.name !== '.bss' || !bytes) continue;
-    for (const { type, offset } of section.variables) {
-      const variable = btf.types[type];
-      if (variable?.kind !== 'var' || variable.name !== name) continue;
-      bytes.writeInt32LE(value | 0, offset);
-      bss.update(key, bytes);
-      return;
-    }
-  }
-  throw new Error(`the test object has no variable ${name}`);
+  const bytes = variables.lookup(key);
+  if (!bytes) throw new Error('the test object has no variables');
+  const result = change(bytes, offset);
+  variables.update(key, bytes);
+  return result;
+}
+
+export function setVariable(instance: Instance, name: string, value: number): void {
+  withVariable(instance, name, (bytes, offset) => bytes.writeInt32LE(value | 0, offset));
+}
+
+export function setBytes(instance: Instance, name: string, value: Buffer): void {
+  withVariable(instance, name, (bytes, offset) => value.copy(bytes, offset));
+}
+
+export function readCounter(instance: Instance, name: string): number {
+  return withVariable(instance, name, (bytes, offset) => Number(bytes.readBigUInt64LE(offset)));
 }
 
 /** The frame that each round begins with. */
 export function setFrame(instance: Instance, bytes: Buffer): void {
   const frames = instance.map('bench_frames');
-  frames.update(Buffer.alloc(4), Buffer.concat([bytes, Buffer.alloc(frames.valueSize)]).subarray(0, frames.valueSize));
+  frames.update(
+    Buffer.alloc(4),
+    Buffer.concat([bytes, Buffer.alloc(frames.valueSize)]).subarray(0, frames.valueSize),
+  );
 }
 
 /** `count` destinations in turn, scattered over the networks; 0: the frame's own only. */

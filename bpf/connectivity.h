@@ -62,7 +62,8 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 		/* target is cleared a grace period after label: see struct label_slot */
 		target = slot ? slot->target : 0;
 		action = slot ? slot->action : LABEL_NONE;
-		trace(LABEL, pk, -(int)sizeof(*entry), target, entry_label(word), context, action, word & 0x1ff);
+		trace(LABEL, pk, -(int)sizeof(*entry), target, entry_label(word), context, action,
+		      word & 0x1ff);
 		if (!target)
 			return drop(ctx, pk, DROP_LABEL_UNKNOWN);
 		begin_at(pk, cursor);

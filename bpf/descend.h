@@ -41,8 +41,8 @@ static __always_inline int leave_by_tunnel(struct xdp_md *ctx, const struct pack
 
 	if (tag->flags & TAG_CONTROL_WORD)
 		length += CONTROL_WORD_BYTES;
-	length += hop->l2 + sizeof(struct udp) +
-		  (hop->family == 4 ? sizeof(struct ipv4) : sizeof(struct ipv6));
+	length +=
+		hop->l2 + sizeof(struct udp) + (hop->family == 4 ? sizeof(struct ipv4) : sizeof(struct ipv6));
 	trace(UNDERLAY_HOP, pk, length - pk->length - tag->labels * LABEL_BYTES, tag->underlay_hop, tunnel_id,
 	      hop->ifindex, length, hop->room);
 	if (length > hop->room)
@@ -56,8 +56,8 @@ static __always_inline int leave_by_tunnel(struct xdp_md *ctx, const struct pack
  * here (bottom of stack, a control word, TTL by the pipe model), else the entry
  * that a swap replaces, with its S bit and its TTL counted down.
  */
-static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, struct tag *tag, __u32 path_id,
-				   __u32 innermost)
+static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+				   __u32 path_id, __u32 innermost)
 {
 	const struct path *path;
 	const struct vif *vif;
@@ -71,8 +71,8 @@ static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, 
 		if (i)
 			tag->stack[MAX_DEPTH - 1 - i] = entry_word(path->label, false, LABEL_TTL);
 		else if (innermost)
-			tag->stack[MAX_DEPTH - 1] = entry_word(path->label, entry_bottom(innermost),
-							       entry_ttl(innermost) - 1);
+			tag->stack[MAX_DEPTH - 1] =
+				entry_word(path->label, entry_bottom(innermost), entry_ttl(innermost) - 1);
 		else
 			tag->stack[MAX_DEPTH - 1] = entry_word(path->label, true, LABEL_TTL);
 		tag->labels = i + 1;

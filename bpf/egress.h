@@ -95,8 +95,8 @@ static __always_inline void write_labels(void *to, const struct tag *tag)
  * Ethernet header, together at least MOST_LABEL_BYTES; what is shorter is no
  * frame of ours.
  */
-static __always_inline bool write_outer(struct xdp_md *ctx, const struct underlay_hop *hop, const struct tag *tag,
-					const __u32 l2, const __u32 l3)
+static __always_inline bool write_outer(struct xdp_md *ctx, const struct underlay_hop *hop,
+					const struct tag *tag, const __u32 l2, const __u32 l3)
 {
 	struct cursor cursor = cursor_at(ctx);
 	void *to = take_bytes(&cursor, l2 + l3 + sizeof(struct udp) + MOST_LABEL_BYTES);
@@ -197,13 +197,13 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 
 	if (hop) {
 		if (hop->family == 4)
-			written = hop->l2 == ETHERNET_BYTES ?
-					  write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv4)) :
-					  write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv4));
+			written = hop->l2 == ETHERNET_BYTES
+					  ? write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv4))
+					  : write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv4));
 		else
-			written = hop->l2 == ETHERNET_BYTES ?
-					  write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv6)) :
-					  write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv6));
+			written = hop->l2 == ETHERNET_BYTES
+					  ? write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv6))
+					  : write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv6));
 		if (written && hop->flags & TUNNEL_CHECKSUM)
 			written = write_udp_checksum(ctx, hop);
 		if (!written)

@@ -52,7 +52,8 @@ static __always_inline enum drop_reason check_tunnel(const struct packet *pk, co
 	return DROP_NONE;
 }
 
-static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
+static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct packet *pk,
+						  struct cursor *cursor)
 {
 	const struct ipv4 *ip = take(cursor, struct ipv4);
 	struct arrival arrival = {};
@@ -106,7 +107,8 @@ static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct pac
 	return arrival;
 }
 
-static __always_inline struct arrival arrive_ipv6(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
+static __always_inline struct arrival arrive_ipv6(struct xdp_md *ctx, struct packet *pk,
+						  struct cursor *cursor)
 {
 	const struct ipv6 *ip = take(cursor, struct ipv6);
 	struct arrival arrival = {};

@@ -21,10 +21,10 @@
 #define MAX_NEXT_HOPS 65536
 #define MAX_TABLES (2 * MAX_NODES)
 #define MAX_TUNNEL_BUCKETS (2 * MAX_TUNNELS) /* of TUNNEL_SLOTS ends; a power of two */
-#define MAX_LABEL_BUCKETS 4096 /* of LABEL_SLOTS labels; a power of two */
-#define MAX_CHUNKS 8192	       /* 1 KB each */
-#define MAX_FLOWS4 32768       /* per CPU, 32 B each; a power of two */
-#define MAX_FLOWS6 16384       /* per CPU, 64 B each; a power of two */
+#define MAX_LABEL_BUCKETS 4096               /* of LABEL_SLOTS labels; a power of two */
+#define MAX_CHUNKS 8192                      /* 1 KB each */
+#define MAX_FLOWS4 32768                     /* per CPU, 32 B each; a power of two */
+#define MAX_FLOWS6 16384                     /* per CPU, 64 B each; a power of two */
 
 #define LABEL_SLOTS 4
 #define TUNNEL_SLOTS 4
@@ -46,8 +46,8 @@
 /* Pipe model (RFC 3443): label TTL only ends loops below. */
 #define LABEL_TTL 64
 
-#define UDP_PORT_MPLS 6635	     /* RFC 7510 */
-#define ENTROPY_PORT_FIRST 49152     /* RFC 7510 §3: the dynamic ports */
+#define UDP_PORT_MPLS 6635       /* RFC 7510 */
+#define ENTROPY_PORT_FIRST 49152 /* RFC 7510 §3: the dynamic ports */
 #define ENTROPY_PORT_MASK 0x3fff
 
 /* `struct` layouts of pinned maps: raised with every change of one. */

@@ -24,8 +24,8 @@ struct packet {
 	__u32 vif;     /* the vif it is at; 0: not yet known */
 	__u32 node;    /* that vif's virtual node; 0: the machine */
 	__u32 depth;
-	__u32 size;    /* of the frame as it arrived */
-	__u32 length;  /* of the frame at this depth */
+	__u32 size;   /* of the frame as it arrived */
+	__u32 length; /* of the frame at this depth */
 	__u16 entropy;
 	__u8 offset; /* where that frame begins */
 };
@@ -35,7 +35,9 @@ struct packet {
 volatile __u32 last_egress = 0;
 #define note_egress(ifindex) (last_egress = (ifindex))
 #else
-#define note_egress(ifindex) do { } while (0)
+#define note_egress(ifindex) \
+	do {                 \
+	} while (0)
 #endif
 
 #ifdef CABERNET_TRACE
@@ -61,44 +63,48 @@ static __noinline void trace_write(struct trace_event *event)
 	trace_count = key + 1;
 }
 
-#define trace_at(kind_, depth_, node_, vif_, bytes_, found_, a, b, c, d)       \
-	do {                                                                   \
-		struct trace_event event_ = {                                  \
-			.kind = TRACE_##kind_,                                 \
-			.depth = (depth_),                                     \
-			.node = (node_),                                       \
-			.vif = (vif_),                                         \
-			.bytes = (bytes_),                                     \
-			.found = (found_),                                     \
-			.words = { (a), (b), (c), (d) },                       \
-		};                                                             \
-		trace_write(&event_);                                          \
+#define trace_at(kind_, depth_, node_, vif_, bytes_, found_, a, b, c, d) \
+	do {                                                             \
+		struct trace_event event_ = {                            \
+			.kind = TRACE_##kind_,                           \
+			.depth = (depth_),                               \
+			.node = (node_),                                 \
+			.vif = (vif_),                                   \
+			.bytes = (bytes_),                               \
+			.found = (found_),                               \
+			.words = { (a), (b), (c), (d) },                 \
+		};                                                       \
+		trace_write(&event_);                                    \
 	} while (0)
-#define trace_address(kind_, pk, found_, address_, size_, a, b)                \
-	do {                                                                   \
-		struct trace_event event_ = {                                  \
-			.kind = TRACE_##kind_,                                 \
-			.depth = (pk)->depth,                                  \
-			.node = (pk)->node,                                    \
-			.vif = (pk)->vif,                                      \
-			.found = (found_),                                     \
-			.words = { (a), (b), (size_), 0 },                     \
-		};                                                             \
-		__builtin_memcpy(event_.address, (address_), (size_));         \
-		trace_write(&event_);                                          \
+#define trace_address(kind_, pk, found_, address_, size_, a, b)        \
+	do {                                                           \
+		struct trace_event event_ = {                          \
+			.kind = TRACE_##kind_,                         \
+			.depth = (pk)->depth,                          \
+			.node = (pk)->node,                            \
+			.vif = (pk)->vif,                              \
+			.found = (found_),                             \
+			.words = { (a), (b), (size_), 0 },             \
+		};                                                     \
+		__builtin_memcpy(event_.address, (address_), (size_)); \
+		trace_write(&event_);                                  \
 	} while (0)
 #define arrival_interface(ctx) trace_ifindex
 
 #else
 #define TRACING false
 
-#define trace_at(...) do { } while (0)
-#define trace_address(...) do { } while (0)
+#define trace_at(...) \
+	do {          \
+	} while (0)
+#define trace_address(...) \
+	do {               \
+	} while (0)
 #define arrival_interface(ctx) ((ctx)->ingress_ifindex)
 
 #endif
 
-#define trace(kind, pk, bytes, found, a, b, c, d)                              \
+#define trace(kind, pk, bytes, found, a, b, c, d) \
 	trace_at(kind, (pk)->depth, (pk)->node, (pk)->vif, bytes, found, a, b, c, d)
 
 /* ---- counters ---- */
@@ -166,8 +172,7 @@ static __noinline int record_capture(struct xdp_md *ctx, __u32 place, __u32 node
 	capture->head.kept = kept;
 	/* kept is 1 ... CAPTURE_BYTES: said once more for the verifier, which lost it */
 	kept = (kept - 1) & 0x7ff;
-	if (kept >= CAPTURE_BYTES ||
-	    bpf_xdp_load_bytes(ctx, offset, capture->frame, kept + 1) < 0) {
+	if (kept >= CAPTURE_BYTES || bpf_xdp_load_bytes(ctx, offset, capture->frame, kept + 1) < 0) {
 		bpf_ringbuf_discard(capture, 0);
 		return 0;
 	}

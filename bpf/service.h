@@ -101,7 +101,8 @@ static __always_inline int receive_ipv4(struct xdp_md *ctx, struct packet *pk, s
 	if (ip->version_ihl >> 4 != 4)
 		return drop(ctx, pk, DROP_INNER_VERSION);
 	length = bpf_ntohs(ip->length);
-	if ((ip->version_ihl & 15) < 5 || length < sizeof(*ip) || length > pk->length - sizeof(struct ethernet))
+	if ((ip->version_ihl & 15) < 5 || length < sizeof(*ip) ||
+	    length > pk->length - sizeof(struct ethernet))
 		return drop(ctx, pk, DROP_INNER_LENGTH);
 	if (ip->version_ihl != 0x45)
 		return punt(ctx, pk, vif, PUNT_OPTIONS);
@@ -171,7 +172,8 @@ static __always_inline int receive_ipv6(struct xdp_md *ctx, struct packet *pk, s
 	copy(source, ip->source, sizeof(source));
 	copy(destination, ip->destination, sizeof(destination));
 	hash = mix((source[0] ^ source[1] * 0x9e3779b97f4a7c15ULL) +
-		   (destination[0] * 0xc2b2ae3d27d4eb4fULL ^ destination[1] * 0xff51afd7ed558ccdULL) + pk->vif);
+		   (destination[0] * 0xc2b2ae3d27d4eb4fULL ^ destination[1] * 0xff51afd7ed558ccdULL) +
+		   pk->vif);
 	transport = transport_ports(*cursor, ip->next_header);
 	pk->entropy = entropy_port(hash ^ mix((__u64)transport * 0x9e3779b97f4a7c15ULL));
 	trace_address(IP, pk, ip->hop_limit, ip->source, 16, length, ip->next_header);

@@ -177,7 +177,7 @@ struct {
 /* ---- virtual nodes, vifs, paths ---- */
 
 struct node {
-	__u32 tables;	  /* all tables of the node are published by this one write */
+	__u32 tables;     /* all tables of the node are published by this one write */
 	__u32 generation; /* of the flow cache; never goes back, also when the id is given away */
 	__u32 flags;
 	__u32 reserved;
@@ -215,8 +215,8 @@ struct {
 
 /* One way a virtual link is carried by the layer below. */
 struct path {
-	__u32 label; /* what the far end expects; 0: free */
-	__u32 vif;   /* below: a vif of the layer below ... */
+	__u32 label;  /* what the far end expects; 0: free */
+	__u32 vif;    /* below: a vif of the layer below ... */
 	__u32 tunnel; /* ... or, with vif 0, a tunnel */
 	__u32 reserved;
 };
@@ -265,8 +265,8 @@ struct {
 enum next_hop_kind {
 	NEXT_HOP_NONE,
 	NEXT_HOP_FORWARD,     /* by `vif` to `mac` */
-	NEXT_HOP_LOCAL,	      /* an address of the virtual node */
-	NEXT_HOP_GLEAN,	      /* on the link, MAC not known: the kernel asks */
+	NEXT_HOP_LOCAL,       /* an address of the virtual node */
+	NEXT_HOP_GLEAN,       /* on the link, MAC not known: the kernel asks */
 	NEXT_HOP_UNREACHABLE, /* the kernel answers */
 	NEXT_HOP_BLACKHOLE,
 	NEXT_HOP_GROUP, /* several: `ways`, filled cyclically, by flow */
@@ -277,7 +277,7 @@ struct next_hop {
 	__u32 node;
 	__u32 vif;
 	__u8 source[6]; /* the vif's MAC */
-	__u8 mac[6];	/* the neighbour's; written while kind is GLEAN */
+	__u8 mac[6];    /* the neighbour's; written while kind is GLEAN */
 	__u8 reserved[8];
 	__u32 ways[MAX_WAYS]; /* next hop ids of a group */
 };
@@ -434,9 +434,9 @@ struct trace_event {
 	__u32 depth; /* 0: the wire */
 	__u32 node;
 	__u32 vif;
-	__s32 bytes; /* of header added (negative: taken off) */
-	__u32 found; /* id found, or a reason or kind */
-	__u32 words[4]; /* key and result, by kind: see each trace() */
+	__s32 bytes;      /* of header added (negative: taken off) */
+	__u32 found;      /* id found, or a reason or kind */
+	__u32 words[4];   /* key and result, by kind: see each trace() */
 	__u8 address[16]; /* IP addresses looked up, wire order; IPv4 in the first four */
 };
 
@@ -493,8 +493,8 @@ struct {
 
 #define TAG_MAGIC 0xcabe
 
-#define TAG_IPV4 1u	    /* rewrite Ethernet by next_hop, IPv4 TTL - 1 */
-#define TAG_IPV6 2u	    /* the same, hop limit - 1 */
+#define TAG_IPV4 1u         /* rewrite Ethernet by next_hop, IPv4 TTL - 1 */
+#define TAG_IPV6 2u         /* the same, hop limit - 1 */
 #define TAG_CONTROL_WORD 4u /* below the labels */
 
 /* 32 bytes: the most metadata kernels before 6.10 allow. */

@@ -119,8 +119,7 @@ static __always_inline void *take_bytes(struct cursor *cursor, __u32 size)
 #define take(cursor, type) ((type *)take_bytes(cursor, sizeof(type)))
 
 /* A look without moving. */
-#define peek(cursor, type)                                                     \
-	((cursor)->pos + sizeof(type) <= (cursor)->end ? (type *)(cursor)->pos : NULL)
+#define peek(cursor, type) ((cursor)->pos + sizeof(type) <= (cursor)->end ? (type *)(cursor)->pos : NULL)
 
 static __always_inline struct cursor cursor_at(struct xdp_md *ctx)
 {

@@ -35,7 +35,6 @@ export function contextOwner(context: number): { readonly tunnel: number } | { r
   return context >= CONTEXT_TUNNEL ? { tunnel: context - CONTEXT_TUNNEL } : { vif: context };
 }
 
-
 export interface LabelKey {
   /** `tunnelContext(id)` or `vifContext(id)`. */
   readonly context: number;

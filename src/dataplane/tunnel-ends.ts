@@ -52,8 +52,7 @@ export class TunnelEnds {
 
   /** False when it was not there. */
   delete(local: Uint8Array, remote: Uint8Array): boolean {
-    if (family(local, remote, 'tunnelEnds.delete') === 4)
-      return this.#ipv4.delete(word(remote), word(local));
+    if (family(local, remote, 'tunnelEnds.delete') === 4) return this.#ipv4.delete(word(remote), word(local));
     return this.#ipv6.delete(key6(local, remote));
   }
 
@@ -90,7 +89,8 @@ class Buckets {
     const [one, two] = bucketsOf(remote, local, this.#mask);
     const [more, less] = this.#taken(one) > this.#taken(two) ? [one, two] : [two, one];
     const slot = this.#find(remote, local) ?? this.#free(less) ?? this.#free(more);
-    if (slot === undefined) throw full(this.#name, 'both places of this pair of addresses are full', undefined);
+    if (slot === undefined)
+      throw full(this.#name, 'both places of this pair of addresses are full', undefined);
     const base = slot * WORDS;
     // whoever reads it meanwhile holds the tunnel's own record against what arrived
     Atomics.store(this.#words, base + TUNNEL, tunnel);

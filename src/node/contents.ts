@@ -44,6 +44,8 @@ export class Contents {
   /** What is in the namespace by our doing. */
   readonly #addresses = new Map<string, AddressIntent>();
   readonly #routes = new Map<string, RouteIntent>();
+  /** The interface of each device when routes by it were installed. */
+  readonly #indices = new Map<string, number>();
 
   constructor(options: ContentsOptions) {
     this.#options = options;
@@ -63,6 +65,7 @@ export class Contents {
     routes: ReadonlyMap<string, RouteIntent>,
   ): Promise<void> {
     const { mirror } = this.#options;
+    this.#forgetLost();
     await this.#addAddresses(addresses);
     const changed: RouteIntent[] = [];
     for (const [key, route] of routes) {
@@ -88,6 +91,18 @@ export class Contents {
     if (lost.length > 0) await this.#install(lost);
   }
 
+  /** A device that is another than before took its routes along. */
+  #forgetLost(): void {
+    const { mirror } = this.#options;
+    for (const [device, index] of this.#indices) {
+      if (mirror.deviceIndex(device) === index) continue;
+      this.#indices.delete(device);
+      for (const [key, route] of this.#routes) {
+        if (route.nextHops.some((hop) => hop.device === device)) this.#routes.delete(key);
+      }
+    }
+  }
+
   /** Reads what an earlier agent installed. */
   async adopt(): Promise<void> {
     const { node, net, mirror } = this.#options;
@@ -106,6 +121,7 @@ export class Contents {
         const intent = route.protocol === PROTOCOL_CABERNET ? this.#intentOf(route) : undefined;
         if (!intent) continue;
         this.#routes.set(intent.destination.text, intent);
+        for (const { device } of intent.nextHops) this.#indices.set(device, mirror.deviceIndex(device) ?? 0);
         mirror.setRoute(intent.destination, targetOf(intent));
       }
     }
@@ -190,6 +206,7 @@ export class Contents {
     const nextHops = route.nextHops.map(({ device, gateway, weight }) => {
       const index = mirror.deviceIndex(device);
       if (index === undefined) throw failedStep(node, `there is no device for ${node}/vifs/${device}`);
+      this.#indices.set(device, index);
       // the gateway need not be within a prefix of its link
       return gateway === '' ? { index, weight } : { index, gateway, weight, onlink: true };
     });

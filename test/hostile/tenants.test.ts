@@ -5,7 +5,16 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BpfObject } from '../../native/lib/index.js';
-import { controlWord, ethernet, frame, ipv4, label as entry, payload, tunnelled, udp } from '../support/frames.js';
+import {
+  controlWord,
+  ethernet,
+  frame,
+  ipv4,
+  label as entry,
+  payload,
+  tunnelled,
+  udp,
+} from '../support/frames.js';
 import { example, until, World } from '../support/worlds.js';
 
 let world: World;
@@ -67,7 +76,9 @@ describe('frames on a wire', () => {
   /** The ends of the tunnel between P and Q: the machines' own addresses, on their loopback interfaces. */
   const ends = (): Ends => {
     const own = (machine: string): string => {
-      const [lo] = JSON.parse(world.exec(machine, 'ip', '-j', '-4', 'address', 'show', 'lo').stdout) as Addresses[];
+      const [lo] = JSON.parse(
+        world.exec(machine, 'ip', '-j', '-4', 'address', 'show', 'lo').stdout,
+      ) as Addresses[];
       const address = lo?.addr_info.find((a) => !a.local.startsWith('127.'));
       if (!address) throw new Error(`${machine} has no address on lo`);
       return address.local;
@@ -76,9 +87,39 @@ describe('frames on a wire', () => {
   };
 
   test.each([
-    ['label_unknown', 'a label nobody gave out', (a: Ends) => frame(...tunnelled({ source: a.remote, destination: a.local }), entry({ label: 0xabcde }), controlWord(), payload(60))],
-    ['tunnel_unknown', 'a stranger’s address', (a: Ends) => frame(...tunnelled({ source: '203.0.113.7', destination: a.local }), entry({ label: 0xabcde }), controlWord(), payload(60))],
-    ['outer_length', 'lengths that lie', (a: Ends) => frame(ethernet(), ipv4({ from: a.remote, to: a.local }), udp({ from: 50000, to: 6635, length: 9 }), payload(60))],
+    [
+      'label_unknown',
+      'a label nobody gave out',
+      (a: Ends) =>
+        frame(
+          ...tunnelled({ source: a.remote, destination: a.local }),
+          entry({ label: 0xabcde }),
+          controlWord(),
+          payload(60),
+        ),
+    ],
+    [
+      'tunnel_unknown',
+      'a stranger’s address',
+      (a: Ends) =>
+        frame(
+          ...tunnelled({ source: '203.0.113.7', destination: a.local }),
+          entry({ label: 0xabcde }),
+          controlWord(),
+          payload(60),
+        ),
+    ],
+    [
+      'outer_length',
+      'lengths that lie',
+      (a: Ends) =>
+        frame(
+          ethernet(),
+          ipv4({ from: a.remote, to: a.local }),
+          udp({ from: 50000, to: 6635, length: 9 }),
+          payload(60),
+        ),
+    ],
   ])('%s: %s', async (reason, _, build) => {
     const before = drops('P', reason);
     const near = linkOf('X', 'to-P');

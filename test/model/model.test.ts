@@ -22,13 +22,49 @@ import { Instance, withoutEntropy } from '../support/instance.js';
 import type { Context, Outcome, Tables } from '../support/tables.js';
 import { Reference, type Expectation } from './reference.js';
 
-const macOf = (kind: number, id: number): string => `02:00:00:00:0${kind}:${id.toString(16).padStart(2, '0')}`;
+const macOf = (kind: number, id: number): string =>
+  `02:00:00:00:0${kind}:${id.toString(16).padStart(2, '0')}`;
 const vifIds = [1, 2, 3, 4, 5, 6];
 const labelPool = [16, 17, 100, 5000, 0xfffff];
-const prefixes4 = ['0.0.0.0/0', '10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.128/25', '10.1.2.3/32', '172.16.0.0/12', '10.1.2.0/31'];
-const prefixes6 = ['::/0', 'fd00::/8', 'fd00:0:0:1::/64', 'fd00:0:0:1::2/128', 'fd00:0:0:1:8000::/65', 'fd00::/47'];
-const addresses4 = ['10.1.2.3', '10.1.2.200', '10.1.9.9', '10.200.0.1', '172.17.0.1', '192.168.0.1', '10.1.2.1', '127.0.0.1', '239.0.0.1'];
-const addresses6 = ['fd00:0:0:1::2', 'fd00:0:0:1::9', 'fd00:0:0:1:8000::1', 'fd00:0:9::1', '2001:db8::9', 'fe80::1', 'ff02::1', '::1'];
+const prefixes4 = [
+  '0.0.0.0/0',
+  '10.0.0.0/8',
+  '10.1.0.0/16',
+  '10.1.2.0/24',
+  '10.1.2.128/25',
+  '10.1.2.3/32',
+  '172.16.0.0/12',
+  '10.1.2.0/31',
+];
+const prefixes6 = [
+  '::/0',
+  'fd00::/8',
+  'fd00:0:0:1::/64',
+  'fd00:0:0:1::2/128',
+  'fd00:0:0:1:8000::/65',
+  'fd00::/47',
+];
+const addresses4 = [
+  '10.1.2.3',
+  '10.1.2.200',
+  '10.1.9.9',
+  '10.200.0.1',
+  '172.17.0.1',
+  '192.168.0.1',
+  '10.1.2.1',
+  '127.0.0.1',
+  '239.0.0.1',
+];
+const addresses6 = [
+  'fd00:0:0:1::2',
+  'fd00:0:0:1::9',
+  'fd00:0:0:1:8000::1',
+  'fd00:0:9::1',
+  '2001:db8::9',
+  'fe80::1',
+  'ff02::1',
+  '::1',
+];
 const outer4 = { local: '192.0.2.1', remote: '192.0.2.2' };
 const outer6 = { local: '2001:db8::1', remote: '2001:db8::2' };
 
@@ -36,17 +72,24 @@ const pick = <T>(...values: T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
 const vifId = pick(...vifIds);
 
 function context(): fc.Arbitrary<Context> {
-  return fc.oneof(pick(1, 2).map((tunnel) => ({ tunnel })), vifId.map((vif) => ({ vif })));
+  return fc.oneof(
+    pick(1, 2).map((tunnel) => ({ tunnel })),
+    vifId.map((vif) => ({ vif })),
+  );
 }
 
 const nextHop = (id: number): fc.Arbitrary<Tables['nextHops'][number]> =>
-  fc.tuple(pick(1, 2), pick('forward', 'forward', 'forward', 'local', 'glean', 'unreachable', 'blackhole', 'group'), vifId).map(
-    ([node, kind, vif]) => {
+  fc
+    .tuple(
+      pick(1, 2),
+      pick('forward', 'forward', 'forward', 'local', 'glean', 'unreachable', 'blackhole', 'group'),
+      vifId,
+    )
+    .map(([node, kind, vif]) => {
       if (kind === 'forward') return { id, node, kind, vif, mac: macOf(7, id) };
       if (kind === 'group') return { id, node, kind, ways: [1 + (id % 4), 1 + ((id + 1) % 4)] };
       return { id, node, kind: kind as 'local' };
-    },
-  );
+    });
 
 const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
   ports: fc.constant<Tables['ports']>([
@@ -56,19 +99,33 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
     { ifindex: 5, role: 'access', vif: 2 },
     ...vifIds.map((vif) => ({ ifindex: 5 + vif, role: 'vif' as const, vif })),
   ]),
-  tunnels: fc.tuple(fc.boolean(), fc.option(pick(2, 3), { nil: undefined }), pick([1], [1, 3], [])).map(
-    ([checksum, arrival, hops]): Tables['tunnels'] => [
-      { id: 1, ...outer4, hops, ...(arrival === undefined ? {} : { arrival }), ...(checksum ? { checksum } : {}) },
+  tunnels: fc
+    .tuple(fc.boolean(), fc.option(pick(2, 3), { nil: undefined }), pick([1], [1, 3], []))
+    .map(([checksum, arrival, hops]): Tables['tunnels'] => [
+      {
+        id: 1,
+        ...outer4,
+        hops,
+        ...(arrival === undefined ? {} : { arrival }),
+        ...(checksum ? { checksum } : {}),
+      },
       { id: 2, ...outer6, hops: [2], ...(checksum ? { checksum } : {}) },
-    ],
-  ),
-  hops: fc.tuple(pick(1614, 1614, 180), fc.option(fc.nat(4095), { nil: undefined }), fc.nat(63)).map(
-    ([room, vlan, dscp]): Tables['hops'] => [
+    ]),
+  hops: fc
+    .tuple(pick(1614, 1614, 180), fc.option(fc.nat(4095), { nil: undefined }), fc.nat(63))
+    .map(([room, vlan, dscp]): Tables['hops'] => [
       { id: 1, ifindex: 2, room, source: macOf(8, 1), destination: macOf(9, 1), dscp },
-      { id: 2, ifindex: 3, room, source: macOf(8, 2), destination: macOf(9, 2), dscp, ...(vlan === undefined ? {} : { vlan }) },
+      {
+        id: 2,
+        ifindex: 3,
+        room,
+        source: macOf(8, 2),
+        destination: macOf(9, 2),
+        dscp,
+        ...(vlan === undefined ? {} : { vlan }),
+      },
       { id: 3, ifindex: 3, room: 1614, source: macOf(8, 3), destination: macOf(9, 3) },
-    ],
-  ),
+    ]),
   labels: fc.uniqueArray(
     fc.record({
       context: context(),
@@ -81,33 +138,40 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
   nodes: fc.tuple(
     ...[1, 2].map((id) =>
       fc
-        .uniqueArray(fc.record({ prefix: pick(...prefixes4, ...prefixes6), nextHop: fc.integer({ min: 1, max: 8 }) }), {
-          maxLength: 12,
-          selector: (r) => r.prefix,
-        })
+        .uniqueArray(
+          fc.record({ prefix: pick(...prefixes4, ...prefixes6), nextHop: fc.integer({ min: 1, max: 8 }) }),
+          {
+            maxLength: 12,
+            selector: (r) => r.prefix,
+          },
+        )
         .map((routes) => ({ id, routes })),
     ),
   ),
   vifs: fc.tuple(
     ...vifIds.map((id) =>
-      fc.tuple(pick(1, 1, 2), pick(1500, 1500, 600), fc.integer({ min: 0, max: 9 })).map(([node, mtu, chance]) => ({
-        id,
-        node,
-        veth: 5 + id,
-        mtu,
-        mac: macOf(1, id),
-        ...(id <= 2 ? { port: 3 + id } : { path: id }),
-        ...(chance === 0 ? { down: true } : {}),
-      })),
+      fc
+        .tuple(pick(1, 1, 2), pick(1500, 1500, 600), fc.integer({ min: 0, max: 9 }))
+        .map(([node, mtu, chance]) => ({
+          id,
+          node,
+          veth: 5 + id,
+          mtu,
+          mac: macOf(1, id),
+          ...(id <= 2 ? { port: 3 + id } : { path: id }),
+          ...(chance === 0 ? { down: true } : {}),
+        })),
     ),
   ),
   paths: fc.tuple(
     ...vifIds.map((id) =>
-      fc.tuple(pick(...labelPool), pick(1, 2), fc.option(vifId, { nil: undefined })).map(([label, tunnel, vif]) => ({
-        id,
-        label,
-        ...(vif === undefined || vif <= 2 ? { tunnel } : { vif }),
-      })),
+      fc
+        .tuple(pick(...labelPool), pick(1, 2), fc.option(vifId, { nil: undefined }))
+        .map(([label, tunnel, vif]) => ({
+          id,
+          label,
+          ...(vif === undefined || vif <= 2 ? { tunnel } : { vif }),
+        })),
     ),
   ),
   nextHops: fc.tuple(...[1, 2, 3, 4, 5, 6, 7, 8].map(nextHop)),
@@ -121,14 +185,20 @@ interface Sent {
 
 const inner: fc.Arbitrary<Buffer> = fc
   .record({
-    to: fc.oneof({ weight: 8, arbitrary: vifId.map((id) => macOf(1, id)) }, pick('ff:ff:ff:ff:ff:ff', '33:33:00:00:00:01', macOf(6, 6))),
+    to: fc.oneof(
+      { weight: 8, arbitrary: vifId.map((id) => macOf(1, id)) },
+      pick('ff:ff:ff:ff:ff:ff', '33:33:00:00:00:01', macOf(6, 6)),
+    ),
     from: pick(macOf(7, 1), macOf(7, 1), macOf(7, 1), '03:00:00:00:00:01'),
     kind: pick<4 | 6 | 'arp' | 'other'>(4, 4, 4, 6, 6, 6, 'arp', 'other'),
     source: fc.nat(20),
     destination: fc.nat(20),
     ttl: pick(0, 1, 2, 64, 255),
     size: pick(0, 20, 100, 560, 1440, 1472, 1500),
-    wrong: fc.option(pick('checksum', 'length', 'version', 'options', 'fragment'), { nil: undefined, freq: 8 }),
+    wrong: fc.option(pick('checksum', 'length', 'version', 'options', 'fragment'), {
+      nil: undefined,
+      freq: 8,
+    }),
   })
   .map(({ to, from, kind, source, destination, ttl, size, wrong }) => {
     const rest = [udp({ from: source + 1, to: destination + 1 }), payload(size)];
@@ -163,7 +233,10 @@ const labelled: fc.Arbitrary<Buffer> = fc
   .record({
     four: fc.boolean(),
     stranger: fc.integer({ min: 0, max: 15 }),
-    labels: fc.array(fc.record({ label: pick(...labelPool), ttl: pick(0, 1, 2, 64) }), { minLength: 1, maxLength: 5 }),
+    labels: fc.array(fc.record({ label: pick(...labelPool), ttl: pick(0, 1, 2, 64) }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
     nibble: pick(0, 0, 0, 0, 0, 1, 4),
     checksum: pick<'zero' | 'computed' | 'wrong'>('zero', 'zero', 'computed', 'wrong'),
     inner,
@@ -174,7 +247,14 @@ const labelled: fc.Arbitrary<Buffer> = fc
     const [link, ip] = tunnelled({ source, destination: pair.local });
     if (!link || !ip) throw new Error('no outer headers');
     const field = checksum === 'zero' ? 0 : checksum === 'wrong' ? 0x1234 : ('computed' as const);
-    return frame(link, ip, udp({ from: 51111, to: 6635, checksum: field }), ...labels.map(entry), controlWord({ nibble }), payload(content));
+    return frame(
+      link,
+      ip,
+      udp({ from: 51111, to: 6635, checksum: field }),
+      ...labels.map(entry),
+      controlWord({ nibble }),
+      payload(content),
+    );
   });
 
 const packet: fc.Arbitrary<Sent> = fc
@@ -201,7 +281,8 @@ function judge(got: Outcome, allowed: Expectation): string {
     if (!wanted.frame || !got.frame) return '';
     const plain = withoutEntropy(got.frame);
     if (plain.problem) return plain.problem;
-    if (allowed.port !== undefined && plain.port !== allowed.port) return `port ${plain.port}, expected ${allowed.port}`;
+    if (allowed.port !== undefined && plain.port !== allowed.port)
+      return `port ${plain.port}, expected ${allowed.port}`;
     return difference(plain.frame, withoutEntropy(wanted.frame).frame);
   });
   return problems.includes('') ? '' : problems.join(' | ');
@@ -210,21 +291,25 @@ function judge(got: Outcome, allowed: Expectation): string {
 test('random tables, random packets: the programs do what the model does', async () => {
   const seen = new Map<string, number>();
   await fc.assert(
-    fc.asyncProperty(arbitraryTables, fc.array(packet, { minLength: 40, maxLength: 40 }), async (tables, packets) => {
-      const instance = await Instance.start(tables, { puntLimit: 1_000_000 });
-      try {
-        const reference = new Reference(tables);
-        for (const { at, fromKernel, bytes } of packets) {
-          const got = await instance.run(at, bytes, { fromKernel });
-          const problem = judge(got, reference.receive(at, bytes, fromKernel));
-          expect(problem, `at ${at}, ${bytes.toString('hex')}`).toBe('');
-          const kind = got.reason ?? got.punt ?? got.action;
-          seen.set(kind, (seen.get(kind) ?? 0) + 1);
+    fc.asyncProperty(
+      arbitraryTables,
+      fc.array(packet, { minLength: 40, maxLength: 40 }),
+      async (tables, packets) => {
+        const instance = await Instance.start(tables, { puntLimit: 1_000_000 });
+        try {
+          const reference = new Reference(tables);
+          for (const { at, fromKernel, bytes } of packets) {
+            const got = await instance.run(at, bytes, { fromKernel });
+            const problem = judge(got, reference.receive(at, bytes, fromKernel));
+            expect(problem, `at ${at}, ${bytes.toString('hex')}`).toBe('');
+            const kind = got.reason ?? got.punt ?? got.action;
+            seen.set(kind, (seen.get(kind) ?? 0) + 1);
+          }
+        } finally {
+          instance.stop();
         }
-      } finally {
-        instance.stop();
-      }
-    }),
+      },
+    ),
     { numRuns: 40 },
   );
   /* a generator that reaches little would prove little */
@@ -244,9 +329,18 @@ test('routes: the data plane’s trie and the kernel’s LPM trie give the same 
       { id: 2, node: 1, veth: 7, port: 5, mtu: 1500, mac: macOf(1, 2) },
     ],
     paths: [],
-    nextHops: Array.from({ length: 64 }, (_, i) => ({ id: i + 1, node: 1, kind: 'forward', vif: 2, mac: macOf(7, i + 1) })),
+    nextHops: Array.from({ length: 64 }, (_, i) => ({
+      id: i + 1,
+      node: 1,
+      kind: 'forward',
+      vif: 2,
+      mac: macOf(7, i + 1),
+    })),
   };
-  const prefix = (bits: number, wide: boolean): fc.Arbitrary<{ address: number[]; bits: number; nextHop: number }> =>
+  const prefix = (
+    bits: number,
+    wide: boolean,
+  ): fc.Arbitrary<{ address: number[]; bits: number; nextHop: number }> =>
     fc.record({
       /* few values, so that prefixes nest */
       address: fc.array(pick(0, 1, 2, 127, 128, 255), { minLength: wide ? 14 : 3, maxLength: wide ? 14 : 3 }),
@@ -262,15 +356,26 @@ test('routes: the data plane’s trie and the kernel’s LPM trie give the same 
         for (const r of raw) {
           const inside = Buffer.from([...lead, ...r.address]);
           const bytes = Buffer.from(inside);
-          for (let bit = r.bits; bit < size * 8; bit++) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) & ~(0x80 >> (bit & 7));
-          routes.set(`${bytes.toString('hex')}/${r.bits}`, { bytes, bits: r.bits, nextHop: r.nextHop, inside });
+          for (let bit = r.bits; bit < size * 8; bit++)
+            bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) & ~(0x80 >> (bit & 7));
+          routes.set(`${bytes.toString('hex')}/${r.bits}`, {
+            bytes,
+            bits: r.bits,
+            nextHop: r.nextHop,
+            inside,
+          });
         }
         const text = (bytes: Buffer): string =>
           wide ? (bytes.toString('hex').match(/.{4}/g) ?? []).join(':') : [...bytes].join('.');
         const list = [...routes.values()];
         const tables: Tables = {
           ...base,
-          nodes: [{ id: 1, routes: list.map((r) => ({ prefix: `${text(r.bytes)}/${r.bits}`, nextHop: r.nextHop })) }],
+          nodes: [
+            {
+              id: 1,
+              routes: list.map((r) => ({ prefix: `${text(r.bytes)}/${r.bits}`, nextHop: r.nextHop })),
+            },
+          ],
         };
         const instance = await Instance.start(tables, { puntLimit: 1_000_000 });
         const trie = BpfMap.create({
@@ -282,13 +387,17 @@ test('routes: the data plane’s trie and the kernel’s LPM trie give the same 
           flags: MapFlags.NO_PREALLOC,
         });
         try {
-          const key = (bytes: Buffer, bits: number): Buffer => Buffer.concat([Buffer.from(Uint32Array.of(bits).buffer), bytes]);
-          for (const r of list) trie.update(key(r.bytes, r.bits), Buffer.from(Uint32Array.of(r.nextHop).buffer));
+          const key = (bytes: Buffer, bits: number): Buffer =>
+            Buffer.concat([Buffer.from(Uint32Array.of(bits).buffer), bytes]);
+          for (const r of list)
+            trie.update(key(r.bytes, r.bits), Buffer.from(Uint32Array.of(r.nextHop).buffer));
           for (const { inside } of list.slice(0, 12)) {
             const answer = trie.lookup(key(inside, size * 8))?.readUInt32LE() ?? 0;
             const to = text(inside);
             const link = ethernet({ to: macOf(1, 1), from: macOf(6, 1) });
-            const sent = wide ? frame(link, ipv6({ from: 'fd00::9', to }), payload(20)) : frame(link, ipv4({ from: '10.9.9.9', to }), payload(20));
+            const sent = wide
+              ? frame(link, ipv6({ from: 'fd00::9', to }), payload(20))
+              : frame(link, ipv4({ from: '10.9.9.9', to }), payload(20));
             const got = await instance.run(4, sent);
             expect(got.frame?.subarray(0, 6).toString('hex'), `${to} of ${list.length} routes`).toBe(
               answer ? macOf(7, answer).replaceAll(':', '') : macOf(1, 1).replaceAll(':', ''),

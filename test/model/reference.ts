@@ -112,7 +112,8 @@ export class Reference {
         stacked = true;
       }
     }
-    const outer = type === 0x0800 ? this.outer4(frame, at) : type === 0x86dd ? this.outer6(frame, at) : undefined;
+    const outer =
+      type === 0x0800 ? this.outer4(frame, at) : type === 0x86dd ? this.outer6(frame, at) : undefined;
     if (!outer) return pass;
     if (stacked) throw new Dropped('vlan_stacked');
     if (outer.reason) throw new Dropped(outer.reason);
@@ -165,7 +166,8 @@ export class Reference {
   }
 
   private outer6(frame: Buffer, at: number): Outer | undefined {
-    if (frame.length < at + 48 || frame[at + 6] !== 17 || frame.readUInt16BE(at + 42) !== 6635) return undefined;
+    if (frame.length < at + 48 || frame[at + 6] !== 17 || frame.readUInt16BE(at + 42) !== 6635)
+      return undefined;
     const source = frame.subarray(at + 8, at + 24);
     const destination = frame.subarray(at + 24, at + 40);
     const tunnel = this.tunnel(source, destination);
@@ -198,7 +200,9 @@ export class Reference {
       const word = frame.readUInt32BE(at);
       const entry = { label: word >>> 12, bottom: (word & 0x100) !== 0, ttl: word & 0xff };
       at += 4;
-      const meaning = this.tables.labels.find((l) => l.label === entry.label && sameContext(l.context, context));
+      const meaning = this.tables.labels.find(
+        (l) => l.label === entry.label && sameContext(l.context, context),
+      );
       if (!meaning) throw new Dropped('label_unknown');
       if (meaning.action === 'swap') {
         if (entry.ttl <= 1) throw new Dropped('label_ttl');
@@ -307,7 +311,8 @@ export class Reference {
     const candidates = first.kind === 'group' ? first.ways : [first.id];
     const outcomes = candidates.flatMap((id): Outcome[] => {
       const hop = this.tables.nextHops.find((h) => h.id === id);
-      if (!hop || hop.node !== vif.node || hop.kind === 'group') return [{ action: 'drop', reason: 'no_next_hop' }];
+      if (!hop || hop.node !== vif.node || hop.kind === 'group')
+        return [{ action: 'drop', reason: 'no_next_hop' }];
       if (hop.kind === 'local') return punt('local').outcomes;
       if (hop.kind === 'glean') return punt('unresolved').outcomes;
       if (hop.kind === 'unreachable') return punt('unreachable').outcomes;
@@ -398,7 +403,8 @@ export class Reference {
         : ipv6Header(source, destination, 8 + body.length, tos);
     const ethernet = Buffer.concat([macBytes(hop.destination), macBytes(hop.source)]);
     const type = Buffer.from(source.length === 4 ? [0x08, 0x00] : [0x86, 0xdd]);
-    const tag = hop.vlan === undefined ? Buffer.alloc(0) : Buffer.from([0x81, 0, hop.vlan >> 8, hop.vlan & 0xff]);
+    const tag =
+      hop.vlan === undefined ? Buffer.alloc(0) : Buffer.from([0x81, 0, hop.vlan >> 8, hop.vlan & 0xff]);
     const frame = Buffer.concat([ethernet, tag, type, ip, udp, body]);
     if (frame.length > hop.room) return { action: 'drop', reason: 'too_big' };
     /* four labels and a control word, or what takes their place: shorter is no frame of a VN */

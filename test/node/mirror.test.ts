@@ -221,6 +221,14 @@ describe('a node that its tenant fills', () => {
       route('c/R', `10.9.${i % 256}.${(i >> 8) * 128}/25`, ['y', '10.0.2.2']),
     );
     await apply(agent, 'tenant', [...tenantsContents, ...many]);
+    await until(
+      'the gateways are known',
+      () => sees(c, '10.9.3.1') === 'forward y' && sees(c, '10.0.2.2') === 'forward y',
+    );
+    await until(
+      'and the other',
+      () => sees(c, '10.9.255.255') === 'forward x' && sees(c, '10.0.1.2') === 'forward x',
+    );
     const { generation, tables } = agent.plane.nodes.read(find(c).id);
     await apply(agent, 'tenant', [...tenantsContents, ...many]);
     expect(agent.plane.nodes.read(find(c).id)).toMatchObject({ generation, tables });

@@ -4,7 +4,17 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { controlWord, ethernet, frame, ipv4, label as entry, payload, tunnelled, udp, type Layer } from '../support/frames.js';
+import {
+  controlWord,
+  ethernet,
+  frame,
+  ipv4,
+  label as entry,
+  payload,
+  tunnelled,
+  udp,
+  type Layer,
+} from '../support/frames.js';
 import { Instance, tag } from '../support/instance.js';
 import { cableHp, label, mac, machineP, outer, wireA, wireQ } from '../support/machine-p.js';
 
@@ -52,8 +62,16 @@ test('a frame cut at every byte: dropped with a reason, or left to the kernel be
 test('the same, cut by whoever fixed the outer lengths', async () => {
   const seen = new Set<string>();
   for (let kept = 0; kept < 80; kept++) {
-    const rest = frame(entry({ label: label.fromQ }), entry({ label: label.iptvFromM }), controlWord(), ...inner);
-    const cut = frame(...tunnelled({ source: outer.q, destination: outer.p }), payload(rest.subarray(0, kept)));
+    const rest = frame(
+      entry({ label: label.fromQ }),
+      entry({ label: label.iptvFromM }),
+      controlWord(),
+      ...inner,
+    );
+    const cut = frame(
+      ...tunnelled({ source: outer.q, destination: outer.p }),
+      payload(rest.subarray(0, kept)),
+    );
     const { action, reason } = await p.run(wireQ, cut);
     expect(action, `${kept} bytes`).toBe('drop');
     if (reason) seen.add(reason);
@@ -80,17 +98,22 @@ test('metadata forged by a neighbouring namespace is stripped on arrival', async
 test('every label but those the tunnel knows is unknown', async () => {
   const known = new Set([label.fromQ]);
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 0, max: 0xfffff }), fc.boolean(), fc.nat(255), async (value, bottom, ttl) => {
-      fc.pre(!known.has(value));
-      const forged = frame(
-        ...tunnelled({ source: outer.q, destination: outer.p }),
-        entry({ label: value, bottom, ttl }),
-        entry({ label: label.iptvFromM }),
-        controlWord(),
-        ...inner,
-      );
-      expect(await p.run(wireQ, forged)).toEqual({ action: 'drop', reason: 'label_unknown' });
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 0xfffff }),
+      fc.boolean(),
+      fc.nat(255),
+      async (value, bottom, ttl) => {
+        fc.pre(!known.has(value));
+        const forged = frame(
+          ...tunnelled({ source: outer.q, destination: outer.p }),
+          entry({ label: value, bottom, ttl }),
+          entry({ label: label.iptvFromM }),
+          controlWord(),
+          ...inner,
+        );
+        expect(await p.run(wireQ, forged)).toEqual({ action: 'drop', reason: 'label_unknown' });
+      },
+    ),
     { numRuns: 60 },
   );
 });
@@ -108,8 +131,14 @@ test('one service network’s label does not open another’s vif, whatever is i
 });
 
 test('right labels from a wrong source, to a wrong port, on a wrong interface', async () => {
-  expect(await p.run(wireQ, arriving('192.0.2.3', outer.p))).toEqual({ action: 'drop', reason: 'tunnel_unknown' });
-  expect(await p.run(wireA, arriving(outer.q, outer.p))).toEqual({ action: 'drop', reason: 'wrong_interface' });
+  expect(await p.run(wireQ, arriving('192.0.2.3', outer.p))).toEqual({
+    action: 'drop',
+    reason: 'tunnel_unknown',
+  });
+  expect(await p.run(wireA, arriving(outer.q, outer.p))).toEqual({
+    action: 'drop',
+    reason: 'wrong_interface',
+  });
   const wrongPort = frame(
     ethernet(),
     ipv4({ from: outer.q, to: outer.p }),
@@ -125,7 +154,12 @@ test('right labels from a wrong source, to a wrong port, on a wrong interface', 
 });
 
 test('random bytes anywhere never get out but by what the tables say', async () => {
-  const starts = [Buffer.alloc(0), station.subarray(0, 14), arriving(outer.q, outer.p).subarray(0, 42), arriving(outer.q, outer.p).subarray(0, 54)];
+  const starts = [
+    Buffer.alloc(0),
+    station.subarray(0, 14),
+    arriving(outer.q, outer.p).subarray(0, 42),
+    arriving(outer.q, outer.p).subarray(0, 54),
+  ];
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...starts),

@@ -135,7 +135,14 @@ test('a loop at the connectivity layer ends by the label’s TTL', async () => {
       ipv4({ from: outer.q, to: outer.q }),
       udp({ from: 50000, to: 6635, checksum: 0 }),
       payload(Buffer.from([0x00, 0xbb, 0x90, 0x40])),
-      payload(Buffer.from([theirs.iptvToM >> 12, (theirs.iptvToM >> 4) & 0xff, ((theirs.iptvToM & 15) << 4) | 1, 64])),
+      payload(
+        Buffer.from([
+          theirs.iptvToM >> 12,
+          (theirs.iptvToM >> 4) & 0xff,
+          ((theirs.iptvToM & 15) << 4) | 1,
+          64,
+        ]),
+      ),
       payload(64),
     );
     let rounds = 0;

@@ -18,7 +18,10 @@ const programs: Record<string, readonly string[]> = {
 describe.each(['clang-14', 'clang-19'])('%s', (compiler) => {
   test.for(objects)('%s loads', async (name, { skip }) => {
     const path = `${folder}/${compiler}/${name}.o`;
-    skip(!existsSync(path) && process.env['CI'] === undefined, `${compiler}/${name}.o is not built: make bpf-all`);
+    skip(
+      !existsSync(path) && process.env['CI'] === undefined,
+      `${compiler}/${name}.o is not built: make bpf-all`,
+    );
     const object = BpfObject.open(path);
     try {
       await object.load();

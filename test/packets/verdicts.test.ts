@@ -76,7 +76,11 @@ function extended(): Tables {
   );
   tables.labels.push({ context: { tunnel: 3 }, label: label.fromQ, action: 'deliver', target: 11 });
   /* deeper than this machine climbs: each vif's context holds the next */
-  for (const [from, to] of [[2, 41], [41, 42], [42, 43]] as const) {
+  for (const [from, to] of [
+    [2, 41],
+    [41, 42],
+    [42, 43],
+  ] as const) {
     tables.labels.push({ context: { vif: from }, label: 6000, action: 'deliver', target: to });
     tables.vifs.push({ id: to, ...link, path: 1 });
   }
@@ -89,7 +93,11 @@ function extended(): Tables {
 
 const toRouter = ethernet({ from: mac.hp, to: mac.vif1 });
 const station = (to: string, ip: Partial<Ipv4> = {}, ...rest: Layer[]): Buffer =>
-  frame(toRouter, ipv4({ from: '10.0.1.2', to, ...ip }), ...(rest.length ? rest : [udp({ from: 1, to: 2 }), payload(26)]));
+  frame(
+    toRouter,
+    ipv4({ from: '10.0.1.2', to, ...ip }),
+    ...(rest.length ? rest : [udp({ from: 1, to: 2 }), payload(26)]),
+  );
 const station6 = (to: string, ip: Partial<Ipv6> = {}, ...rest: Layer[]): Buffer =>
   frame(
     toRouter,
@@ -234,7 +242,12 @@ const forwarded: Case[] = [
   {
     what: 'transit: the connectivity label swapped, its TTL one less, all above untouched, the source port kept',
     at: wireQ,
-    in: fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA, ttl: 9 }), controlWord(), payload(60)),
+    in: fromQ(
+      entry({ label: label.fromQ }),
+      entry({ label: label.transitQtoA, ttl: 9 }),
+      controlWord(),
+      payload(60),
+    ),
     out: {
       action: 'redirect',
       ifindex: wireA,
@@ -326,7 +339,12 @@ const solicitation = Buffer.from(`87${'00'.repeat(23)}`, 'hex');
 
 /** To the virtual node's kernel: as it came, without what carried it. */
 const punted: Array<Case & { out: { punt: string } }> = [
-  { what: 'ARP', at: cableHp, in: arp, out: { action: 'redirect', punt: 'neighbour', ifindex: 6, frame: arp } },
+  {
+    what: 'ARP',
+    at: cableHp,
+    in: arp,
+    out: { action: 'redirect', punt: 'neighbour', ifindex: 6, frame: arp },
+  },
   {
     what: 'neighbour solicitation to a group',
     at: cableHp,
@@ -346,17 +364,30 @@ const punted: Array<Case & { out: { punt: string } }> = [
   {
     what: 'other broadcast',
     at: cableHp,
-    in: frame(ethernet({ from: mac.hp, to: 'ff:ff:ff:ff:ff:ff' }), ipv4({ from: '10.0.1.2', to: '255.255.255.255' })),
+    in: frame(
+      ethernet({ from: mac.hp, to: 'ff:ff:ff:ff:ff:ff' }),
+      ipv4({ from: '10.0.1.2', to: '255.255.255.255' }),
+    ),
     out: { action: 'redirect', punt: 'group', ifindex: 6 },
   },
-  { what: 'an own address', at: cableHp, in: station('10.0.1.1'), out: { action: 'redirect', punt: 'local', ifindex: 6 } },
+  {
+    what: 'an own address',
+    at: cableHp,
+    in: station('10.0.1.1'),
+    out: { action: 'redirect', punt: 'local', ifindex: 6 },
+  },
   {
     what: 'an own IPv6 address',
     at: cableHp,
     in: station6('fd00:0:0:1::1'),
     out: { action: 'redirect', punt: 'local', ifindex: 6 },
   },
-  { what: 'TTL 1', at: cableHp, in: station('10.0.3.2', { ttl: 1 }), out: { action: 'redirect', punt: 'ttl', ifindex: 6 } },
+  {
+    what: 'TTL 1',
+    at: cableHp,
+    in: station('10.0.3.2', { ttl: 1 }),
+    out: { action: 'redirect', punt: 'ttl', ifindex: 6 },
+  },
   {
     what: 'hop limit 1',
     at: cableHp,
@@ -420,76 +451,383 @@ const punted: Array<Case & { out: { punt: string } }> = [
 ];
 
 const passed: Array<Omit<Case, 'out'>> = [
-  { what: 'the machine’s own IPv4', at: wireQ, in: frame(ethernet(), ipv4({ from: '192.0.2.2', to: outer.p }), udp({ from: 1, to: 53 })) },
-  { what: 'the machine’s own ARP', at: wireQ, in: frame(ethernet(), arpRequest('192.0.2.2', mac.wireQ, outer.p)) },
+  {
+    what: 'the machine’s own IPv4',
+    at: wireQ,
+    in: frame(ethernet(), ipv4({ from: '192.0.2.2', to: outer.p }), udp({ from: 1, to: 53 })),
+  },
+  {
+    what: 'the machine’s own ARP',
+    at: wireQ,
+    in: frame(ethernet(), arpRequest('192.0.2.2', mac.wireQ, outer.p)),
+  },
   {
     what: 'MPLS-in-UDP that is for another machine: this one only routes it',
     at: wireQ,
-    in: frame(...tunnelled({ source: outer.q, destination: '192.0.2.77' }), entry({ label: 1001 }), controlWord()),
+    in: frame(
+      ...tunnelled({ source: outer.q, destination: '192.0.2.77' }),
+      entry({ label: 1001 }),
+      controlWord(),
+    ),
   },
-  { what: 'a later fragment, whose first was dropped', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, fragment: 100, protocol: 17 }), payload(64)) },
-  { what: 'a kernel’s MPLS', at: wireQ, in: frame(ethernet({ type: 0x8847 }), entry({ label: 1001 }), payload(64)) },
+  {
+    what: 'a later fragment, whose first was dropped',
+    at: wireQ,
+    in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, fragment: 100, protocol: 17 }), payload(64)),
+  },
+  {
+    what: 'a kernel’s MPLS',
+    at: wireQ,
+    in: frame(ethernet({ type: 0x8847 }), entry({ label: 1001 }), payload(64)),
+  },
 ];
 
-const deep = [entry({ label: label.fromQ }), entry({ label: label.iptvFromQ }), entry({ label: 6000 }), entry({ label: 6000 }), entry({ label: 6000 })];
+const deep = [
+  entry({ label: label.fromQ }),
+  entry({ label: label.iptvFromQ }),
+  entry({ label: 6000 }),
+  entry({ label: 6000 }),
+  entry({ label: 6000 }),
+];
 const inner = innerFromM();
 
 const dropped: Array<Omit<Case, 'out'> & { reason: string }> = [
-  { reason: 'truncated', what: 'labels end before the bottom', at: wireQ, in: fromQ(entry({ label: label.fromQ, bottom: false })) },
-  { reason: 'truncated', what: 'no control word', at: wireQ, in: fromQ(entry({ label: label.fromQ, bottom: true })) },
-  { reason: 'truncated', what: 'half an inner IP header', at: wireQ, in: iptvFromM(ethernet({ to: mac.vif3, type: 0x0800 }), payload(19)) },
-  { reason: 'truncated', what: 'in transit, with no frame behind the labels', at: wireQ, in: fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA }), controlWord(), payload(7)) },
-  { reason: 'vlan_stacked', what: 'two tags', at: wireQ, in: frame(ethernet(), vlan({ type: 0x8100 }), vlan(), ...tunnelled({ source: outer.q, destination: outer.p }).slice(1), entry({ label: 1001 }), controlWord()) },
-  { reason: 'outer_fragment', what: 'a first fragment', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, fragment: 0x2000 }), udp({ from: 50000, to: 6635 }), payload(64)) },
-  { reason: 'outer_options', what: 'record route outside', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, options: '07070400000000ff' }), udp({ from: 50000, to: 6635 }), payload(64)) },
-  { reason: 'outer_length', what: 'UDP longer than IP says', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p }), udp({ from: 50000, to: 6635, length: 200 }), payload(64)) },
-  { reason: 'outer_length', what: 'IP longer than the frame', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, length: 500 }), udp({ from: 50000, to: 6635, length: 480 }), payload(64)) },
-  { reason: 'outer_checksum', what: 'IPv4 header', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p, checksum: 0x1234 }), udp({ from: 50000, to: 6635 }), entry({ label: 1001 }), controlWord()) },
-  { reason: 'outer_checksum', what: 'UDP', at: wireQ, in: frame(ethernet(), ipv4({ from: outer.q, to: outer.p }), udp({ from: 50000, to: 6635, checksum: 0x1234 }), entry({ label: 1001 }), controlWord()) },
-  { reason: 'outer_checksum', what: 'UDP over IPv6', at: wireA, in: frame(ethernet(), ipv6({ from: outer.a6, to: outer.p6 }), udp({ from: 50000, to: 6635, checksum: 0x1234 }), entry({ label: 1002 }), controlWord()) },
-  { reason: 'checksum_missing', what: 'zero where the tunnel asks for one', at: wireQ, in: frame(...tunnelled({ source: '192.0.2.9', destination: outer.p }), entry({ label: label.fromQ }), controlWord()) },
-  { reason: 'tunnel_unknown', what: 'a stranger', at: wireQ, in: frame(...tunnelled({ source: '192.0.2.66', destination: outer.p }), entry({ label: label.fromQ }), controlWord()) },
-  { reason: 'tunnel_unknown', what: 'an IPv6 stranger', at: wireA, in: frame(...tunnelled({ source: '2001:db8::66', destination: outer.p6 }), entry({ label: label.fromA }), controlWord()) },
+  {
+    reason: 'truncated',
+    what: 'labels end before the bottom',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ, bottom: false })),
+  },
+  {
+    reason: 'truncated',
+    what: 'no control word',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ, bottom: true })),
+  },
+  {
+    reason: 'truncated',
+    what: 'half an inner IP header',
+    at: wireQ,
+    in: iptvFromM(ethernet({ to: mac.vif3, type: 0x0800 }), payload(19)),
+  },
+  {
+    reason: 'truncated',
+    what: 'in transit, with no frame behind the labels',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA }), controlWord(), payload(7)),
+  },
+  {
+    reason: 'vlan_stacked',
+    what: 'two tags',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      vlan({ type: 0x8100 }),
+      vlan(),
+      ...tunnelled({ source: outer.q, destination: outer.p }).slice(1),
+      entry({ label: 1001 }),
+      controlWord(),
+    ),
+  },
+  {
+    reason: 'outer_fragment',
+    what: 'a first fragment',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      ipv4({ from: outer.q, to: outer.p, fragment: 0x2000 }),
+      udp({ from: 50000, to: 6635 }),
+      payload(64),
+    ),
+  },
+  {
+    reason: 'outer_options',
+    what: 'record route outside',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      ipv4({ from: outer.q, to: outer.p, options: '07070400000000ff' }),
+      udp({ from: 50000, to: 6635 }),
+      payload(64),
+    ),
+  },
+  {
+    reason: 'outer_length',
+    what: 'UDP longer than IP says',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      ipv4({ from: outer.q, to: outer.p }),
+      udp({ from: 50000, to: 6635, length: 200 }),
+      payload(64),
+    ),
+  },
+  {
+    reason: 'outer_length',
+    what: 'IP longer than the frame',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      ipv4({ from: outer.q, to: outer.p, length: 500 }),
+      udp({ from: 50000, to: 6635, length: 480 }),
+      payload(64),
+    ),
+  },
+  {
+    reason: 'outer_checksum',
+    what: 'IPv4 header',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      ipv4({ from: outer.q, to: outer.p, checksum: 0x1234 }),
+      udp({ from: 50000, to: 6635 }),
+      entry({ label: 1001 }),
+      controlWord(),
+    ),
+  },
+  {
+    reason: 'outer_checksum',
+    what: 'UDP',
+    at: wireQ,
+    in: frame(
+      ethernet(),
+      ipv4({ from: outer.q, to: outer.p }),
+      udp({ from: 50000, to: 6635, checksum: 0x1234 }),
+      entry({ label: 1001 }),
+      controlWord(),
+    ),
+  },
+  {
+    reason: 'outer_checksum',
+    what: 'UDP over IPv6',
+    at: wireA,
+    in: frame(
+      ethernet(),
+      ipv6({ from: outer.a6, to: outer.p6 }),
+      udp({ from: 50000, to: 6635, checksum: 0x1234 }),
+      entry({ label: 1002 }),
+      controlWord(),
+    ),
+  },
+  {
+    reason: 'checksum_missing',
+    what: 'zero where the tunnel asks for one',
+    at: wireQ,
+    in: frame(
+      ...tunnelled({ source: '192.0.2.9', destination: outer.p }),
+      entry({ label: label.fromQ }),
+      controlWord(),
+    ),
+  },
+  {
+    reason: 'tunnel_unknown',
+    what: 'a stranger',
+    at: wireQ,
+    in: frame(
+      ...tunnelled({ source: '192.0.2.66', destination: outer.p }),
+      entry({ label: label.fromQ }),
+      controlWord(),
+    ),
+  },
+  {
+    reason: 'tunnel_unknown',
+    what: 'an IPv6 stranger',
+    at: wireA,
+    in: frame(
+      ...tunnelled({ source: '2001:db8::66', destination: outer.p6 }),
+      entry({ label: label.fromA }),
+      controlWord(),
+    ),
+  },
   { reason: 'wrong_interface', what: 'Q’s addresses on the wire to A', at: wireA, in: iptvFromM(...inner) },
-  { reason: 'label_unknown', what: 'at the infrastructure', at: wireQ, in: fromQ(entry({ label: 999 }), controlWord()) },
-  { reason: 'label_unknown', what: 'a label of another tunnel', at: wireQ, in: fromQ(entry({ label: label.fromA }), controlWord()) },
-  { reason: 'label_unknown', what: 'a label of another connectivity vif', at: wireA, in: fromA(entry({ label: label.fromA }), entry({ label: label.iptvFromM }), controlWord(), ...inner) },
-  { reason: 'label_unknown', what: 'a reserved label (0)', at: wireQ, in: fromQ(entry({ label: 0 }), controlWord()) },
-  { reason: 'label_ttl', what: 'a swap with TTL 1', at: wireQ, in: fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA, ttl: 1 }), controlWord(), payload(60)) },
-  { reason: 'label_ttl', what: 'TTL 0 at the end', at: wireQ, in: fromQ(entry({ label: label.fromQ, ttl: 0 }), controlWord(), payload(60)) },
-  { reason: 'label_surplus', what: 'more labels than layers', at: wireQ, in: fromQ(...deep, controlWord(), payload(60)) },
-  { reason: 'control_word', what: 'an IP packet where the control word should be', at: wireQ, in: fromQ(entry({ label: label.fromQ }), entry({ label: label.iptvFromM }), controlWord({ nibble: 4 }), payload(60)) },
-  { reason: 'channel_unknown', what: 'a channel nobody listens to', at: wireQ, in: fromQ(entry({ label: label.fromQ }), entry({ label: label.iptvFromM }), controlWord({ nibble: 1, rest: 7 }), payload(60)) },
+  {
+    reason: 'label_unknown',
+    what: 'at the infrastructure',
+    at: wireQ,
+    in: fromQ(entry({ label: 999 }), controlWord()),
+  },
+  {
+    reason: 'label_unknown',
+    what: 'a label of another tunnel',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromA }), controlWord()),
+  },
+  {
+    reason: 'label_unknown',
+    what: 'a label of another connectivity vif',
+    at: wireA,
+    in: fromA(entry({ label: label.fromA }), entry({ label: label.iptvFromM }), controlWord(), ...inner),
+  },
+  {
+    reason: 'label_unknown',
+    what: 'a reserved label (0)',
+    at: wireQ,
+    in: fromQ(entry({ label: 0 }), controlWord()),
+  },
+  {
+    reason: 'label_ttl',
+    what: 'a swap with TTL 1',
+    at: wireQ,
+    in: fromQ(
+      entry({ label: label.fromQ }),
+      entry({ label: label.transitQtoA, ttl: 1 }),
+      controlWord(),
+      payload(60),
+    ),
+  },
+  {
+    reason: 'label_ttl',
+    what: 'TTL 0 at the end',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ, ttl: 0 }), controlWord(), payload(60)),
+  },
+  {
+    reason: 'label_surplus',
+    what: 'more labels than layers',
+    at: wireQ,
+    in: fromQ(...deep, controlWord(), payload(60)),
+  },
+  {
+    reason: 'control_word',
+    what: 'an IP packet where the control word should be',
+    at: wireQ,
+    in: fromQ(
+      entry({ label: label.fromQ }),
+      entry({ label: label.iptvFromM }),
+      controlWord({ nibble: 4 }),
+      payload(60),
+    ),
+  },
+  {
+    reason: 'channel_unknown',
+    what: 'a channel nobody listens to',
+    at: wireQ,
+    in: fromQ(
+      entry({ label: label.fromQ }),
+      entry({ label: label.iptvFromM }),
+      controlWord({ nibble: 1, rest: 7 }),
+      payload(60),
+    ),
+  },
   { reason: 'vif_down', what: 'out', at: cableHp, in: station('10.1.0.1') },
-  { reason: 'vif_down', what: 'in, at the top', at: wireQ, in: fromQ(entry({ label: label.fromQ }), entry({ label: 2102 }), controlWord(), ...inner) },
-  { reason: 'vif_down', what: 'in, below', at: wireQ, in: fromQ(entry({ label: 1003 }), entry({ label: 2102 }), controlWord(), ...inner) },
+  {
+    reason: 'vif_down',
+    what: 'in, at the top',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ }), entry({ label: 2102 }), controlWord(), ...inner),
+  },
+  {
+    reason: 'vif_down',
+    what: 'in, below',
+    at: wireQ,
+    in: fromQ(entry({ label: 1003 }), entry({ label: 2102 }), controlWord(), ...inner),
+  },
   { reason: 'vif_down', what: 'a cable to a vif that is gone', at: 14, in: station('10.0.3.2') },
   { reason: 'vif_down', what: 'from the kernel', at: 15, fromKernel: true, in: station('10.0.3.2') },
-  { reason: 'not_my_mac', what: 'a frame for somebody else', at: cableHp, in: frame(ethernet({ from: mac.hp, to: '02:00:00:00:00:99' }), ipv4({ from: '10.0.1.2', to: '10.0.3.2' })) },
-  { reason: 'source_mac', what: 'from a group', at: cableHp, in: frame(ethernet({ from: '03:00:00:00:00:99', to: mac.vif1 }), ipv4({ from: '10.0.1.2', to: '10.0.3.2' })) },
-  { reason: 'inner_length', what: 'IP longer than the frame', at: cableHp, in: station('10.0.3.2', { length: 999 }) },
-  { reason: 'inner_length', what: 'IP shorter than its header', at: cableHp, in: station('10.0.3.2', { length: 19 }) },
-  { reason: 'inner_length', what: 'header length 4', at: cableHp, in: station('10.0.3.2', { versionIhl: 0x44 }) },
-  { reason: 'inner_length', what: 'IPv6 longer than the frame', at: cableHp, in: station6('fd00:0:0:3::2', { length: 999 }) },
-  { reason: 'inner_version', what: 'version 6 in an IPv4 frame', at: cableHp, in: station('10.0.3.2', { versionIhl: 0x65 }) },
-  { reason: 'inner_version', what: 'version 4 in an IPv6 frame', at: cableHp, in: station6('fd00:0:0:3::2', { version: 4 }) },
+  {
+    reason: 'not_my_mac',
+    what: 'a frame for somebody else',
+    at: cableHp,
+    in: frame(
+      ethernet({ from: mac.hp, to: '02:00:00:00:00:99' }),
+      ipv4({ from: '10.0.1.2', to: '10.0.3.2' }),
+    ),
+  },
+  {
+    reason: 'source_mac',
+    what: 'from a group',
+    at: cableHp,
+    in: frame(
+      ethernet({ from: '03:00:00:00:00:99', to: mac.vif1 }),
+      ipv4({ from: '10.0.1.2', to: '10.0.3.2' }),
+    ),
+  },
+  {
+    reason: 'inner_length',
+    what: 'IP longer than the frame',
+    at: cableHp,
+    in: station('10.0.3.2', { length: 999 }),
+  },
+  {
+    reason: 'inner_length',
+    what: 'IP shorter than its header',
+    at: cableHp,
+    in: station('10.0.3.2', { length: 19 }),
+  },
+  {
+    reason: 'inner_length',
+    what: 'header length 4',
+    at: cableHp,
+    in: station('10.0.3.2', { versionIhl: 0x44 }),
+  },
+  {
+    reason: 'inner_length',
+    what: 'IPv6 longer than the frame',
+    at: cableHp,
+    in: station6('fd00:0:0:3::2', { length: 999 }),
+  },
+  {
+    reason: 'inner_version',
+    what: 'version 6 in an IPv4 frame',
+    at: cableHp,
+    in: station('10.0.3.2', { versionIhl: 0x65 }),
+  },
+  {
+    reason: 'inner_version',
+    what: 'version 4 in an IPv6 frame',
+    at: cableHp,
+    in: station6('fd00:0:0:3::2', { version: 4 }),
+  },
   { reason: 'inner_checksum', what: 'wrong', at: cableHp, in: station('10.0.3.2', { checksum: 0xbeef }) },
   { reason: 'martian', what: 'from loopback', at: cableHp, in: station('10.0.3.2', { from: '127.0.0.1' }) },
   { reason: 'martian', what: 'to this network', at: cableHp, in: station('0.0.0.1') },
   { reason: 'martian', what: 'a group address in a unicast frame', at: cableHp, in: station('239.1.1.1') },
   { reason: 'martian', what: 'IPv6 loopback', at: cableHp, in: station6('::1') },
-  { reason: 'martian', what: 'from an IPv6 group', at: cableHp, in: station6('fd00:0:0:3::2', { from: 'ff02::1' }) },
+  {
+    reason: 'martian',
+    what: 'from an IPv6 group',
+    at: cableHp,
+    in: station6('fd00:0:0:3::2', { from: 'ff02::1' }),
+  },
   { reason: 'blackhole', what: 'by route', at: cableHp, in: station('10.0.5.1') },
   { reason: 'no_next_hop', what: 'a next hop of another virtual node', at: cableHp, in: station('10.0.7.1') },
   { reason: 'no_path', what: 'a link without one', at: cableHp, in: station('10.1.1.1') },
   { reason: 'depth', what: 'a path over itself', at: cableHp, in: station('10.1.3.1') },
   { reason: 'tunnel_unresolved', what: 'no hop', at: cableHp, in: station('10.1.2.1') },
-  { reason: 'too_big', what: 'for the wire, whatever the vif says', at: cableHp, in: station('10.1.4.1', {}, udp({ from: 1, to: 2 }), payload(1600)) },
-  { reason: 'too_big', what: 'not IP: no error to send', at: 8, fromKernel: true, in: frame(ethernet({ type: 0x88cc }), payload(1600)) },
-  { reason: 'too_big', what: 'for a station', at: 6, fromKernel: true, in: frame(ethernet({ type: 0x88cc }), payload(1600)) },
-  { reason: 'no_device', what: 'an interface that is no device of ours', at: cableHp, in: station('10.1.5.1') },
+  {
+    reason: 'too_big',
+    what: 'for the wire, whatever the vif says',
+    at: cableHp,
+    in: station('10.1.4.1', {}, udp({ from: 1, to: 2 }), payload(1600)),
+  },
+  {
+    reason: 'too_big',
+    what: 'not IP: no error to send',
+    at: 8,
+    fromKernel: true,
+    in: frame(ethernet({ type: 0x88cc }), payload(1600)),
+  },
+  {
+    reason: 'too_big',
+    what: 'for a station',
+    at: 6,
+    fromKernel: true,
+    in: frame(ethernet({ type: 0x88cc }), payload(1600)),
+  },
+  {
+    reason: 'no_device',
+    what: 'an interface that is no device of ours',
+    at: cableHp,
+    in: station('10.1.5.1'),
+  },
   { reason: 'not_a_cable', what: 'an interface nobody named', at: 16, in: station('10.0.3.2') },
-  { reason: 'not_a_cable', what: 'a kernel’s frame on a wire', at: wireQ, fromKernel: true, in: station('10.0.3.2') },
+  {
+    reason: 'not_a_cable',
+    what: 'a kernel’s frame on a wire',
+    at: wireQ,
+    fromKernel: true,
+    in: station('10.0.3.2'),
+  },
 ];
 
 async function outcome(c: Omit<Case, 'out'>): Promise<Outcome> {
@@ -512,7 +850,10 @@ describe('forwarded', () => {
   });
 
   test('a transit frame keeps the source port it came with', async () => {
-    const got = await p.run(wireQ, fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA }), controlWord(), payload(60)));
+    const got = await p.run(
+      wireQ,
+      fromQ(entry({ label: label.fromQ }), entry({ label: label.transitQtoA }), controlWord(), payload(60)),
+    );
     expect(withoutEntropy(got.frame ?? Buffer.alloc(0)).port).toBe(51234);
   });
 
@@ -600,7 +941,9 @@ describe('dropped, and counted by its reason', () => {
 
   test('every reason has a case', () => {
     const names = Object.keys(DropReason).map((name) => name.slice('DROP_'.length).toLowerCase());
-    const missing = names.filter((name) => !covered.has(name) && !['none', 'count', 'no_route'].includes(name));
+    const missing = names.filter(
+      (name) => !covered.has(name) && !['none', 'count', 'no_route'].includes(name),
+    );
     expect(missing).toEqual([]);
   });
 });

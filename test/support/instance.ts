@@ -104,7 +104,23 @@ export class Instance {
     try {
       for (let i = 0; i < interfaces; i += 2) {
         const [index, peer] = [String(i + 2), String(i + 3)];
-        run('ip', '-n', name, 'link', 'add', `e${index}`, 'index', index, 'type', 'veth', 'peer', 'name', `e${peer}`, 'index', peer);
+        run(
+          'ip',
+          '-n',
+          name,
+          'link',
+          'add',
+          `e${index}`,
+          'index',
+          index,
+          'type',
+          'veth',
+          'peer',
+          'name',
+          `e${peer}`,
+          'index',
+          peer,
+        );
       }
       const object = BpfObject.open(objectPath());
       object.setMaxEntries('chunks', options.chunks ?? 4096);
@@ -146,7 +162,8 @@ export class Instance {
 
   write(tables: Tables): void {
     const roles = { underlay: PortRole.PORT_UNDERLAY, access: PortRole.PORT_ACCESS, vif: PortRole.PORT_VIF };
-    for (const p of tables.ports) this.put('ports', p.ifindex, record(Port, { role: roles[p.role], vif: p.vif ?? 0 }));
+    for (const p of tables.ports)
+      this.put('ports', p.ifindex, record(Port, { role: roles[p.role], vif: p.vif ?? 0 }));
     for (const h of tables.hops) this.writeHop(h, tables);
     for (const t of tables.tunnels) this.writeTunnel(t);
     for (const v of tables.vifs) {
@@ -199,8 +216,12 @@ export class Instance {
   }
 
   private writeTunnel(t: Tables['tunnels'][number]): void {
-    const wide = (address: string): Buffer => Buffer.concat([addressBytes(address), Buffer.alloc(12)]).subarray(0, 16);
-    const hops = Uint32Array.from({ length: Limit.LIMIT_MAX_WAYS }, (_, i) => t.hops[i % Math.max(1, t.hops.length)] ?? 0);
+    const wide = (address: string): Buffer =>
+      Buffer.concat([addressBytes(address), Buffer.alloc(12)]).subarray(0, 16);
+    const hops = Uint32Array.from(
+      { length: Limit.LIMIT_MAX_WAYS },
+      (_, i) => t.hops[i % Math.max(1, t.hops.length)] ?? 0,
+    );
     const four = isIPv4(t.local);
     this.put(
       'tunnels',
@@ -275,7 +296,10 @@ export class Instance {
       fields = { ...fields, vif: n.vif, mac: macBytes(n.mac), source };
     }
     if (n.kind === 'group') {
-      const ways = Uint32Array.from({ length: Limit.LIMIT_MAX_WAYS }, (_, i) => n.ways[i % n.ways.length] ?? 0);
+      const ways = Uint32Array.from(
+        { length: Limit.LIMIT_MAX_WAYS },
+        (_, i) => n.ways[i % n.ways.length] ?? 0,
+      );
       fields = { ...fields, ways };
     }
     this.put('next_hops', n.id, record(NextHop, fields));
@@ -371,7 +395,9 @@ export class Instance {
       const egress = await this.egress(ingress.data, ingress.meta ?? Buffer.alloc(0));
       /* the kernel compares lengths with the device's MTU before egress */
       if (ingress.data.length > egress.data.length && egress.retval === XdpAction.PASS)
-        throw new Error(`redirected with ${ingress.data.length} bytes, but leaves with ${egress.data.length}`);
+        throw new Error(
+          `redirected with ${ingress.data.length} bytes, but leaves with ${egress.data.length}`,
+        );
       action = egress.retval === XdpAction.PASS ? XdpAction.REDIRECT : egress.retval;
       out = egress.data;
     }
@@ -451,12 +477,17 @@ export function withoutEntropy(frame: Buffer): { frame: Buffer; port?: number; p
     const tail = Buffer.alloc(4);
     tail[1] = 17;
     out.copy(tail, 2, udp + 4, udp + 6);
-    if (checksum(addresses, tail, out.subarray(udp)) !== 0) return { frame: out, port, problem: 'UDP checksum' };
+    if (checksum(addresses, tail, out.subarray(udp)) !== 0)
+      return { frame: out, port, problem: 'UDP checksum' };
     out.writeUInt16BE(0, udp + 6);
   }
   out.writeUInt16BE(0, udp);
   if (four) return { frame: out, port };
   const flowLabel = out.readUInt32BE(at) & 0xfffff;
   out.writeUInt32BE((out.readUInt32BE(at) & 0xfff00000) >>> 0, at);
-  return { frame: out, port, ...(flowLabel === port ? {} : { problem: `flow label ${flowLabel}, port ${port}` }) };
+  return {
+    frame: out,
+    port,
+    ...(flowLabel === port ? {} : { problem: `flow label ${flowLabel}, port ${port}` }),
+  };
 }

@@ -18,7 +18,11 @@ export interface Output {
 }
 
 export function cabernet(...args: string[]): Output {
-  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 120_000, stdio: ['ignore', 'pipe', 'pipe'] });
+  const result = spawnSync(command, args, {
+    encoding: 'utf8',
+    timeout: 120_000,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   return { status: result.status, stdout: result.stdout ?? '', stderr: result.stderr ?? '' };
 }
 
@@ -70,8 +74,14 @@ export class World {
   }
 
   /** The same in the background, until the caller stops it; `ready` resolves when it has printed `sign`. */
-  start(place: string, args: string[], sign: string): { child: ChildProcess; ready: Promise<void>; output: () => string } {
-    const child = spawn(command, ['--world', this.name, 'exec', place, '--', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  start(
+    place: string,
+    args: string[],
+    sign: string,
+  ): { child: ChildProcess; ready: Promise<void>; output: () => string } {
+    const child = spawn(command, ['--world', this.name, 'exec', place, '--', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let text = '';
     const ready = new Promise<void>((resolve, reject) => {
       const read = (chunk: Buffer): void => {

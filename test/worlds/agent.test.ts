@@ -20,7 +20,8 @@ function agentOf(machine: string): number {
     try {
       const words = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
       const name = words[words.indexOf('--name') + 1];
-      if (words.includes('node') && name === machine && words.some((w) => w.includes(world.name))) return Number(entry);
+      if (words.includes('node') && name === machine && words.some((w) => w.includes(world.name)))
+        return Number(entry);
     } catch {
       continue;
     }
@@ -46,7 +47,11 @@ test('an agent killed under 50 000 packets a second: none is lost', async () => 
   const [into, out] = ['iptv/P/hp', 'iptv/M/hm'];
   const before = { in: entered(into), out: sum(out, 'sentPackets') };
   const droppedBefore = dropped();
-  const client = world.start('iptv/hp', ['iperf3', '-c', '10.0.3.2', '-u', '-b', '13M', '-l', '32', '-t', '4', '-w', '4M', '-J'], '"connected"');
+  const client = world.start(
+    'iptv/hp',
+    ['iperf3', '-c', '10.0.3.2', '-u', '-b', '13M', '-l', '32', '-t', '4', '-w', '4M', '-J'],
+    '"connected"',
+  );
   const ended = new Promise<void>((resolve) => client.child.on('exit', () => resolve()));
 
   await until('traffic', () => (sum(out, 'sentPackets') - before.out > 20_000 ? true : undefined));

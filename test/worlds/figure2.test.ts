@@ -17,7 +17,12 @@ afterAll(() => {
   world?.down();
 }, 60_000);
 
-const stations = { hp: ['10.0.1.2', 'fd00:0:0:1::2'], hq: ['10.0.2.2', 'fd00:0:0:2::2'], hm: ['10.0.3.2', 'fd00:0:0:3::2'], ha: ['10.0.4.2', 'fd00:0:0:4::2'] };
+const stations = {
+  hp: ['10.0.1.2', 'fd00:0:0:1::2'],
+  hq: ['10.0.2.2', 'fd00:0:0:2::2'],
+  hm: ['10.0.3.2', 'fd00:0:0:3::2'],
+  ha: ['10.0.4.2', 'fd00:0:0:4::2'],
+};
 const pairs = Object.keys(stations).flatMap((from) =>
   Object.entries(stations)
     .filter(([to]) => to !== from)
@@ -30,7 +35,11 @@ describe('reachability', () => {
   });
 
   test('games reaches its own, at the same addresses', () => {
-    for (const [from, to] of [['gp', '10.0.3.2'], ['gm', 'fd00:0:0:1::2'], ['ga', '10.0.2.2']] as const)
+    for (const [from, to] of [
+      ['gp', '10.0.3.2'],
+      ['gm', 'fd00:0:0:1::2'],
+      ['ga', '10.0.2.2'],
+    ] as const)
       expect(world.ping(`games/${from}`, to).received).toBe(3);
   });
 
@@ -109,8 +118,12 @@ describe('equal addresses, two networks', () => {
 });
 
 describe('transport', () => {
-  const iperf = (from: string, ...args: string[]): { end: { sum_received?: { bits_per_second: number }; sum?: { lost_packets: number; packets: number } } } =>
-    JSON.parse(world.exec(from, 'iperf3', '-J', '-t', '2', ...args).stdout) as ReturnType<typeof iperf>;
+  const iperf = (
+    from: string,
+    ...args: string[]
+  ): {
+    end: { sum_received?: { bits_per_second: number }; sum?: { lost_packets: number; packets: number } };
+  } => JSON.parse(world.exec(from, 'iperf3', '-J', '-t', '2', ...args).stdout) as ReturnType<typeof iperf>;
 
   test.each([
     ['TCP, IPv4', ['-c', '10.0.3.2']],
@@ -132,12 +145,42 @@ describe('transport', () => {
   });
 
   test('a packet larger than the link is answered by the virtual node, with the link’s MTU', () => {
-    const large = world.exec('iptv/hp', 'ping', '-n', '-c', '2', '-W', '1', '-M', 'do', '-s', '1472', '10.0.3.2');
+    const large = world.exec(
+      'iptv/hp',
+      'ping',
+      '-n',
+      '-c',
+      '2',
+      '-W',
+      '1',
+      '-M',
+      'do',
+      '-s',
+      '1472',
+      '10.0.3.2',
+    );
     expect(large.stdout).toContain(' 2 received');
     expect(world.exec('iptv/hp', 'ip', 'link', 'set', 'eth0', 'mtu', '1600').status).toBe(0);
     try {
-      for (const [option, size, to] of [['-4', '1473', '10.0.3.2'], ['-6', '1453', 'fd00:0:0:3::2']] as const) {
-        const larger = world.exec('iptv/hp', 'ping', option, '-n', '-c', '2', '-W', '1', '-M', 'do', '-s', size, to);
+      for (const [option, size, to] of [
+        ['-4', '1473', '10.0.3.2'],
+        ['-6', '1453', 'fd00:0:0:3::2'],
+      ] as const) {
+        const larger = world.exec(
+          'iptv/hp',
+          'ping',
+          option,
+          '-n',
+          '-c',
+          '2',
+          '-W',
+          '1',
+          '-M',
+          'do',
+          '-s',
+          size,
+          to,
+        );
         expect(larger.stdout + larger.stderr).toMatch(/mtu.?=.?1500|Packet too big: mtu=1500/i);
       }
     } finally {
@@ -156,7 +199,10 @@ describe('what the commands show', () => {
     const result = world.run('trace', 'iptv/hp', '--to', '10.0.3.2');
     expect(result.status, result.stderr).toBe(0);
     const order = ['P', 'Q', 'M'].map((machine) => result.stdout.search(new RegExp(`\\b${machine}\\b`)));
-    expect(order.every((at) => at >= 0), result.stdout).toBe(true);
+    expect(
+      order.every((at) => at >= 0),
+      result.stdout,
+    ).toBe(true);
     for (const word of ['tunnel', 'label', 'path', 'adjacency', 'next hop'])
       expect(result.stdout.toLowerCase(), result.stdout).toContain(word);
   });
@@ -174,7 +220,9 @@ describe('what the commands show', () => {
     };
     world.ping('iptv/hp', '10.0.3.2');
     const before = received();
-    expect(world.exec('iptv/hp', 'ping', '-n', '-q', '-c', '20', '-i', '0.01', '10.0.3.2').stdout).toContain('20 received');
+    expect(world.exec('iptv/hp', 'ping', '-n', '-q', '-c', '20', '-i', '0.01', '10.0.3.2').stdout).toContain(
+      '20 received',
+    );
     expect(received() - before).toBeGreaterThanOrEqual(20);
   });
 
@@ -196,13 +244,16 @@ describe('what the commands show', () => {
     }
   });
 
-  test.each(['machines', 'nodes', 'links', 'vns', 'vifs', 'routes', 'paths', 'counters', 'drops'])('get %s', (what) => {
-    for (const format of ['table', 'yaml', 'json']) {
-      const result = world.run('get', what, '-o', format);
-      expect(result.status, result.stderr).toBe(0);
-      expect(result.stdout.trim(), `${what} as ${format}`).not.toBe('');
-    }
-  });
+  test.each(['machines', 'nodes', 'links', 'vns', 'vifs', 'routes', 'paths', 'counters', 'drops'])(
+    'get %s',
+    (what) => {
+      for (const format of ['table', 'yaml', 'json']) {
+        const result = world.run('get', what, '-o', format);
+        expect(result.status, result.stderr).toBe(0);
+        expect(result.stdout.trim(), `${what} as ${format}`).not.toBe('');
+      }
+    },
+  );
 
   test('doctor finds nothing wrong', () => {
     const result = world.run('doctor');
@@ -215,7 +266,11 @@ describe('changes below', () => {
     world.ping('iptv/hm', '10.0.4.2');
     expect(world.run('cut', 'A', 'M').status).toBe(0);
     expect(world.run('heal', 'A', 'M').status).toBe(0);
-    await until('reachable again', () => (world.ping('iptv/hm', '10.0.4.2', 1).received === 1 ? true : undefined), 20);
+    await until(
+      'reachable again',
+      () => (world.ping('iptv/hm', '10.0.4.2', 1).received === 1 ? true : undefined),
+      20,
+    );
     expect(world.run('cut', 'A', 'Q').status).not.toBe(0);
   });
 

@@ -59,7 +59,9 @@ test('two equal ways are both known, and flows spread over them', () => {
   }
   const counted = (): number[] =>
     ['X', 'Y'].map((via) => {
-      const [link] = JSON.parse(world.exec('P', 'ip', '-s', '-j', 'link', 'show', `to-${via}`).stdout) as Statistics[];
+      const [link] = JSON.parse(
+        world.exec('P', 'ip', '-s', '-j', 'link', 'show', `to-${via}`).stdout,
+      ) as Statistics[];
       return link?.stats64.tx.packets ?? 0;
     });
   const before = counted();
@@ -71,7 +73,8 @@ test('two equal ways are both known, and flows spread over them', () => {
 });
 
 test('one way goes down: all by the other; it comes back', async () => {
-  const reaches = (): true | undefined => (world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined);
+  const reaches = (): true | undefined =>
+    world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined;
   for (const via of ['X', 'Y']) {
     /* both wires of the way: the machines' routes are static, X would not tell M what P lost */
     for (const end of ['P', 'M']) expect(world.run('cut', end, via).status).toBe(0);
@@ -85,7 +88,11 @@ test('a link renamed and readdressed below', async () => {
   expect(world.exec('P', 'ip', 'link', 'set', 'to-Y', 'name', 'wan0').status).toBe(0);
   expect(world.exec('P', 'ip', 'link', 'set', 'wan0', 'address', '02:11:22:33:44:55').status).toBe(0);
   for (const end of ['P', 'M']) expect(world.run('cut', end, 'X').status).toBe(0);
-  await until('reachable by the renamed link', () => (world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined));
-  const below = world.get<{ vif: string; below: string }>('paths').find((p) => p.vif === 'conn/P/plain')?.below;
+  await until('reachable by the renamed link', () =>
+    world.ping('iptv/hp', '10.0.3.2', 2).received === 2 ? true : undefined,
+  );
+  const below = world
+    .get<{ vif: string; below: string }>('paths')
+    .find((p) => p.vif === 'conn/P/plain')?.below;
   expect(below).toContain('wan0');
 });

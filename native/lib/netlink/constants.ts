@@ -109,7 +109,15 @@ export const IFLA_VXLAN = {
 } as const;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 
-export const IFA = { ADDRESS: 1, LOCAL: 2, LABEL: 3, BROADCAST: 4, CACHEINFO: 6, FLAGS: 8, PROTO: 11 } as const;
+export const IFA = {
+  ADDRESS: 1,
+  LOCAL: 2,
+  LABEL: 3,
+  BROADCAST: 4,
+  CACHEINFO: 6,
+  FLAGS: 8,
+  PROTO: 11,
+} as const;
 export const IFA_F = {
   NODAD: 0x2,
   DADFAILED: 0x8,
