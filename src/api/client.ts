@@ -110,7 +110,7 @@ class Channel {
     const known = fromServiceError(error, operation);
     const { code, details } = error as Partial<ServiceError>;
     if (code !== Status.UNAVAILABLE || !details?.startsWith('No connection established')) return known;
-    return this.unreachable(operation, details.replace(/^.*Last error: /, ''));
+    return this.unreachable(operation, /\bE[A-Z]{3,}\b/.exec(details)?.[0] ?? details);
   }
 
   unreachable(operation: string, detail: string): ApiError {

@@ -94,7 +94,6 @@ export function implement<S>(service: ServiceType<S>, handlers: Handlers<S>): Im
 export type Translate = (thrown: unknown) => ApiError | undefined;
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
-const HARMLESS = new Set([Status.CANCELLED, Status.DEADLINE_EXCEEDED]);
 
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 
@@ -258,8 +257,11 @@ export class Exchange {
     if (error.status === Status.INTERNAL) {
       const stack = cause instanceof Error ? (cause.stack ?? cause.message) : cause;
       this.call.log.error('failed', { ...fields, stack: stack ?? error.stack });
+    } else if (error.status === Status.CANCELLED) {
+      // whoever watches leaves by hanging up: nothing for an operator
+      this.call.log.debug('left by the caller', fields);
     } else {
-      this.call.log[HARMLESS.has(error.status) ? 'info' : 'warn']('refused', fields);
+      this.call.log[error.status === Status.DEADLINE_EXCEEDED ? 'info' : 'warn']('refused', fields);
     }
   }
 }

@@ -9,6 +9,7 @@ import { type Node, type Scalar, stringify } from 'yaml';
 
 import { type Draft, type Message, type MessageType } from './message.js';
 import { type EnumSchema, type Field, type FieldType, type MessageSchema } from './schema.js';
+import { nearest } from './spelling.js';
 import { describe, join, ManifestError, type Place, YamlSource } from './yaml-source.js';
 
 export { ManifestError, type Place, type Problem } from './yaml-source.js';
@@ -29,31 +30,10 @@ export interface Manifest<P> {
 
 // ---------------------------------------------------------------- reading
 
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
 /** `; did you mean X?` or what there is. */
 function suggestion(given: string, known: readonly string[]): string {
-  if (given.length <= 64) {
-    const lower = given.toLowerCase();
-    const near = known
-      .map((name) => ({
-        name,
-        far: name.toLowerCase().endsWith(`_${lower}`) ? 0 : distance(lower, name.toLowerCase()),
-      }))
-      .sort((a, b) => a.far - b.far)[0];
-    if (near && near.far <= Math.max(1, Math.ceil(given.length / 3))) return `; did you mean ${near.name}?`;
-  }
+  const near = nearest(given, known);
+  if (near !== undefined) return `; did you mean ${near}?`;
   return known.length === 0 ? '; it has none' : `; it has ${known.join(', ')}`;
 }
 

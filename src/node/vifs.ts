@@ -128,8 +128,10 @@ export class Vifs {
     const { links } = vif;
     if (links) {
       this.#byMachineEnd.delete(links.machine);
+      // with the device goes its program: detaching it first would take as long again
+      await net.netlink.deleteLink(links.machine).catch(ignoreMissing);
+      await net.refreshLink(links.machine);
       await this.#disconnect(links.machine);
-      if (net.links.has(links.machine)) await net.netlink.deleteLink(links.machine).catch(ignoreMissing);
     }
     this.#live.delete(name);
     this.#byId.delete(vif.id);

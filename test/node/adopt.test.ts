@@ -1,7 +1,21 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inside, netns, sweep, until } from './machines.js';
+import {
+  address,
+  deliver,
+  inside,
+  ip,
+  link,
+  netns,
+  node,
+  type Resource,
+  route,
+  sweep,
+  tunnel,
+  until,
+} from './machines.js';
 import { applyTo, client, end, endAll, start } from './processes.js';
 import { buildThree, MACHINES, OWNERS, three } from './three.js';
 
@@ -75,3 +89,54 @@ test('what was pinned is swept by the owner, and the end leaves nothing half', a
   });
   expect(tables.length).toBeGreaterThan(5);
 });
+
+test('an Apply that is cut short at any moment is whole after the next', async () => {
+  const vifs = 30;
+  const wanted: Resource[] = [
+    tunnel('big', '100.127.0.2', '100.127.0.9'),
+    node('big', 'Q', 'big'),
+    ...Array.from({ length: vifs }, (_, i) => link(`big/Q/v${i}`, { tunnel: 'big', label: 100 + i })),
+    ...Array.from({ length: vifs }, (_, i) => deliver({ tunnel: 'big', label: 100 + i }, `big/Q/v${i}`)),
+    ...Array.from({ length: vifs }, (_, i) => address(`big/Q/v${i}`, `10.40.${i}.1/24`)),
+    ...Array.from({ length: 500 }, (_, i) =>
+      route('big/Q', `10.${41 + (i >> 8)}.${i & 255}.0/24`, [`v${i % vifs}`, `10.40.${i % vifs}.2`]),
+    ),
+  ];
+  const free = async (): Promise<unknown> => {
+    const { tables } = await client('Q').getMachine({});
+    return tables.filter(({ table }) => table !== 'names').map(({ table, used }) => [table, used]);
+  };
+  const before = await free();
+  for (const moment of [20, 80, 160, 320]) {
+    const cut = applyTo('Q', 'big', wanted).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, moment));
+    await end('Q', 'SIGKILL');
+    await cut;
+    await start('Q');
+    const counts = await applyTo('Q', 'big', wanted);
+    expect(counts.created + counts.updated + counts.unchanged).toBe(wanted.length);
+    const { vifs: rows } = await client('Q').listVifs({ node: 'vns/big/nodes/Q' });
+    expect(rows).toHaveLength(vifs);
+    for (const row of rows) expect(row.state).toMatch(/^tunnels\/big: no route$/);
+    const { routes } = await client('Q').listRoutes({ node: 'vns/big/nodes/Q' });
+    expect(routes.filter(({ source }) => source === 'controller')).toHaveLength(500);
+    const installed = ip('-n', `${netns('Q')}.big.Q`, 'route', 'show', 'proto', '202')
+      .trim()
+      .split('\n');
+    expect(installed).toHaveLength(500);
+    if (moment !== 80) await applyTo('Q', 'big', []);
+  }
+  const { findings } = await client('Q').diagnose({});
+  expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  await until(
+    'all is given back',
+    async () => JSON.stringify(await free(), text) === JSON.stringify(before, text),
+  );
+  expect(readdirSync('/run/netns').filter((name) => name.startsWith(`${netns('Q')}.big`))).toEqual([]);
+  const ends = JSON.parse(ip('-n', netns('Q'), '-j', 'link')) as { ifname: string }[];
+  expect(ends.filter(({ ifname }) => ifname.startsWith('cv'))).toHaveLength(2);
+});
+
+function text(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}

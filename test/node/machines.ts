@@ -1,6 +1,6 @@
 /*
  * Machines for tests of the agent: network namespaces with wires between them, stations on cables, and one agent per
- * machine in this process. Names begin with `cbF2-`; everything is taken away again, also what an aborted run left.
+ * machine in this process. Names begin with this process's prefix; everything is taken away again, also what a process that is gone has left.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { Collection } from '../../src/node/collect.js';
 import { type Counts } from '../../src/node/plan.js';
 import { type cabernet } from '../../gen/cabernet.js';
 
-export const PREFIX = 'cbF2-';
+export const PREFIX = `cbnode${process.pid}-`;
 const PINS = '/sys/fs/bpf';
 
 export type Resource = Draft<cabernet.node.v1.Resource>;
@@ -34,13 +34,19 @@ export function netns(name: string): string {
   return `${PREFIX}${name}`;
 }
 
+/** Of this process, or of one that is gone. */
+function isStale(name: string): boolean {
+  const pid = /^cbnode(\d+)-/.exec(name)?.[1];
+  return pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`));
+}
+
 /** Takes away whatever bears the prefix. */
 export function sweep(): void {
   for (const name of existsSync('/run/netns') ? readdirSync('/run/netns') : []) {
-    if (name.startsWith(PREFIX)) spawnSync('ip', ['netns', 'delete', name]);
+    if (isStale(name)) spawnSync('ip', ['netns', 'delete', name]);
   }
   for (const name of readdirSync(PINS)) {
-    if (name.startsWith(PREFIX)) rmSync(`${PINS}/${name}`, { recursive: true, force: true });
+    if (isStale(name)) rmSync(`${PINS}/${name}`, { recursive: true, force: true });
   }
 }
 

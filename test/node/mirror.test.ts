@@ -313,7 +313,7 @@ describe('a node that its kernel fills', () => {
   });
 
   test('thousands of routes at once', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'cbF2-'));
+    const folder = mkdtempSync(join(tmpdir(), 'cabernet-node-'));
     const batch = Array.from(
       { length: 5000 },
       (_, i) => `route add 30.${i >> 8}.${i & 255}.0/24 via 10.0.2.2`,

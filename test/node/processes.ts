@@ -16,7 +16,7 @@ import { ip, netns, type Resource } from './machines.js';
 export type NodeClient = Client<cabernet.node.v1.NodeService>;
 
 const main = fileURLToPath(new URL('../../dist/src/node/main.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'cbF2-'));
+const folder = mkdtempSync(join(tmpdir(), 'cabernet-node-'));
 const running = new Map<string, ChildProcess>();
 const clients = new Map<string, NodeClient>();
 

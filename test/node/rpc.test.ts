@@ -54,8 +54,8 @@ describe('reads', () => {
     const p = client('P');
     const { virtualNodes } = await p.listVirtualNodes({});
     expect(virtualNodes.map((row) => [row.virtualNode?.name, row.owner, row.namespace, row.vifs])).toEqual([
-      ['vns/conn/nodes/P', 'one', 'cbF2-P.conn.P', 1],
-      ['vns/iptv/nodes/P', 'conn', 'cbF2-P.iptv.P', 2],
+      ['vns/conn/nodes/P', 'one', `${netns('P')}.conn.P`, 1],
+      ['vns/iptv/nodes/P', 'conn', `${netns('P')}.iptv.P`, 2],
     ]);
     const { vifs } = await p.listVifs({ node: 'vns/iptv/nodes/P' });
     expect(vifs.map(({ vif, state }) => [vif?.name, state])).toEqual([
@@ -369,7 +369,7 @@ describe('an Apply', () => {
     const iptv = three(4).P['iptv'] ?? [];
     // a prefix that somebody else's device has already, so that the kernel refuses the gateway
     const wrong = [...iptv, route('iptv/P', '10.77.0.0/16', ['station', '10.78.0.1'])];
-    ip('-n', 'cbF2-P.iptv.P', 'address', 'add', '10.78.0.1/32', 'dev', 'lo');
+    ip('-n', `${netns('P')}.iptv.P`, 'address', 'add', '10.78.0.1/32', 'dev', 'lo');
     await expect(applyTo('P', 'iptv', wrong, { epoch: 4000n })).rejects.toMatchObject({
       reason: 'STEP_FAILED',
       message: expect.stringContaining('route 10.77.0.0/16') as string,
@@ -381,7 +381,7 @@ describe('an Apply', () => {
     await applyTo('P', 'one', others['one'] ?? [], { epoch: 4000n });
     const { findings } = await client('P').diagnose({});
     expect(findings.some(({ subject, severity }) => subject === 'apply' && severity === 'error')).toBe(true);
-    ip('-n', 'cbF2-P.iptv.P', 'address', 'delete', '10.78.0.1/32', 'dev', 'lo');
+    ip('-n', `${netns('P')}.iptv.P`, 'address', 'delete', '10.78.0.1/32', 'dev', 'lo');
     await applyTo('P', 'iptv', wrong, { epoch: 4000n });
     const { routes } = await client('P').listRoutes({ node: 'vns/iptv/nodes/P' });
     expect(routes.some(({ route: one }) => one?.destination === '10.77.0.0/16')).toBe(true);
@@ -401,14 +401,14 @@ describe('an Apply', () => {
   });
 
   test('a veth that was taken away is made again', async () => {
-    ip('-n', 'cbF2-P.iptv.P', 'link', 'delete', 'p-m');
+    ip('-n', `${netns('P')}.iptv.P`, 'link', 'delete', 'p-m');
     const up = async (): Promise<boolean> =>
       (await client('P').listVifs({})).vifs.every(({ state }) => state === 'up');
     const answers = (): boolean =>
       inside(netns('st.hp'), 'ping', '-c', '1', '-W', '1', '10.0.3.2').status === 0;
     await until('stations reach each other', answers);
     await until('all is up', up);
-    expect(ip('-n', 'cbF2-P.iptv.P', 'route', 'show', 'proto', '202')).toContain('10.0.3.0/24');
+    expect(ip('-n', `${netns('P')}.iptv.P`, 'route', 'show', 'proto', '202')).toContain('10.0.3.0/24');
   });
 
   test('a lease taken back cuts what stood on it, and given again it is whole', async () => {
