@@ -32,7 +32,7 @@ afterEach(() => {
 
 /** A namespace in which interfaces 10 and 11 are two ends of one veth. */
 function namespace(): { name: string; path: string } {
-  const name = `cbdp-${process.pid}-${++made}`;
+  const name = `cabernet-test-${process.pid}-${++made}`;
   run('ip', 'netns', 'add', name);
   namespaces.add(name);
   run(

@@ -26,7 +26,7 @@ const open = new Set<DataPlane>();
 const folders = new Set<string>();
 
 export function pinFolder(): string {
-  const folder = `/sys/fs/bpf/cbdp-${process.pid}-${++made}`;
+  const folder = `/sys/fs/bpf/cabernet-test-${process.pid}-${++made}`;
   folders.add(folder);
   return folder;
 }

@@ -72,7 +72,7 @@ export interface Wire {
 
 /** A network namespace with a veth pair, both ends up and able to receive redirected frames. */
 export function makeWire(name: string): Wire {
-  const netns = `cbA-${process.pid}-${name}`;
+  const netns = `cabernet-test-${process.pid}-${name}`;
   ip('netns', 'add', netns);
   const remove = (): void => {
     if (existsSync(`/run/netns/${netns}`)) ip('netns', 'delete', netns);
@@ -96,7 +96,7 @@ export function makeWire(name: string): Wire {
 
 /** A folder of its own in the BPF file system, made on first pin. */
 export function pinFolder(name: string): string {
-  return `/sys/fs/bpf/cbA-${process.pid}-${name}`;
+  return `/sys/fs/bpf/cabernet-test-${process.pid}-${name}`;
 }
 
 export function u32(value: number): Buffer {

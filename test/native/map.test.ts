@@ -282,7 +282,7 @@ describe('a closed handle', () => {
       () => map.delete(u32(1)),
       () => map.nextKey(),
       () => [...map.entries()],
-      () => map.pin('/sys/fs/bpf/cbA-never'),
+      () => map.pin('/sys/fs/bpf/cabernet-test-never'),
       () => map.freeze(),
       () => map.memory(),
     ]) {

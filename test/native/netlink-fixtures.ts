@@ -18,7 +18,7 @@ export class Places {
   readonly #made = new Map<string, Netlink>();
 
   constructor(prefix: string) {
-    this.#prefix = `cbB-${process.pid}-${prefix}`;
+    this.#prefix = `cabernet-test-${process.pid}-${prefix}`;
   }
 
   async make(suffix: string): Promise<Place> {

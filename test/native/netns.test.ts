@@ -14,7 +14,7 @@ import {
 } from '../../native/lib/netns.js';
 import { failure } from './netlink-fixtures.js';
 
-const name = `cbB-${process.pid}-netns`;
+const name = `cabernet-test-${process.pid}-netns`;
 
 afterAll(async () => {
   for (const made of await netnsNames()) if (made.startsWith(name)) await deleteNetns(made);

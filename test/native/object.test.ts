@@ -270,12 +270,12 @@ describe('pins', () => {
 
   it('outside a BPF file system are refused with a reason', async () => {
     const object = open();
-    object.setPinned('counters', '/tmp/cbA-not-bpffs/counters');
+    object.setPinned('counters', '/tmp/cabernet-test-not-bpffs/counters');
     expect((await failure(object.load())).message).toContain('BPF file system');
-    rmSync('/tmp/cbA-not-bpffs', { recursive: true, force: true });
+    rmSync('/tmp/cabernet-test-not-bpffs', { recursive: true, force: true });
     const program = open();
     await program.load();
-    expect(() => program.map('counters').pin('/tmp/cbA-x')).toThrow(
+    expect(() => program.map('counters').pin('/tmp/cabernet-test-x')).toThrow(
       expect.objectContaining({ code: 'EPERM' }),
     );
   });

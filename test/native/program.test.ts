@@ -97,8 +97,8 @@ describe('a test run', () => {
       expect(counters.lookup(u32(2))?.readUInt32LE(4)).toBe(wire.a);
       const runs = object.map('per_cpu');
       expect(runs.transferSize).toBeGreaterThan(0);
-      await expect(program.testRun({ data, netns: '/run/netns/cbA-nowhere' })).rejects.toThrow(
-        expect.objectContaining({ code: 'ENOENT', subject: '/run/netns/cbA-nowhere' }),
+      await expect(program.testRun({ data, netns: '/run/netns/cabernet-test-nowhere' })).rejects.toThrow(
+        expect.objectContaining({ code: 'ENOENT', subject: '/run/netns/cabernet-test-nowhere' }),
       );
       await expect(program.testRun({ data, cpu: 1023 })).rejects.toThrow(
         expect.objectContaining({ code: 'EINVAL' }),

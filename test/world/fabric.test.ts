@@ -13,7 +13,7 @@ import { type WorldPlan } from '../../src/world/plan.js';
 import { exampleDraft, planOf } from './worlds.js';
 
 const run = promisify(execFile);
-const world = `cbG${process.pid}`;
+const world = `cbw${process.pid}`;
 const figure2 = { ...exampleDraft('figure2'), name: world };
 
 async function inside(namespace: string, ...command: string[]): Promise<string> {
@@ -22,7 +22,7 @@ async function inside(namespace: string, ...command: string[]): Promise<string> 
 }
 
 const ping = (from: string, to: string, ...more: string[]): Promise<string> =>
-  inside(from, 'ping', '-n', '-c', '1', '-W', '2', ...more, to);
+  inside(from, 'ping', '-n', '-c', '1', '-i', '0.2', '-w', '5', ...more, to);
 
 async function withNetlink<T>(namespace: string, use: (netlink: Netlink) => Promise<T>): Promise<T> {
   const netlink = await Netlink.open({ netns: namespacePath(`${world}.${namespace}`) });

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { lockWorld } from '../../src/world/lock.js';
 import { ancestors, endAll, isRunning, processesWith, processOf } from '../../src/world/processes.js';
 
-const world = `cbG${process.pid}l`;
+const world = `cbw${process.pid}l`;
 
 describe('a lock', () => {
   it('is one process at a time, and says whose', async () => {
