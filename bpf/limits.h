@@ -22,7 +22,7 @@
 #define MAX_TABLES (2 * MAX_NODES)
 #define MAX_TUNNEL_BUCKETS (2 * MAX_TUNNELS) /* of TUNNEL_SLOTS ends; a power of two */
 #define MAX_LABEL_BUCKETS 4096               /* of LABEL_SLOTS labels; a power of two */
-#define MAX_CHUNKS 8192                      /* 1 KB each */
+#define MAX_CHUNKS 16384                     /* 1 KB each */
 #define MAX_FLOWS4 32768                     /* per CPU, 32 B each; a power of two */
 #define MAX_FLOWS6 16384                     /* per CPU, 64 B each; a power of two */
 

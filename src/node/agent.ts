@@ -101,6 +101,7 @@ export class Agent {
       paths: this.paths,
       interfaces: this.interfaces,
       changed: (name) => this.states.touch(name),
+      failed,
     });
     this.labels = new Labels({ plane, registry, paths: this.paths, tunnelId, vifId });
     this.applier = new Applier(this);
@@ -176,6 +177,7 @@ export class Agent {
     if (this.#closed) return;
     this.#closed = true;
     await this.applier.idle();
+    await this.vifs.close();
     this.watchers.closeAll();
     this.nodes.close();
     this.net.close();

@@ -83,7 +83,11 @@ export class Applier {
       touched,
       Array.from(this.#leftover.values(), ({ step }) => step),
     );
-    await this.#run(owner, orderSteps(touched, registry), (step) => mine.has(stepKey(step)));
+    try {
+      await this.#run(owner, orderSteps(touched, registry), (step) => mine.has(stepKey(step)));
+    } finally {
+      void this.#agent.vifs.clearAway();
+    }
     this.#agent.applied(owner, wanted.epoch);
     return counts;
   }

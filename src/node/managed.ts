@@ -44,6 +44,7 @@ export class ManagedNeighbours {
   /** Refused where the link is down or gone: its next event asks again. */
   #ask({ index, address }: NeighbourOf): void {
     if (this.#net.neighbour(index, address)?.managed === true) return;
-    this.#net.netlink.replaceNeighbour({ index, address, managed: true }).catch(() => undefined);
+    const wanted = { index, address, managed: true, externLearned: true };
+    this.#net.netlink.replaceNeighbour(wanted).catch(() => undefined);
   }
 }

@@ -163,9 +163,16 @@ async function findVeth(
   const named = outer?.alias === undefined || outer.alias === '' || outer.alias === wanted.alias;
   if (outer && inner && named && outer.kind === 'veth' && outer.peerIndex === inner.index)
     return { outer, inner };
-  if (outer) await machine.deleteLink(outer.index);
+  if (outer) await deleteLink(machine, outer.index);
   // gone with its peer, unless it is somebody else's: the name is this vif's
   const still = inner && (await inside.link(inner.index));
-  if (still) await inside.deleteLink(still.index);
+  if (still) await deleteLink(inside, still.index);
   return undefined;
+}
+
+/** It may be going by itself, with the namespace of its other end. */
+export async function deleteLink(netlink: Netlink, index: number): Promise<void> {
+  await netlink.deleteLink(index).catch((error: unknown) => {
+    if (!(error instanceof BpfError && error.code === 'ENODEV')) throw error;
+  });
 }

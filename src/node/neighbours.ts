@@ -5,6 +5,12 @@
 import { type Address, formatAddress, isUnicast, parseAddress, parseMac } from './address.js';
 import { type NetState, usableMac } from './net-state.js';
 
+/**
+ * Neighbours of one virtual node that its tables may have: a station that claims every address of its subnet takes
+ * no more. Gateways of routes count, but are never left out; what is left out is the kernel's to forward.
+ */
+export const MAX_NEIGHBOURS = 4096;
+
 export interface NodeNeighboursOptions {
   readonly net: NetState;
   /** The vif's device with this interface index, or ''. */
@@ -85,13 +91,18 @@ export class NodeNeighbours {
     this.#closed = true;
   }
 
-  /** Refused where the link is down or gone: asked for again when it is up. */
+  /**
+   * Refused where the link is down or gone: asked for again when it is up. Learned elsewhere: otherwise it counts
+   * against a limit that all namespaces of the machine share (net.ipv4.neigh.default.gc_thresh3).
+   */
   #ask(index: number, address: string): void {
-    this.#options.net.netlink.replaceNeighbour({ index, address, managed: true }).catch(() => undefined);
+    const wanted = { index, address, managed: true, externLearned: true };
+    this.#options.net.netlink.replaceNeighbour(wanted).catch(() => undefined);
   }
 
   #know(neighbour: Neighbour, mac: Uint8Array | undefined): void {
     const key = `${neighbour.device} ${neighbour.text}`;
+    if (mac && this.#macs.size >= MAX_NEIGHBOURS && !this.#macs.has(key) && !this.#managed.has(key)) return;
     const before = this.#macs.get(key)?.mac;
     if (mac) this.#macs.set(key, { ...neighbour, mac });
     else this.#macs.delete(key);

@@ -96,7 +96,6 @@ export class VirtualNodes {
     node.mirror.close();
     node.net.close();
     plane.release('node', node.id);
-    await plane.grace();
     await removeNamespace(node.namespace);
   }
 

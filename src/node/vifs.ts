@@ -8,7 +8,7 @@ import { parseMac } from './address.js';
 import { type Interfaces } from './interfaces.js';
 import { samePath, type VifIntent } from './model.js';
 import { writeVif } from './names.js';
-import { ensureVeth, type VifLinks } from './namespace.js';
+import { deleteLink, ensureVeth, type VifLinks } from './namespace.js';
 import { type NetState } from './net-state.js';
 import { type VirtualNode, type VirtualNodes } from './nodes.js';
 import { type Carrier, type Paths } from './paths.js';
@@ -44,6 +44,7 @@ export interface VifsOptions {
   readonly paths: Paths;
   readonly interfaces: Interfaces;
   readonly changed: (name: string) => void;
+  readonly failed: (error: unknown) => void;
 }
 
 export class Vifs {
@@ -51,6 +52,10 @@ export class Vifs {
   readonly #live = new Map<string, LiveVif>();
   readonly #byId = new Map<number, LiveVif>();
   readonly #byMachineEnd = new Map<number, LiveVif>();
+  /** Removed, their devices not yet. */
+  readonly #leaving: { readonly id: number; readonly machine: number | undefined }[] = [];
+  #clearing: Promise<void> = Promise.resolve();
+  #closed = false;
 
   constructor(options: VifsOptions) {
     this.#options = options;
@@ -115,7 +120,7 @@ export class Vifs {
   async remove(name: string): Promise<void> {
     const vif = this.#live.get(name);
     if (!vif) return;
-    const { plane, nodes, paths, interfaces, net } = this.#options;
+    const { plane, nodes, paths, interfaces } = this.#options;
     plane.vifs.set(vif.id, 'flags', 0);
     plane.vifs.write(vif.id, { port: 0, path: 0 });
     const mirror = nodes.get(vif.intent.node)?.mirror;
@@ -125,17 +130,46 @@ export class Vifs {
     }
     if (vif.port !== undefined) await interfaces.releasePort(vif.port, vif.id);
     if (vif.path) paths.release(vif.path);
-    const { links } = vif;
-    if (links) {
-      this.#byMachineEnd.delete(links.machine);
-      // with the device goes its program: detaching it first would take as long again
-      await net.netlink.deleteLink(links.machine).catch(ignoreMissing);
-      await net.refreshLink(links.machine);
-      await this.#disconnect(links.machine);
-    }
+    if (vif.links) this.#byMachineEnd.delete(vif.links.machine);
     this.#live.delete(name);
     this.#byId.delete(vif.id);
-    plane.release('vif', vif.id);
+    plane.names.delete('vif', vif.id);
+    this.#leaving.push({ id: vif.id, machine: vif.links?.machine });
+  }
+
+  /**
+   * Takes away the devices of vifs that were removed, whose ids then go back. Not part of an Apply: the kernel needs
+   * tens of milliseconds for each, unless it goes with its namespace.
+   */
+  clearAway(): Promise<void> {
+    const leaving = this.#leaving.splice(0);
+    this.#clearing = this.#clearing.then(async () => {
+      for (const { id, machine } of leaving) {
+        if (this.#closed) return;
+        try {
+          if (machine !== undefined) await this.#takeAway(machine);
+          this.#options.plane.release('vif', id);
+        } catch (error) {
+          this.#options.failed(error);
+        }
+      }
+    });
+    return this.#clearing;
+  }
+
+  /** What is not taken away yet is the next agent's to find. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#clearing;
+  }
+
+  async #takeAway(machine: number): Promise<void> {
+    const { net } = this.#options;
+    await net.refreshLink(machine);
+    // with the device goes its program: detaching it first would take as long again
+    if (net.links.has(machine)) await deleteLink(net.netlink, machine);
+    await net.refreshLink(machine);
+    await this.#disconnect(machine);
   }
 
   /** Links over a tunnel or a vif lose their path. */
@@ -274,8 +308,4 @@ export class Vifs {
       index: vif.links.inside,
     });
   }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENODEV')) throw error;
 }

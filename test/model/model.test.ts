@@ -315,7 +315,7 @@ test('random tables, random packets: the programs do what the model does', async
   /* a generator that reaches little would prove little */
   expect([...seen.keys()].length, JSON.stringify([...seen])).toBeGreaterThan(15);
   expect(seen.get('redirect') ?? 0).toBeGreaterThan(100);
-});
+}, 180_000);
 
 test('routes: the data plane’s trie and the kernel’s LPM trie give the same answers', async () => {
   const base: Tables = {
@@ -411,4 +411,4 @@ test('routes: the data plane’s trie and the kernel’s LPM trie give the same 
       { numRuns: 15 },
     );
   }
-});
+}, 180_000);
