@@ -9,6 +9,9 @@ const benches: Record<string, () => Promise<Row[]>> = {
     const { live } = await import('./live.js');
     return [...(await forward()), ...(await live())];
   },
+  tcp: async () => (await import('./tcp.js')).tcp(),
+  up: async () => (await import('./worlds.js')).worlds(),
+  tables: async () => (await import('./tables.js')).tables(),
 };
 
 async function main(args: readonly string[]): Promise<number> {

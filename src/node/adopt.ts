@@ -36,6 +36,8 @@ export async function adopt(agent: Agent): Promise<void> {
   }
   for (const step of steps) await attempt(agent, step);
   await adoptContents(agent, holdings);
+  for (const { name } of agent.nodes.all) agent.states.touch(name);
+  for (const { intent } of agent.underlay.all) agent.states.touch(intent.name);
   releaseOrphans(agent);
   await detachStrangers(agent);
   const resources = [...holdings.values()].reduce((sum, holding) => sum + holding.size, 0);

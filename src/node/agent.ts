@@ -239,10 +239,17 @@ export class Agent {
     this.vifs.cutOver(below);
   }
 
-  /** A vif's veth was taken away from the namespace it is in: it is the vif's owner's, and made again. */
+  /**
+   * A port's interface is up, or has lost its carrier. Or a vif's veth was taken away by somebody in the namespace it
+   * is in: it is the vif's owner's, and made again.
+   */
   #onLinks(events: readonly NetlinkEvent[]): void {
     for (const event of events) {
-      if (event.type !== 'del' || event.what !== 'link') continue;
+      if (event.type === 'resync' || event.what !== 'link') continue;
+      for (const { name, role, index } of this.interfaces.all()) {
+        if (role === 'port' && index === event.object.index) this.#touchPort(name);
+      }
+      if (event.type !== 'del') continue;
       const vif = this.vifs.ofMachineEnd(event.object.index);
       if (!vif) continue;
       this.vifs.lost(vif);
@@ -261,6 +268,10 @@ export class Agent {
       this.#owners.set(owner, id);
     }
     return id;
+  }
+
+  #touchPort(name: string): void {
+    for (const vif of this.vifs.all) if (vif.port === name) this.states.touch(vif.name);
   }
 
   #portChanged(name: string): void {

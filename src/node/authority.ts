@@ -14,11 +14,14 @@ import {
   type TunnelIntent,
   type VifIntent,
 } from './model.js';
-import { denied, impossible, invalid } from './refusal.js';
+import { denied, impossible, invalid, tooMuch } from './refusal.js';
 import { foresee, type Holding, type Lookup, type Registry, userOf } from './registry.js';
 
 /** Labels a frame may bear: one for each layer it descends (bpf/limits.h: MAX_DEPTH). */
 export const MAX_DEPTH = 4;
+
+/** Of one virtual node: each costs its kernel a request, and makes the answers of ListVifs longer. */
+export const MAX_ADDRESSES = 1024;
 
 /** What the machine's operator grants. */
 export interface Grants {
@@ -52,7 +55,12 @@ export function checkAuthority(
   checkPorts(scope);
   for (const label of wanted.labels.values()) checkLabel(scope, label);
   for (const [node, addresses] of wanted.addresses) {
-    for (const address of addresses.values()) checkAddress(scope, node, address);
+    let count = 0;
+    for (const address of addresses.values()) {
+      checkAddress(scope, node, address);
+      if (++count <= MAX_ADDRESSES) continue;
+      throw tooMuch('ADDRESS_COUNT', fieldOf(address), `more than ${MAX_ADDRESSES} addresses in ${node}`);
+    }
   }
   for (const [node, routes] of wanted.routes) checkRoutes(scope, node, routes.values());
 }

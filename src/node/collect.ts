@@ -3,7 +3,7 @@
  * that a long stream never keeps the agent from its other work; nothing changes before the commit.
  */
 import { checkOwner, checkResource } from './intent.js';
-import { type Intent } from './model.js';
+import { type Intent, sameIntent } from './model.js';
 import { conflict, invalid, tooMuch } from './refusal.js';
 import { Holding } from './registry.js';
 import type * as wire from './wire.js';
@@ -23,11 +23,17 @@ const FIELDS: Record<Intent['kind'], string> = {
 export class Collection {
   readonly holding: Holding;
   readonly validateOnly: boolean;
+  readonly #present: Holding | undefined;
+  /** Where things came from; of routes, which are many, only in order. */
   readonly #indices = new Map<Intent, number>();
+  readonly #routes: Intent[] = [];
+  readonly #routeIndices: number[] = [];
   #count = 0;
 
-  constructor(begin: wire.ApplyBegin) {
+  /** `presentOf`: what an owner has, so that what stays the same is kept once. */
+  constructor(begin: wire.ApplyBegin, presentOf?: (owner: string) => Holding | undefined) {
     const owner = checkOwner(begin.owner, 'begin.owner');
+    this.#present = presentOf?.(owner);
     this.holding = new Holding(owner, BigInt(begin.epoch ?? 0));
     this.validateOnly = begin.validateOnly ?? false;
   }
@@ -41,7 +47,9 @@ export class Collection {
       const index = this.#count++;
       if (index >= MAX_RESOURCES)
         throw tooMuch('STREAM_TOO_LONG', `resources[${index}]`, `more than ${MAX_RESOURCES}`);
-      const intent = checkResource(resource, index);
+      const given = checkResource(resource, index);
+      const known = this.#present?.find(given);
+      const intent = known && sameIntent(known, given) ? known : given;
       if (!this.holding.add(intent)) {
         throw conflict(
           'DUPLICATE',
@@ -49,7 +57,11 @@ export class Collection {
           'is in this stream already',
         );
       }
-      this.#indices.set(intent, index);
+      if (intent.kind !== 'route') this.#indices.set(intent, index);
+      else {
+        this.#routes.push(intent);
+        this.#routeIndices.push(index);
+      }
     }
   }
 
@@ -66,6 +78,7 @@ export class Collection {
 
   /** `resources[3].vif`: where an intent came from. */
   fieldOf(intent: Intent): string {
-    return `resources[${this.#indices.get(intent) ?? 0}].${FIELDS[intent.kind]}`;
+    const index = this.#indices.get(intent) ?? this.#routeIndices[this.#routes.indexOf(intent)];
+    return `resources[${index ?? 0}].${FIELDS[intent.kind]}`;
   }
 }

@@ -3,7 +3,7 @@
  * router does, and put into its tables. New ones first, then the publication, then the removal of old ones. The
  * namespace is also the store: an agent started later reads from it what was there.
  */
-import { type Route, type RouteSpec } from '../../native/lib/index.js';
+import { type BpfError, type Route, type RouteSpec } from '../../native/lib/index.js';
 import { formatAddress, parseAddress, parseInterfaceAddress, parsePrefix } from './address.js';
 import { MAIN_TABLE, PROTOCOL_CABERNET } from './kernel-routes.js';
 import { type Mirror } from './mirror.js';
@@ -151,6 +151,7 @@ export class Contents {
 
   async #addAddresses(wanted: ReadonlyMap<string, AddressIntent>): Promise<void> {
     const { net, mirror } = this.#options;
+    const added: [string, AddressIntent][] = [];
     for (const [key, intent] of wanted) {
       const { device, address } = intent;
       const index = mirror.deviceIndex(device);
@@ -164,39 +165,61 @@ export class Contents {
           await net.netlink.deleteAddress({ index, address: text, prefixLength: other.prefixLength });
         }
       }
-      try {
-        await net.netlink.replaceAddress({
-          index,
-          address: text,
+      added.push([key, intent]);
+    }
+    if (added.length === 0) return;
+    const results = await net.netlink.batch(
+      added.map(([, { device, address }]) => ({
+        op: 'replaceAddress',
+        address: {
+          index: mirror.deviceIndex(device) ?? 0,
+          address: formatAddress(address.bytes),
           prefixLength: address.length,
           noDad: true,
           protocol: PROTOCOL_CABERNET,
-        });
-      } catch (error) {
-        throw failedStep(intent.vif, `address ${address.text}`, error);
-      }
-      this.#addresses.set(key, intent);
-    }
+        },
+      })),
+    );
+    this.#settleAddresses(added, results, (key, intent) => this.#addresses.set(key, intent), 'address');
   }
 
   async #removeAddresses(wanted: ReadonlyMap<string, AddressIntent>): Promise<boolean> {
     const { net, mirror } = this.#options;
-    let removed = false;
-    for (const [key, { vif, device, address }] of this.#addresses) {
+    const removed: [string, AddressIntent][] = [];
+    for (const [key, intent] of this.#addresses) {
       if (wanted.has(key)) continue;
-      const index = mirror.deviceIndex(device);
-      const text = formatAddress(address.bytes);
-      if (index !== undefined && net.addresses.get(index)?.has(address.text)) {
-        try {
-          await net.netlink.deleteAddress({ index, address: text, prefixLength: address.length });
-        } catch (error) {
-          throw failedStep(vif, `removal of address ${address.text}`, error);
-        }
-        removed = true;
-      }
-      this.#addresses.delete(key);
+      const index = mirror.deviceIndex(intent.device);
+      if (index !== undefined && net.addresses.get(index)?.has(intent.address.text)) {
+        removed.push([key, intent]);
+      } else this.#addresses.delete(key);
     }
-    return removed;
+    if (removed.length === 0) return false;
+    const results = await net.netlink.batch(
+      removed.map(([, { device, address }]) => ({
+        op: 'deleteAddress',
+        address: {
+          index: mirror.deviceIndex(device) ?? 0,
+          address: formatAddress(address.bytes),
+          prefixLength: address.length,
+        },
+      })),
+    );
+    const forget = (key: string): void => void this.#addresses.delete(key);
+    this.#settleAddresses(removed, results, forget, 'removal of address');
+    return true;
+  }
+
+  /** Notes what was done, and throws for the first that was not. */
+  #settleAddresses(
+    entries: readonly (readonly [string, AddressIntent])[],
+    results: readonly (BpfError | undefined)[],
+    done: (key: string, intent: AddressIntent) => void,
+    what: string,
+  ): void {
+    for (const [i, [key, intent]] of entries.entries()) if (!results[i]) done(key, intent);
+    for (const [i, [, { vif, address }]] of entries.entries()) {
+      if (results[i]) throw failedStep(vif, `${what} ${address.text}`, results[i]);
+    }
   }
 
   // ---- routes

@@ -3,7 +3,11 @@
  * it lets go of everything but the data plane, which forwards on.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { release } from 'node:os';
+import { resolve } from 'node:path';
 
 import { createLogger, type LogLevel } from '../api/log.js';
 import { startServer } from '../api/server.js';
@@ -36,18 +40,26 @@ export class StartError extends Error {
 
 const BPF_FILE_SYSTEM = '/sys/fs/bpf';
 
+/** Managed neighbours, and programs of this size: what Debian 12 has. */
+const OLDEST_KERNEL = [6, 1] as const;
+
 function isMounted(directory: string, type: string): boolean {
-  return readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .some(
-      (line) => line.startsWith(`${type} ${directory} ${type} `) || line.includes(` ${directory} ${type} `),
-    );
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  return mounts.some((line) => line.includes(` ${directory} ${type} `));
+}
+
+function isOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major < OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor < OLDEST_KERNEL[1]);
 }
 
 function prepareMachine(options: NodeOptions): void {
   if (process.getuid?.() !== 0) throw new StartError('the agent loads BPF programs: start it as root');
+  if (isOld(release())) {
+    throw new StartError(`Linux ${release()} is older than ${OLDEST_KERNEL.join('.')}: upgrade the kernel`);
+  }
   if (!existsSync('/proc/sys/kernel/bpf_stats_enabled')) throw new StartError('this kernel has no BPF');
-  if (!options.pinDir.startsWith(`${BPF_FILE_SYSTEM}/`)) {
+  if (!resolve(options.pinDir).startsWith(`${BPF_FILE_SYSTEM}/`)) {
     throw new StartError(`--pin-dir ${options.pinDir} is not below ${BPF_FILE_SYSTEM}`);
   }
   if (!isMounted(BPF_FILE_SYSTEM, 'bpf')) {
@@ -68,9 +80,26 @@ function prepareMachine(options: NodeOptions): void {
   }
 }
 
+/**
+ * One agent per data plane. A name that the kernel holds for this process in its network namespace (an abstract
+ * socket, unix(7)): it goes with the process, however that ends.
+ */
+async function lock(pinDir: string): Promise<Server> {
+  const server = createServer();
+  const path = `\0cabernet:${createHash('sha256').update(pinDir).digest('hex')}`;
+  await new Promise<void>((done, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE';
+      reject(taken ? new StartError(`another agent runs the data plane in ${pinDir}: stop it first`) : error);
+    });
+    server.listen(path, done);
+  });
+  return server.unref();
+}
+
 function waitForSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  return new Promise((done) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done(signal));
   });
 }
 
@@ -78,6 +107,7 @@ function waitForSignal(): Promise<NodeJS.Signals> {
 export async function runNode(options: NodeOptions): Promise<void> {
   prepareMachine(options);
   const log = createLogger({ component: 'node', level: options.logLevel });
+  const held = await lock(options.pinDir);
   const ended = waitForSignal();
   const agent = await Agent.start({ ...options, log });
   const server = await startServer({
@@ -91,4 +121,5 @@ export async function runNode(options: NodeOptions): Promise<void> {
   log.info('ending', { signal });
   await server.stop();
   await agent.close();
+  held.close();
 }

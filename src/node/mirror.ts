@@ -55,6 +55,8 @@ export class Mirror {
   readonly #devices = new Map<number, string>();
   readonly #neighbours: NodeNeighbours;
   #fromAddresses = new Map<string, FromAddress>();
+  /** Seen by an event since #fromAddresses was made: many of them cost one look. */
+  #addressesMoved = false;
   #kernel: KernelRoutes | undefined;
   #stopKernel: (() => void) | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -221,11 +223,11 @@ export class Mirror {
           this.#options.neighbourChanged(this.deviceOf(index), address);
         }
       } else if (event.what === 'address') {
-        this.#recomputeAddresses();
+        this.#addressesMoved = true;
       } else if (event.what === 'link') {
         const device = this.deviceOf(event.object.index);
         if (device) this.#linkChanged(device);
-        this.#recomputeAddresses();
+        this.#addressesMoved = true;
         reread = true;
       }
     }
@@ -257,6 +259,7 @@ export class Mirror {
   // ---- addresses: of the node itself, and what they say is on its links
 
   #recomputeAddresses(): void {
+    this.#addressesMoved = false;
     if (this.#cleared) return;
     const now = new Map<string, FromAddress>();
     const { net } = this.#options;
@@ -350,6 +353,7 @@ export class Mirror {
 
   async #publish(): Promise<void> {
     if (this.#closed || !this.#started) return;
+    if (this.#addressesMoved) this.#recomputeAddresses();
     const changes = this.#rib.take();
     const table = this.#table;
     if (changes.length > 0 || table.adopted) {

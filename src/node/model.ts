@@ -133,6 +133,7 @@ export function sameRoute(a: RouteIntent, b: RouteIntent): boolean {
 
 /** True if two intents with the same key want the same. */
 export function sameIntent(a: Intent, b: Intent): boolean {
+  if (a === b) return true;
   if (a.kind === 'node') return b.kind === 'node' && a.tenant === b.tenant && a.routeSource === b.routeSource;
   if (a.kind === 'vif') {
     return (

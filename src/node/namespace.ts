@@ -33,6 +33,9 @@ const SYSCTLS: Readonly<Record<string, number>> = {
       [`net/ipv4/conf/${scope}/send_redirects`, 0],
       [`net/ipv4/conf/${scope}/accept_redirects`, 0],
       [`net/ipv4/conf/${scope}/promote_secondaries`, 1],
+      // who has the old MAC address in its cache hears of a new one
+      [`net/ipv4/conf/${scope}/arp_notify`, 1],
+      [`net/ipv6/conf/${scope}/ndisc_notify`, 1],
       [`net/ipv6/conf/${scope}/forwarding`, 1],
       [`net/ipv6/conf/${scope}/accept_redirects`, 0],
       [`net/ipv6/conf/${scope}/accept_ra`, 0],

@@ -47,6 +47,24 @@ export class Holding {
     return added;
   }
 
+  /** The one with the same key. */
+  find(intent: Intent): Intent | undefined {
+    switch (intent.kind) {
+      case 'node':
+        return this.nodes.get(intent.name);
+      case 'tunnel':
+        return this.tunnels.get(intent.name);
+      case 'vif':
+        return this.vifs.get(intent.name);
+      case 'label':
+        return this.labels.get(intentKey(intent));
+      case 'address':
+        return this.addresses.get(intent.node)?.get(intentKey(intent));
+      case 'route':
+        return this.routes.get(intent.node)?.get(intent.destination.text);
+    }
+  }
+
   #insert(intent: Intent): boolean {
     switch (intent.kind) {
       case 'node':

@@ -108,11 +108,12 @@ export class Vifs {
     writeVif(plane, vif.id, owner, intent);
     try {
       await this.#connect(vif, node);
+      // before its port: from here on settle() sees whether its device is up
+      this.#join(vif, node);
       await this.#attach(vif, before);
     } catch (error) {
       throw failedStep(intent.name, 'its device', error);
     }
-    this.#join(vif, node);
     this.settle(vif.name);
   }
 

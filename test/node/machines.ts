@@ -2,7 +2,8 @@
  * Machines for tests of the agent: network namespaces with wires between them, stations on cables, and one agent per
  * machine in this process. Names begin with this process's prefix; everything is taken away again, also what a process that is gone has left.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { silentLogger, createLogger } from '../../src/api/log.js';
 import { type Draft } from '../../src/api/message.js';
@@ -28,6 +29,21 @@ export function ip(...args: string[]): string {
 export function inside(netns: string, ...command: string[]): { status: number; output: string } {
   const result = spawnSync('nsenter', [`--net=/run/netns/${netns}`, '--', ...command], { encoding: 'utf8' });
   return { status: result.status ?? -1, output: `${result.stdout}${result.stderr}` };
+}
+
+/** So many echo requests, one every 5 ms: how many were sent and answered. */
+export async function stream(
+  station: string,
+  target: string,
+  count: number,
+): Promise<{ sent: number; received: number }> {
+  const command = ['ping', '-i', '0.005', '-c', String(count), '-q', '-W', '1', target];
+  const child = spawn('nsenter', [`--net=/run/netns/${netns(`st.${station}`)}`, '--', ...command]);
+  let output = '';
+  child.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
+  await once(child, 'close');
+  const match = /(\d+) packets transmitted, (\d+) received/.exec(output);
+  return { sent: Number(match?.[1]), received: Number(match?.[2]) };
 }
 
 export function netns(name: string): string {

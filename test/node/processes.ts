@@ -37,7 +37,7 @@ function socketOf(machine: string): string {
   return join(folder, `${machine}.sock`);
 }
 
-export async function start(machine: string): Promise<NodeClient> {
+function spawnAgent(machine: string, stderr: 'inherit' | 'pipe'): ChildProcess {
   const ns = netns(machine);
   const links = JSON.parse(ip('-n', ns, '-j', 'link')) as { ifname: string }[];
   const options = {
@@ -50,15 +50,27 @@ export async function start(machine: string): Promise<NodeClient> {
     logLevel: process.env['CABERNET_TEST_LOG'] ? 'debug' : 'error',
   };
   const command = [process.execPath, '--input-type=module', '-e', program, main, JSON.stringify(options)];
-  const child = spawn('nsenter', [`--net=/run/netns/${ns}`, '--', ...command], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+  return spawn('nsenter', [`--net=/run/netns/${ns}`, '--', ...command], {
+    stdio: ['ignore', 'inherit', stderr],
   });
-  running.set(machine, child);
+}
+
+export async function start(machine: string): Promise<NodeClient> {
+  running.set(machine, spawnAgent(machine, 'inherit'));
   clients.get(machine)?.close();
   clients.delete(machine);
   const made = client(machine);
   await made.ready(30_000);
   return made;
+}
+
+/** A second one beside the first: how it ends, and what it says. */
+export async function startAgain(machine: string): Promise<{ status: number | null; stderr: string }> {
+  const child = spawnAgent(machine, 'pipe');
+  let stderr = '';
+  child.stderr?.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+  const [status] = (await once(child, 'close')) as [number | null];
+  return { status, stderr };
 }
 
 export async function end(machine: string, signal: NodeJS.Signals): Promise<number | null> {

@@ -1,6 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Agent } from '../../src/node/agent.js';
-import { apply, inside, netns, startAgent, sweep } from './machines.js';
+import {
+  apply,
+  inside,
+  link,
+  netns,
+  node,
+  port,
+  deliver,
+  startAgent,
+  stream,
+  swap,
+  sweep,
+} from './machines.js';
 import { buildThree, MACHINES, OWNERS, three } from './three.js';
 
 const agents = new Map<string, Agent>();
@@ -53,4 +65,43 @@ test('traceroute shows service routers only', () => {
       .filter(Boolean);
     expect(seen, output).toEqual(hops);
   }
+});
+
+test('a link moves to another path, and back, without a packet lost', async () => {
+  await applyThree(4);
+  ping('10.0.3.2');
+  const [p, q] = [agents.get('P'), agents.get('Q')];
+  if (!p || !q) throw new Error('no agents');
+  const other = swap({ vif: 'conn/Q/q2', label: 5011 }, { vif: 'conn/Q/q3', label: 5002 });
+  await apply(q, 'conn', [...(three(4).Q['conn'] ?? []), other]);
+  const by = (label: number): Parameters<typeof apply>[2] => [
+    node('iptv', 'P', 'iptv'),
+    port('iptv/P/station', 'st-hp'),
+    link('iptv/P/p-m', { vif: 'conn/P/p6', label }),
+    deliver({ vif: 'conn/P/p6', label: 6001 }, 'iptv/P/p-m'),
+  ];
+  const streams = stream('hp', '10.0.3.2', 400);
+  for (let i = 0; i < 12; i++) {
+    await apply(p, 'conn', by(i % 2 ? 5001 : 5011));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(await streams).toEqual({ sent: 400, received: 400 });
+});
+
+test('what a tenant adds to its tables costs nobody a packet', async () => {
+  const m = agents.get('M');
+  if (!m) throw new Error('no agent');
+  const streams = stream('hp', '10.0.3.2', 400);
+  const own = three(4).M['iptv'] ?? [];
+  for (let i = 0; i < 10; i++) {
+    const more = Array.from({ length: 2000 }, (_, n) => ({
+      route: {
+        node: 'vns/iptv/nodes/M',
+        destination: `10.${100 + (n >> 8)}.${n & 255}.0/24`,
+        nextHops: [{ vif: 'vns/iptv/nodes/M/vifs/m-p', gateway: '10.1.0.0' }],
+      },
+    }));
+    await apply(m, 'iptv', i % 2 ? own : [...own, ...more]);
+  }
+  expect(await streams).toEqual({ sent: 400, received: 400 });
 });

@@ -8,14 +8,14 @@ import { invalid } from '../refusal.js';
 type Request = Message<cabernet.node.v1.ApplyRequest>;
 
 /** Reads one stream to its commit: begin, resources, commit, and nothing after it. */
-async function collect(requests: AsyncIterable<Request>): Promise<Collection> {
+async function collect(agent: Agent, requests: AsyncIterable<Request>): Promise<Collection> {
   let collection: Collection | undefined;
   let committed = false;
   for await (const request of requests) {
     if (committed) throw invalid('STREAM_ORDER', 'commit', 'the commit is the last message of the stream');
     if (request.message === 'begin') {
       if (collection) throw invalid('STREAM_ORDER', 'begin', 'a stream begins once');
-      collection = new Collection(request.begin);
+      collection = new Collection(request.begin, (owner) => agent.registry.holdings.get(owner));
       continue;
     }
     if (!collection) throw invalid('STREAM_ORDER', 'begin', 'the first message of the stream is begin');
@@ -34,7 +34,7 @@ export async function apply(
   agent: Agent,
   requests: AsyncIterable<Request>,
 ): Promise<Draft<cabernet.node.v1.ApplyResponse>> {
-  const collection = await collect(requests);
+  const collection = await collect(agent, requests);
   const counts = await agent.applier.apply(collection);
   return { epoch: collection.holding.epoch, ...counts };
 }

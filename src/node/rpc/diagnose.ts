@@ -103,7 +103,7 @@ async function onInterface(agent: Agent, place: Attachment): Promise<Finding[]> 
   if (!link) return [finding(place.role === 'underlay' ? 'error' : 'warning', subject, place.problem)];
   const found: Finding[] = [];
   const by = (await driver(agent, link.name))?.driver ?? link.kind ?? 'unknown driver';
-  if (place.problem !== '') found.push(finding('error', subject, `not native: ${place.problem}`));
+  if (place.problem !== '') found.push(finding('error', subject, `no program runs on it: ${place.problem}`));
   else if (link.xdp?.mode !== undefined && link.xdp.mode !== 'native') {
     found.push(finding('error', subject, `a program runs in ${link.xdp.mode} mode: detach it`));
   } else found.push(finding('ok', subject, `native XDP by ${by}, MTU ${link.mtu}`));
