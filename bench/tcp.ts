@@ -33,7 +33,7 @@ function inside(namespace: string, ...command: string[]): [string, string[]] {
 /** Resolves when it listens, with what ends it. */
 async function serve(namespace: string): Promise<() => void> {
   const [command, args] = inside(namespace, 'iperf3', '-s', '--forceflush');
-  const server = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const ended = once(server, 'exit').then(() =>
     Promise.reject(new Error('iperf3 -s ended: is iperf3 installed?')),
   );

@@ -317,7 +317,8 @@ Napi::Value NativeObject::Map(const Napi::CallbackInfo& info) {
     ObjectState& state = In(Phase::kLoaded, kOp);
     bpf_map* map = MapOf(state, info[0], kOp);
     std::string name = info[0].As<Napi::String>().Utf8Value();
-    int fd = bpf_map__fd(map);
+    // from libbpf 1.4 on a map that was not created has a placeholder for a descriptor
+    int fd = bpf_map__autocreate(map) ? bpf_map__fd(map) : -1;
     if (fd < 0) throw CodeFailure("ERR_STATE", kOp, name, "the map was not created (autocreate is off)");
     return NativeMap::Make(info.Env(), DupFd(fd, kOp, name), name);
   });

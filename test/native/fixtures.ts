@@ -9,7 +9,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 export const root = dirname(dirname(here));
 export const buildFolder = join(root, 'build', 'test');
 
-function isOnPath(command: string): boolean {
+export function isOnPath(command: string): boolean {
   return (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, command)));
 }
 
