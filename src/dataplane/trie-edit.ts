@@ -3,6 +3,7 @@
  * yet; the old version stays whole until the new one is published. Only where there is no room for copies, chunks are
  * rewritten word by word: each address then has its old or its new route at any moment, but not all at once.
  */
+import { DataPlaneError } from './errors.js';
 import {
   CHUNK_WORDS,
   type ChunkStore,
@@ -44,6 +45,8 @@ export class TrieEdit {
   readonly #oldRoot: number;
   #root: Stride | undefined;
   #size: number;
+  /** Chunks that no version before had. */
+  #made = 0;
   /** Chunks of the old version that the new one does without. */
   readonly #replaced: number[] = [];
   /** Chunks filled and not yet published. */
@@ -95,6 +98,7 @@ export class TrieEdit {
     return rootChunk(this.state) !== this.#oldRoot;
   }
 
+  /** `TABLE_FULL` when no table could hold what was set so far: it is not worked out to its end. */
   set(bytes: Uint8Array, length: number, nextHop: number): void {
     let stride = (this.#root = this.#editable(this.#root, this.#oldRoot));
     const depth = depthOf(length);
@@ -252,6 +256,7 @@ export class TrieEdit {
   /** This version's own copy; of nothing: a new one, in the place of the chunk `found`. */
   #editable(stride: Stride | undefined, found: number): Stride {
     if (stride === undefined) {
+      if (++this.#made > this.#store.pool.capacity) throw tooManyChunks(this.#store.pool.capacity - 1);
       const origin = this.#found.has(found) ? found : 0;
       const version = this.#version;
       return { id: 0, version, origin, inherited: 0, own: undefined, prefixes: 0, children: undefined };
@@ -272,6 +277,15 @@ export class TrieEdit {
     if (!this.#rebuilding || origin === 0) return 0;
     return this.#store.words[origin * CHUNK_WORDS + slot] ?? 0;
   }
+}
+
+function tooManyChunks(all: number): DataPlaneError {
+  return new DataPlaneError({
+    code: 'TABLE_FULL',
+    operation: 'routes.commit',
+    subject: 'chunks',
+    detail: `the routes need more than all ${all} chunks there are`,
+  });
 }
 
 function remove(list: number[], id: number): void {

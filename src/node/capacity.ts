@@ -1,6 +1,6 @@
 /**
- * Whether an Apply fits the tables, found out before anything changes. Next hops and route chunks are known only
- * when a node's tables are built; a node whose tables do not fit keeps the ones it has.
+ * Whether an Apply fits the tables, found out before anything changes. Next hops are known only when a node's tables
+ * are built; a node whose tables do not fit keeps the ones it has.
  */
 import { type DataPlane } from '../dataplane/index.js';
 import { tooMuch } from './refusal.js';
@@ -36,4 +36,49 @@ export function checkCapacity(plane: DataPlane, before: Holding | undefined, aft
     if (more <= 0 || used + more <= capacity) continue;
     throw tooMuch('TABLE_FULL', table, `${more} more do not fit: ${used} of ${capacity} ${table} are in use`);
   }
+  checkChunks(plane, before, after);
+}
+
+function checkChunks(plane: DataPlane, before: Holding | undefined, after: Holding): void {
+  const { used = 0, capacity = 0 } = plane.use().find(({ table }) => table === 'chunks') ?? {};
+  const wants = chunksOf(after, capacity);
+  if (wants <= capacity - used) return;
+  const had = wants > capacity ? 0 : chunksOf(before, capacity);
+  if (wants <= capacity - used + had) return;
+  const count = wants > capacity ? `more than ${capacity}` : String(wants);
+  throw tooMuch(
+    'TABLE_FULL',
+    'chunks',
+    `the routes need ${count} chunks: ${used - had} of ${capacity} are in use by others`,
+  );
+}
+
+/** Of a trie: by the next eight bits of the prefixes that go on there. */
+type Stride = Map<number, Stride>;
+
+/** Chunks of all routes: one for each eight bits that some prefix passes. Not counted far beyond `limit`. */
+function chunksOf(holding: Holding | undefined, limit: number): number {
+  let count = 0;
+  for (const routes of holding?.routes.values() ?? []) {
+    const roots: Record<4 | 6, Stride | undefined> = { 4: undefined, 6: undefined };
+    for (const { destination } of routes.values()) {
+      const { family, bytes, length } = destination;
+      let stride = roots[family];
+      if (!stride) {
+        roots[family] = stride = new Map();
+        count++;
+      }
+      for (let level = 0; 8 * (level + 1) < length; level++) {
+        const byte = bytes[level] ?? 0;
+        let next: Stride | undefined = stride.get(byte);
+        if (!next) {
+          stride.set(byte, (next = new Map()));
+          count++;
+        }
+        stride = next;
+      }
+      if (count > limit) return count;
+    }
+  }
+  return count;
 }

@@ -11,6 +11,24 @@ import type * as wire from './wire.js';
 /** Resources of one stream; well above what the tables hold. */
 export const MAX_RESOURCES = 2_000_000;
 
+/** What streams that are under way hold, all together: it is bounded, whoever sends them and never commits. */
+export class UnderWay {
+  #count = 0;
+
+  /** Throws RESOURCE_EXHAUSTED. What was taken is given back by `leave`. */
+  take(resources: number): void {
+    if (this.#count + resources > MAX_RESOURCES) {
+      const what = `${this.#count} resources of streams are under way, of ${MAX_RESOURCES}: repeat it later`;
+      throw tooMuch('STREAMS_TOO_LONG', 'resources', what);
+    }
+    this.#count += resources;
+  }
+
+  leave(resources: number): void {
+    this.#count -= resources;
+  }
+}
+
 const FIELDS: Record<Intent['kind'], string> = {
   node: 'virtual_node',
   tunnel: 'tunnel',

@@ -61,6 +61,8 @@ export class Mirror {
   #stopKernel: (() => void) | undefined;
   #work: Promise<void> = Promise.resolve();
   #scheduled = false;
+  /** Not before this (performance.now()) is what failed tried again on an event's account. */
+  #patience = 0;
   #version = 0;
   #started = false;
   #closed = false;
@@ -244,10 +246,13 @@ export class Mirror {
   #schedule(): void {
     if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const look = (): void => {
       this.#scheduled = false;
       if (!this.#closed) this.publish().catch(this.#options.failed);
-    });
+    };
+    const wait = this.#patience - performance.now();
+    if (wait > 0) setTimeout(look, wait).unref();
+    else setImmediate(look);
   }
 
   #recompute(): void {
@@ -354,6 +359,7 @@ export class Mirror {
   async #publish(): Promise<void> {
     if (this.#closed || !this.#started) return;
     if (this.#addressesMoved) this.#recomputeAddresses();
+    const begin = performance.now();
     const changes = this.#rib.take();
     const table = this.#table;
     if (changes.length > 0 || table.adopted) {
@@ -380,6 +386,9 @@ export class Mirror {
       } catch (error) {
         for (const key of acquired) this.#hops.release(key);
         this.#rib.giveBack(changes);
+        // tables that do not fit may be long: a tenth of the agent's time is all they get
+        const end = performance.now();
+        this.#patience = end + 9 * (end - begin);
         throw error;
       }
       this.#version++;
