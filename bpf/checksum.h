@@ -15,7 +15,7 @@
 struct checksum_walk {
 	struct xdp_md *ctx;
 	__u32 offset;
-	__u32 left;
+	__s32 left;
 	__s64 sum; /* negative: failed */
 };
 
@@ -23,10 +23,12 @@ static long checksum_step(__u32 i, void *data)
 {
 	struct checksum_walk *walk = data;
 	__u32 buffer[CHECKSUM_STEP / 4] = {};
-	__u32 n = walk->left;
+	__s32 n = walk->left;
 
 	(void)i;
-	if (!n)
+	/* signed, for the verifier of 6.1: of an unsigned number that is not 0 it
+	 * does not learn that it is at least 1 */
+	if (n <= 0)
 		return 1;
 	if (n > CHECKSUM_STEP)
 		n = CHECKSUM_STEP;

@@ -46,11 +46,12 @@ const volatile __u32 punt_limits[PUNT_COUNT] = { PUNT_KINDS(X) };
 
 static __always_inline bool punt_allowed(__u32 node, enum punt_kind kind)
 {
-	__u32 key = node * PUNT_ROW + kind, now = bpf_ktime_get_coarse_ns() >> WINDOW_SHIFT;
+	__u32 key = node * PUNT_ROW + kind, now;
 	struct punt_window *window;
 
 	if (TRACING)
 		return true;
+	now = bpf_ktime_get_coarse_ns() >> WINDOW_SHIFT;
 	window = bpf_map_lookup_elem(&punts, &key);
 	if (!window)
 		return false;
