@@ -207,14 +207,16 @@ describe('tracing', () => {
     });
   });
 
-  test('it neither counts nor learns', async () => {
-    const totals = async (): Promise<unknown> => {
+  test('it does not count', async () => {
+    /* what came by the port to be forwarded: neighbours may be probed meanwhile, and their answers are punted */
+    const forwarded = async (): Promise<bigint> => {
       const { counters } = await client('P').listCounters({});
-      return counters.filter(({ name }) => name.startsWith('vns/iptv'));
+      const port = counters.find(({ name }) => name === probe.vif);
+      return (port?.receivedPackets ?? 0n) - (port?.puntedPackets ?? 0n);
     };
-    const before = await totals();
-    await client('P').trace({ start: 'probe', probe });
-    expect(await totals()).toEqual(before);
+    const before = await forwarded();
+    for (let i = 0; i < 5; i++) await client('P').trace({ start: 'probe', probe });
+    expect(await forwarded()).toBe(before);
   });
 
   test.each([
