@@ -58,7 +58,7 @@ export class Agent {
     this.#folder = mkdtempSync(join(tmpdir(), 'cabernet-bench-'));
     const socket = join(this.#folder, 'agent.sock');
     const pins = join(BPF_FS, 'cabernet', this.namespace);
-    const options = ['--name', 'bench', '--socket', socket, '--pin-dir', pins, '--log-level', 'warn'];
+    const options = ['--name', 'bench', '--socket', socket, '--pin-dir', pins, '--log-level', 'error'];
     const sizes = Object.entries(capacities).flatMap(([table, size]) => ['--capacity', `${table}=${size}`]);
     const node = [join(packageRoot(), 'bin', 'cabernet'), 'node', '--netns-prefix', `${this.namespace}.`];
     const command = [process.execPath, ...node, ...options, ...sizes];

@@ -5,7 +5,7 @@
  */
 import { type Agent } from './agent.js';
 import { checkAuthority, labelsOf, tunnelOf } from './authority.js';
-import { type Collection } from './collect.js';
+import { type Collection, UnderWay } from './collect.js';
 import { checkCapacity } from './capacity.js';
 import { largestVifMtu } from './hop.js';
 import { SMALLEST_MTU } from './intent.js';
@@ -15,6 +15,8 @@ import { impossible } from './refusal.js';
 import { foresee, type Holding } from './registry.js';
 
 export class Applier {
+  /** Of streams that are being received or wait for their turn. */
+  readonly underWay = new UnderWay();
   readonly #agent: Agent;
   #turn: Promise<unknown> = Promise.resolve();
   /** Steps that failed or were not reached, by stepKey, and whose they are. */
@@ -34,9 +36,12 @@ export class Applier {
     for (const step of steps) this.#leftover.set(stepKey(step), { step, owner });
   }
 
-  /** Waits its turn. Throws ApiError. */
-  apply(collection: Collection): Promise<Counts> {
-    return this.#inTurn(() => this.#apply(collection));
+  /** Waits its turn, and is not begun if `signal` was aborted by then. Throws ApiError, or the signal's reason. */
+  apply(collection: Collection, signal?: AbortSignal): Promise<Counts> {
+    return this.#inTurn(() => {
+      signal?.throwIfAborted();
+      return this.#apply(collection);
+    });
   }
 
   /** Takes these steps when it is their turn; what fails is left over. Never throws. */

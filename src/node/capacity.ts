@@ -43,13 +43,14 @@ function checkChunks(plane: DataPlane, before: Holding | undefined, after: Holdi
   const { used = 0, capacity = 0 } = plane.use().find(({ table }) => table === 'chunks') ?? {};
   const wants = chunksOf(after, capacity);
   if (wants <= capacity - used) return;
-  const had = wants > capacity ? 0 : chunksOf(before, capacity);
-  if (wants <= capacity - used + had) return;
-  const count = wants > capacity ? `more than ${capacity}` : String(wants);
+  if (wants > capacity)
+    throw tooMuch('TABLE_FULL', 'chunks', `the routes need more than all ${capacity} chunks`);
+  const others = used - chunksOf(before, capacity);
+  if (wants <= capacity - others) return;
   throw tooMuch(
     'TABLE_FULL',
     'chunks',
-    `the routes need ${count} chunks: ${used - had} of ${capacity} are in use by others`,
+    `the routes need ${wants} chunks, and ${others} of ${capacity} are in use by others`,
   );
 }
 

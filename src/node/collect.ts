@@ -15,7 +15,7 @@ export const MAX_RESOURCES = 2_000_000;
 export class UnderWay {
   #count = 0;
 
-  /** Throws RESOURCE_EXHAUSTED. What was taken is given back by `leave`. */
+  /** Throws ApiError. What was taken is given back by `leave`. */
   take(resources: number): void {
     if (this.#count + resources > MAX_RESOURCES) {
       const what = `${this.#count} resources of streams are under way, of ${MAX_RESOURCES}: repeat it later`;

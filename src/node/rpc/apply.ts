@@ -7,8 +7,12 @@ import { invalid } from '../refusal.js';
 
 type Request = Message<cabernet.node.v1.ApplyRequest>;
 
-/** Reads one stream to its commit: begin, resources, commit, and nothing after it. */
-async function collect(agent: Agent, requests: AsyncIterable<Request>): Promise<Collection> {
+/** Reads one stream to its commit: begin, resources, commit, and nothing after it. `hold`: told of what is kept. */
+async function collect(
+  agent: Agent,
+  requests: AsyncIterable<Request>,
+  hold: (resources: number) => void,
+): Promise<Collection> {
   let collection: Collection | undefined;
   let committed = false;
   for await (const request of requests) {
@@ -19,8 +23,10 @@ async function collect(agent: Agent, requests: AsyncIterable<Request>): Promise<
       continue;
     }
     if (!collection) throw invalid('STREAM_ORDER', 'begin', 'the first message of the stream is begin');
-    if (request.message === 'resources') collection.add(request.resources);
-    else if (request.message === 'commit') {
+    if (request.message === 'resources') {
+      collection.add(request.resources);
+      hold(request.resources.resources.length);
+    } else if (request.message === 'commit') {
       collection.commit(request.commit);
       committed = true;
     } else throw invalid('STREAM_ORDER', 'message', 'each message is begin, resources or commit');
@@ -30,11 +36,23 @@ async function collect(agent: Agent, requests: AsyncIterable<Request>): Promise<
   return collection;
 }
 
+/** `signal`: aborted when the caller has gone; an Apply whose turn has not come then changes nothing. */
 export async function apply(
   agent: Agent,
   requests: AsyncIterable<Request>,
+  signal: AbortSignal,
 ): Promise<Draft<cabernet.node.v1.ApplyResponse>> {
-  const collection = await collect(agent, requests);
-  const counts = await agent.applier.apply(collection);
-  return { epoch: collection.holding.epoch, ...counts };
+  const { underWay } = agent.applier;
+  let held = 0;
+  const hold = (resources: number): void => {
+    underWay.take(resources);
+    held += resources;
+  };
+  try {
+    const collection = await collect(agent, requests, hold);
+    const counts = await agent.applier.apply(collection, signal);
+    return { epoch: collection.holding.epoch, ...counts };
+  } finally {
+    underWay.leave(held);
+  }
 }

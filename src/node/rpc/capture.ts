@@ -3,7 +3,7 @@ import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft, type Message } from '../../api/message.js';
 import { type CapturedFrame, type CaptureFilter, type Subscription } from '../../dataplane/index.js';
 import { type Agent } from '../agent.js';
-import { impossible, invalid, missing } from '../refusal.js';
+import { invalid, missing } from '../refusal.js';
 import { wallClock } from '../watch.js';
 import { interfaceName, reasonName } from './drops.js';
 
@@ -35,7 +35,7 @@ function filtersOf(agent: Agent, request: Request): CaptureFilter[] {
       for (const { name, index } of agent.interfaces.all()) {
         if (name === request.interface && index !== undefined) return [{ ifindex: index }];
       }
-      throw impossible(
+      throw missing(
         'INTERFACE_NOT_FOUND',
         'interface',
         `${request.interface} is neither an underlay interface nor a vif's port on this machine`,

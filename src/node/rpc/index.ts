@@ -22,7 +22,7 @@ import { watch } from './watch.js';
 
 export function nodeService(agent: Agent): Implementation {
   return implement(NodeService, {
-    apply: (requests) => apply(agent, requests),
+    apply: (requests, call) => apply(agent, requests, call.signal),
     getMachine: () => getMachine(agent),
     listVirtualNodes: (request) => listVirtualNodes(agent, request),
     listVifs: (request) => listVifs(agent, request),
