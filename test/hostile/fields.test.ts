@@ -56,7 +56,7 @@ const nodes = [
   'VNS/a/nodes/b',
   'vns/a/node/b',
   'vns/a.b/nodes/c',
-  `${VIF}`,
+  VIF,
 ];
 const vifs = [
   ...junk,
@@ -116,9 +116,7 @@ const label = (more: object): Resource => ({
 const address = (more: object): Resource => ({ address: { vif: VIF, prefix: '10.66.0.1/24', ...more } });
 const hop = (more: object = {}): object => ({ vif: VIF, gateway: '10.66.0.9', ...more });
 const route = (more: object): Resource => ({
-  route: { node: GAMES, destination: '10.66.0.0/16', nextHops: [hop()], ...more } as NonNullable<
-    Resource['route']
-  >,
+  route: { node: GAMES, destination: '10.66.0.0/16', nextHops: [hop()], ...more },
 });
 
 test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
