@@ -76,7 +76,7 @@ export class Applier {
     checkAuthority(registry, wanted, interfaces, fieldOf);
     await this.#checkMtus(wanted, fieldOf);
     const { touched, counts } = difference(before, wanted);
-    checkCapacity(plane, before, wanted);
+    checkCapacity(plane, registry.holdings.size, before, wanted);
     if (collection.validateOnly) return counts;
 
     registry.replace(wanted);

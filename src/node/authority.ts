@@ -231,13 +231,25 @@ function checkTenant(scope: Scope, node: string, field: string): NodeIntent {
 function checkAddress(scope: Scope, node: string, address: AddressIntent): void {
   const field = `${scope.fieldOf(address)}.vif`;
   checkTenant(scope, node, field);
-  if (!scope.after.vif(address.vif)) {
-    throw impossible('VIF_NOT_FOUND', field, `there is no ${address.vif} on this machine`);
-  }
+  const vif = scope.after.vif(address.vif)?.intent;
+  if (!vif) throw impossible('VIF_NOT_FOUND', field, `there is no ${address.vif} on this machine`);
+  checkFamily(vif, address.address.family, () => `${scope.fieldOf(address)}.prefix`);
+}
+
+/** RFC 8200 §5. A kernel has no IPv6 on an interface that takes less. */
+const SMALLEST_MTU_OF_IPV6 = 1280;
+
+function checkFamily(vif: VifIntent, family: 4 | 6, field: () => string): void {
+  if (family === 4 || vif.mtu >= SMALLEST_MTU_OF_IPV6) return;
+  throw impossible(
+    'MTU_TOO_SMALL',
+    field(),
+    `${vif.name} has an MTU of ${vif.mtu}: IPv6 needs ${SMALLEST_MTU_OF_IPV6} (RFC 8200)`,
+  );
 }
 
 function checkRoutes(scope: Scope, node: string, routes: Iterable<RouteIntent>): void {
-  const devices = new Map<string, boolean>();
+  const devices = new Map<string, VifIntent | undefined>();
   const own = new Set<string>();
   for (const address of scope.wanted.addresses.get(node)?.values() ?? []) {
     own.add(address.address.text.slice(0, address.address.text.indexOf('/')));
@@ -253,18 +265,19 @@ function checkRoutes(scope: Scope, node: string, routes: Iterable<RouteIntent>):
       );
     }
     for (const [i, hop] of route.nextHops.entries()) {
-      let known = devices.get(hop.device);
-      if (known === undefined) {
-        known = scope.after.vif(`${node}/vifs/${hop.device}`) !== undefined;
-        devices.set(hop.device, known);
+      let vif = devices.get(hop.device);
+      if (!vif) {
+        vif = scope.after.vif(`${node}/vifs/${hop.device}`)?.intent;
+        devices.set(hop.device, vif);
       }
-      if (!known) {
+      if (!vif) {
         throw impossible(
           'VIF_NOT_FOUND',
           `${scope.fieldOf(route)}.next_hops[${i}].vif`,
           `there is no ${node}/vifs/${hop.device} on this machine`,
         );
       }
+      checkFamily(vif, route.destination.family, () => `${scope.fieldOf(route)}.next_hops[${i}].vif`);
       if (hop.gateway && own.has(hop.gateway)) {
         throw impossible(
           'GATEWAY',

@@ -6,6 +6,9 @@ import { type DataPlane } from '../dataplane/index.js';
 import { tooMuch } from './refusal.js';
 import { type Holding } from './registry.js';
 
+/** Who has ever applied: an owner's last epoch is kept although nothing else of it may be left. */
+const MAX_OWNERS = 1000;
+
 interface Demand {
   nodes: number;
   vifs: number;
@@ -26,8 +29,16 @@ function demand(holding: Holding | undefined): Demand {
   return wanted;
 }
 
-/** Throws RESOURCE_EXHAUSTED, naming the table, if `after` in the place of `before` does not fit. */
-export function checkCapacity(plane: DataPlane, before: Holding | undefined, after: Holding): void {
+/** Throws RESOURCE_EXHAUSTED, naming the table, if `after` in the place of `before` does not fit; `owners` are known. */
+export function checkCapacity(
+  plane: DataPlane,
+  owners: number,
+  before: Holding | undefined,
+  after: Holding,
+): void {
+  if (!before && owners >= MAX_OWNERS) {
+    throw tooMuch('TABLE_FULL', 'owners', `${owners} owners are known, and no more are taken`);
+  }
   const had = demand(before);
   const wants = demand(after);
   for (const { table, used, capacity } of plane.use()) {

@@ -5,12 +5,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { Status } from '../../src/api/errors.js';
-import { CONN, GAMES, Hostile, IPTV, refusal, type Resource, TUNNEL } from './tenant.js';
+import { CONN, GAMES, Hostile, IPTV, type Picture, refusal, type Resource, TUNNEL } from './tenant.js';
 
 const { ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, PERMISSION_DENIED } = Status;
 
 let hostile: Hostile;
-let before: unknown;
+let before: Picture;
 
 beforeAll(async () => {
   hostile = new Hostile();

@@ -5,10 +5,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { Status } from '../../src/api/errors.js';
-import { GAMES, Hostile, refusal, type Resource } from './tenant.js';
+import { GAMES, Hostile, type Picture, refusal, type Resource } from './tenant.js';
 
 let hostile: Hostile;
-let before: unknown;
+let before: Picture;
 
 beforeAll(async () => {
   hostile = new Hostile();

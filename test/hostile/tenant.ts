@@ -37,6 +37,9 @@ stations:
   - { name: gm, network: games, node: M, addresses: ['10.0.3.2/24', 'fd00:0:0:3::2/64'] }
 `;
 
+/** What must be the same before and after. */
+export type Picture = Readonly<Record<string, unknown>>;
+
 export class Hostile {
   readonly world = World.up(example('three').replace(/\nstations:\n/, network));
   readonly socket = socketPath(this.world.name, 'P');
@@ -87,8 +90,8 @@ export class Hostile {
       ?.response.decode(answer) as Message<cabernet.node.v1.ApplyResponse>;
   }
 
-  /** All that the agent holds for others than eve, and what is in their namespaces. */
-  async picture(): Promise<unknown> {
+  /** All that the agent holds, and what is in the virtual nodes' namespaces. */
+  async picture(): Promise<Picture> {
     const { client } = this;
     const { virtualNodes } = await client.listVirtualNodes({});
     const routes: unknown[] = [];
@@ -119,7 +122,7 @@ export class Hostile {
       owners: owners.filter(({ resources }) => resources > 0),
       interfaces: interfaces.map(({ name, role, xdpMode }) => `${name} ${role} ${xdpMode}`),
       tables: tables
-        .filter(({ table }) => ['nodes', 'vifs', 'paths', 'tunnels', 'labels', 'names'].includes(table))
+        .filter(({ table }) => ['nodes', 'vifs', 'paths', 'tunnels', 'labels'].includes(table))
         .map(({ table, used }) => `${table} ${used}`),
       kernel,
     };
