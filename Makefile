@@ -40,7 +40,8 @@ $(ADDON): native/binding.gyp $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 CLANG ?= $(firstword $(foreach name,clang-19 clang clang-14,$(if $(shell command -v $(name)),$(name))))
 CLANGS := $(foreach name,clang-14 clang-19,$(if $(shell command -v $(name)),$(name)))
 BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra $(WERROR) -I/usr/include/$(TRIPLET) -MMD -MP
-BPF_OBJECTS := cabernet.o cabernet-trace.o cabernet-test.o shared.o
+BPF_OBJECTS := cabernet.o cabernet-trace.o cabernet-test.o \
+	cabernet-jumbo.o cabernet-jumbo-trace.o cabernet-jumbo-test.o shared.o
 
 bpf: $(addprefix build/bpf/,$(BPF_OBJECTS))
 # Every object by every compiler that is supported and here.
@@ -54,6 +55,12 @@ $(1)/%-trace.o: bpf/%.bpf.c | $(1)
 	$(2) $(BPF_FLAGS) -DCABERNET_TRACE -c $$< -o $$@
 $(1)/%-test.o: bpf/%.bpf.c | $(1)
 	$(2) $(BPF_FLAGS) -DCABERNET_TEST -c $$< -o $$@
+$(1)/%-jumbo.o: bpf/%.bpf.c | $(1)
+	$(2) $(BPF_FLAGS) -DCABERNET_JUMBO -c $$< -o $$@
+$(1)/%-jumbo-trace.o: bpf/%.bpf.c | $(1)
+	$(2) $(BPF_FLAGS) -DCABERNET_JUMBO -DCABERNET_TRACE -c $$< -o $$@
+$(1)/%-jumbo-test.o: bpf/%.bpf.c | $(1)
+	$(2) $(BPF_FLAGS) -DCABERNET_JUMBO -DCABERNET_TEST -c $$< -o $$@
 $(1):
 	mkdir -p $$@
 -include $(wildcard $(1)/*.d)
@@ -90,7 +97,7 @@ gen/layout.ts gen/reasons.ts: build/gen.done
 
 # ---- TypeScript ----
 
-SOURCES := $(shell find src native/lib bench scripts -name '*.ts' 2>/dev/null)
+SOURCES := $(shell find src native/lib bench lab scripts -name '*.ts' 2>/dev/null)
 
 dist: build/dist.done
 
@@ -108,7 +115,8 @@ TIDY_CPP = -std=c++17 -fexceptions -Wall -Wextra -Wno-missing-field-initializers
 TIDY_BPF := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -I/usr/include/$(TRIPLET)
 
 check-native: $(patsubst native/src/%.cc,build/tidy/%.cc.ok,$(NATIVE_SOURCES))
-check-bpf: $(patsubst bpf/%.c,build/tidy/%.c.ok,$(wildcard bpf/*.bpf.c)) build/tidy/cabernet-trace.ok build/tidy/cabernet-test.ok
+check-bpf: $(patsubst bpf/%.c,build/tidy/%.c.ok,$(wildcard bpf/*.bpf.c)) \
+	build/tidy/cabernet-trace.ok build/tidy/cabernet-test.ok build/tidy/cabernet-jumbo.ok
 
 build/tidy/%.cc.ok: native/src/%.cc $(NATIVE_HEADERS) .clang-tidy | build/tidy
 	$(TIDY) $< -- $(TIDY_CPP)
@@ -118,6 +126,7 @@ build/tidy/%.bpf.c.ok: bpf/%.bpf.c $(wildcard bpf/*.h) bpf/.clang-tidy | build/t
 	touch $@
 build/tidy/cabernet-trace.ok: TIDY_BPF += -DCABERNET_TRACE
 build/tidy/cabernet-test.ok: TIDY_BPF += -DCABERNET_TEST
+build/tidy/cabernet-jumbo.ok: TIDY_BPF += -DCABERNET_JUMBO
 build/tidy/cabernet-%.ok: bpf/cabernet.bpf.c $(wildcard bpf/*.h) bpf/.clang-tidy | build/tidy
 	$(TIDY) $< -- $(TIDY_BPF)
 	touch $@

@@ -15,7 +15,8 @@ const patience: Readonly<Record<string, number>> = { model: 180_000 };
 
 const folder = fileURLToPath(new URL('test', import.meta.url));
 const suites = readdirSync(folder, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && hasTests(join(folder, entry.name)))
+  // the tests with machines have a configuration of their own
+  .filter((entry) => entry.isDirectory() && entry.name !== 'machines' && hasTests(join(folder, entry.name)))
   .map((entry) => entry.name)
   .toSorted((a, b) => last.indexOf(a) - last.indexOf(b) || a.localeCompare(b));
 
@@ -23,6 +24,8 @@ function hasTests(directory: string): boolean {
   return readdirSync(directory, { recursive: true }).some((name) => String(name).endsWith('.test.ts'));
 }
 
+/** What is transformed once need not be again: tests/machines runs the packet tests in guests that are slow. */
+const transformed = process.env['CABERNET_TEST_TRANSFORMED'];
 const asked = process.env['CABERNET_TEST_SUITES']?.split(' ') ?? suites;
 const results = process.env['CABERNET_TEST_RESULTS'];
 
@@ -30,6 +33,7 @@ export default defineConfig({
   // Nothing is written into the clone: the tests run as root, the clone may be somebody else's.
   cacheDir: join(results ?? tmpdir(), 'cabernet-vitest'),
   test: {
+    ...(transformed ? { experimental: { fsModuleCache: true, fsModuleCachePath: transformed } } : {}),
     pool: 'forks',
     fileParallelism: false,
     passWithNoTests: false,

@@ -85,20 +85,20 @@ static __always_inline int bench_round(struct xdp_md *ctx, __u32 size, bool rota
 }
 
 /* A station's frame of 60 bytes or more. */
-SEC("xdp")
+SEC_XDP
 int bench_encapsulate(struct xdp_md *ctx)
 {
 	return bench_round(ctx, 48, true);
 }
 
 /* An encapsulated frame of 112 bytes or more. */
-SEC("xdp")
+SEC_XDP
 int bench_labelled(struct xdp_md *ctx)
 {
 	return bench_round(ctx, 112, false);
 }
 
-SEC("xdp")
+SEC_XDP
 int bench_restore(struct xdp_md *ctx)
 {
 	if (bpf_xdp_adjust_head(ctx, -bench_delta) < 0 || bpf_xdp_adjust_head(ctx, bench_delta) < 0)
@@ -106,7 +106,7 @@ int bench_restore(struct xdp_md *ctx)
 	return bench_again(ctx, 48, true);
 }
 
-SEC("xdp")
+SEC_XDP
 int bench_swap(struct xdp_md *ctx)
 {
 	struct cursor cursor = cursor_at(ctx);
@@ -130,7 +130,7 @@ __u8 bench_head[BENCH_HEAD] __attribute__((aligned(8))) = {};
 __u64 bench_sunk = 0; /* all runs on one core */
 
 /* The headers anew: live frames come back with the bytes of their last journey. */
-SEC("xdp")
+SEC_XDP
 int bench_generate(struct xdp_md *ctx)
 {
 	struct cursor cursor = cursor_at(ctx);
@@ -150,14 +150,14 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } bench_devices SEC(".maps");
 
-SEC("xdp")
+SEC_XDP
 int bench_redirect(struct xdp_md *ctx)
 {
 	(void)ctx;
 	return bpf_redirect_map(&bench_devices, 0, 0);
 }
 
-SEC("xdp")
+SEC_XDP
 int bench_sink(struct xdp_md *ctx)
 {
 	(void)ctx;

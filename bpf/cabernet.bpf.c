@@ -42,27 +42,27 @@ static __always_inline int enter(struct xdp_md *ctx, bool from_kernel)
 	if (role != PORT_ACCESS)
 		return drop(ctx, &pk, DROP_NOT_A_CABLE);
 	pk.vif = port->vif;
-	return receive_at_vif(ctx, &pk, &cursor);
+	return receive_at_port(ctx, &pk, &cursor);
 }
 
 #ifndef CABERNET_TRACE
 
 /* On wires and on stations' cables. */
-SEC("xdp")
+SEC_XDP
 int cabernet_port(struct xdp_md *ctx)
 {
 	return enter(ctx, false);
 }
 
 /* On the machine's end of each vif's veth. */
-SEC("xdp")
+SEC_XDP
 int cabernet_vif(struct xdp_md *ctx)
 {
 	return enter(ctx, true);
 }
 
 /* On every entry of the device table. */
-SEC("xdp/devmap")
+SEC_XDP_DEVMAP
 int cabernet_egress(struct xdp_md *ctx)
 {
 	return egress(ctx, ctx->egress_ifindex);
@@ -71,7 +71,7 @@ int cabernet_egress(struct xdp_md *ctx)
 #else
 
 /* One frame, all of this machine's way. */
-SEC("xdp")
+SEC_XDP
 int cabernet_trace(struct xdp_md *ctx)
 {
 	int action;
@@ -90,7 +90,7 @@ int cabernet_trace(struct xdp_md *ctx)
 #include "bench.h"
 
 /* BPF_PROG_TEST_RUN refuses xdp/devmap programs: the same function for tests. */
-SEC("xdp")
+SEC_XDP
 int cabernet_egress_test(struct xdp_md *ctx)
 {
 	return egress(ctx, 0);

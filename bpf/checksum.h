@@ -9,8 +9,7 @@
 #include "wire.h"
 
 #define CHECKSUM_STEP 64
-/* Enough for the largest linear frame. */
-#define CHECKSUM_STEPS 64
+#define CHECKSUM_STEPS (MAX_FRAME / CHECKSUM_STEP)
 
 struct checksum_walk {
 	struct xdp_md *ctx;

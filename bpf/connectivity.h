@@ -30,27 +30,67 @@ static __always_inline int swap(struct xdp_md *ctx, const struct packet *pk, __u
 }
 
 /* At the bottom of the stack: data, or a channel of the vif's own link. */
-static __always_inline int open_control_word(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
+static __always_inline enum drop_reason open_control_word(struct packet *pk, struct cursor *cursor)
 {
 	const struct control_word *word = take(cursor, struct control_word);
 	__u32 nibble;
 
+	(void)pk;
 	if (!word)
-		return drop(ctx, pk, DROP_TRUNCATED);
+		return DROP_TRUNCATED;
 	nibble = bpf_ntohl(word->word) >> 28;
 	trace(CONTROL_WORD, pk, -(int)sizeof(*word), nibble, 0, 0, 0, 0);
 	if (nibble == 1)
-		return drop(ctx, pk, DROP_CHANNEL_UNKNOWN);
-	if (nibble)
-		return drop(ctx, pk, DROP_CONTROL_WORD);
+		return DROP_CHANNEL_UNKNOWN;
+	return nibble ? DROP_CONTROL_WORD : DROP_NONE;
+}
+
+/*
+ * A link for peers that know no Ethernet over MPLS: below the label there is
+ * an IP packet (RFC 3032), its version the first nibble. The last 14 bytes in
+ * front of it are of headers done with: they become the Ethernet header that
+ * another link would have brought, and the rest of the way is the same.
+ */
+static __always_inline enum drop_reason open_ip(struct cursor *cursor, const struct vif *vif)
+{
+	const __u8 *version = peek(cursor, __u8);
+	struct ethernet *ethernet;
+
+	if (!version)
+		return DROP_TRUNCATED;
+	ethernet = retreat(cursor, ETHERNET_BYTES);
+	if (*version >> 4 == 4)
+		ethernet->type = bpf_htons(ETHERTYPE_IPV4);
+	else if (*version >> 4 == 6)
+		ethernet->type = bpf_htons(ETHERTYPE_IPV6);
+	else
+		return DROP_NOT_IP;
+	copy(ethernet->destination, vif->mac, 6);
+	__builtin_memset(ethernet->source, 0, 6);
+	ethernet->source[0] = 2; /* locally administered, nobody's */
+	return DROP_NONE;
+}
+
+/* Arrived: to the vif of the top layer. */
+static __always_inline int arrive_at_vif(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor,
+					 const struct vif *vif)
+{
+	enum drop_reason reason;
+
+	reason = vif->flags & VIF_IP ? open_ip(cursor, vif) : open_control_word(pk, cursor);
+	if (reason != DROP_NONE)
+		return drop(ctx, pk, reason);
 	begin_at(pk, cursor);
-	return receive_at_vif(ctx, pk, cursor);
+	if (!forget_place(ctx, cursor))
+		return drop(ctx, pk, DROP_TRUNCATED);
+	return receive_at_vif(ctx, pk, cursor, vif);
 }
 
 static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor, __u32 context)
 {
 	const struct label_entry *entry;
 	const struct label_slot *slot;
+	const struct vif *vif;
 	__u32 word, target, action;
 
 	for (int i = 0; i < MAX_DEPTH; i++) {
@@ -73,15 +113,14 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 			return drop(ctx, pk, DROP_LABEL_TTL);
 		pk->vif = target;
 		pk->depth++;
-		if (entry_bottom(word))
-			return open_control_word(ctx, pk, cursor);
-
-		/* the layer above this vif's: its labels mean something here only */
-		const struct vif *vif = bpf_map_lookup_elem(&vifs, &target);
-
+		vif = bpf_map_lookup_elem(&vifs, &target);
 		if (!vif || !(vif->flags & VIF_UP))
 			return drop(ctx, pk, DROP_VIF_DOWN);
 		pk->node = vif->node;
+		if (entry_bottom(word))
+			return arrive_at_vif(ctx, pk, cursor, vif);
+
+		/* the layer above this vif's: its labels mean something here only */
 		count_received(target, pk->length);
 		context = target;
 	}

@@ -89,14 +89,19 @@ static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, 
 }
 
 /* A frame that begins here leaves by a vif. */
-static __always_inline int leave_by_vif(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+static __always_inline int leave_by_vif(struct xdp_md *ctx, struct packet *pk, struct tag *tag,
 					const struct vif *vif, __u32 vif_id)
 {
 	if (!(vif->flags & VIF_UP))
 		return drop(ctx, pk, DROP_VIF_DOWN);
 	if (vif->port)
 		return leave_by_port(ctx, pk, tag, vif, vif_id);
-	tag->flags |= TAG_CONTROL_WORD;
+	if (vif->flags & VIF_IP) {
+		tag->flags |= TAG_IP_LINK;
+		pk->length -= ETHERNET_BYTES;
+	} else {
+		tag->flags |= TAG_CONTROL_WORD;
+	}
 	return descend(ctx, pk, tag, vif->path, 0);
 }
 

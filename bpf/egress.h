@@ -85,7 +85,6 @@ static __always_inline void write_labels(void *to, const struct tag *tag)
 		*(__u32 *)to = 0;
 }
 
-#define ETHERNET_BYTES ((__u32)sizeof(struct ethernet))
 #define TAGGED_BYTES ((__u32)(sizeof(struct ethernet) + sizeof(struct vlan)))
 #define MOST_LABEL_BYTES (MAX_DEPTH * sizeof(struct label_entry) + sizeof(struct control_word))
 
@@ -171,7 +170,7 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 	const struct underlay_hop *hop = NULL;
 	struct tag *meta = (void *)(long)ctx->data_meta;
 	struct tag tag;
-	__u32 push = 0;
+	__u32 push = 0, strip;
 	bool written;
 
 	if ((void *)(meta + 1) > (void *)(long)ctx->data || meta->magic != TAG_MAGIC)
@@ -191,8 +190,9 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 		       tag.labels * sizeof(struct label_entry) +
 		       (tag.flags & TAG_CONTROL_WORD ? sizeof(struct control_word) : 0);
 	}
-	trace_at(STRIP, 0, 0, 0, -(int)tag.strip, 0, 0, 0, 0, 0);
-	if (push != tag.strip && bpf_xdp_adjust_head(ctx, (int)tag.strip - (int)push) < 0)
+	strip = strip_bytes(&tag);
+	trace_at(STRIP, 0, 0, 0, -(int)strip, 0, 0, 0, 0, 0);
+	if (push != strip && bpf_xdp_adjust_head(ctx, (int)strip - (int)push) < 0)
 		return egress_drop(ctx, DROP_HEADROOM);
 
 	if (hop) {

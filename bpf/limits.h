@@ -31,6 +31,13 @@
 /* Equal ways of a tunnel or of a route; a power of two, chosen by flow. */
 #define MAX_WAYS 8
 
+/* The longest frame whose UDP checksum is computed, and so the longest of all. */
+#ifdef CABERNET_JUMBO
+#define MAX_FRAME 16384
+#else
+#define MAX_FRAME 4096
+#endif
+
 /* Bytes of a frame kept in a sampled drop and in a capture. */
 #define SAMPLE_BYTES 128
 #define CAPTURE_BYTES 1536

@@ -18,13 +18,14 @@
 static __always_inline int redirect_tagged(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
 					   __u32 ifindex, __u32 push)
 {
+	__u32 strip = strip_bytes(tag);
 	struct tag *meta;
 	long action;
 
-	if (tag->strip > push) {
-		if (bpf_xdp_adjust_head(ctx, (int)(tag->strip - push)) < 0)
+	if (strip > push) {
+		if (bpf_xdp_adjust_head(ctx, (int)(strip - push)) < 0)
 			return drop(ctx, pk, DROP_HEADROOM);
-		tag->strip = push;
+		tag->strip -= strip - push;
 	}
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*tag)) < 0)
 		return drop(ctx, pk, DROP_HEADROOM);

@@ -41,7 +41,8 @@
 	X(UNTAGGED, "a frame reached a device without our tag")                                       \
 	X(HEADROOM, "no room in front of the frame for the headers")                                  \
 	X(NO_DEVICE, "the egress interface is not in the device table")                               \
-	X(NOT_A_CABLE, "a frame on an interface that is no vif's")
+	X(NOT_A_CABLE, "a frame on an interface that is no vif's")                                    \
+	X(NOT_IP, "neither IPv4 nor IPv6 on a link that carries IP only")
 
 /* X(NAME, packets a second and virtual node, sentence) */
 #define PUNT_KINDS(X)                                                              \

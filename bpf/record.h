@@ -30,6 +30,12 @@ struct packet {
 	__u8 offset; /* where that frame begins */
 };
 
+/* What egress takes off the front. */
+static __always_inline __u32 strip_bytes(const struct tag *tag)
+{
+	return tag->strip + (tag->flags & TAG_IP_LINK ? ETHERNET_BYTES : 0);
+}
+
 #if defined(CABERNET_TRACE) || defined(CABERNET_TEST)
 /* Where the last frame was redirected to: a test run does not tell. */
 volatile __u32 last_egress = 0;

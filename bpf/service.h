@@ -197,17 +197,13 @@ static __always_inline enum punt_kind group_kind(struct cursor cursor, __be16 ty
 	return PUNT_GROUP;
 }
 
-/* The cursor is at the frame's Ethernet header; pk->vif, offset and length are set. */
-static __always_inline int receive_at_vif(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
+/* The cursor is at the frame's Ethernet header; `vif` is up; pk->vif, node, offset and length are set. */
+static __always_inline int receive_at_vif(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor,
+					  const struct vif *vif)
 {
-	const struct vif *vif = bpf_map_lookup_elem(&vifs, &pk->vif);
+	const struct node *node = bpf_map_lookup_elem(&nodes, &pk->node);
 	const struct ethernet *ethernet;
-	const struct node *node;
 
-	if (!vif || !(vif->flags & VIF_UP))
-		return drop(ctx, pk, DROP_VIF_DOWN);
-	pk->node = vif->node;
-	node = bpf_map_lookup_elem(&nodes, &pk->node);
 	if (!node)
 		return drop(ctx, pk, DROP_VIF_DOWN);
 	capture_at_vif(ctx, pk, vif, RECORD_IN);
@@ -237,6 +233,17 @@ static __always_inline int receive_at_vif(struct xdp_md *ctx, struct packet *pk,
 	}
 }
 
+/* From a station's cable. */
+static __always_inline int receive_at_port(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
+{
+	const struct vif *vif = bpf_map_lookup_elem(&vifs, &pk->vif);
+
+	if (!vif || !(vif->flags & VIF_UP))
+		return drop(ctx, pk, DROP_VIF_DOWN);
+	pk->node = vif->node;
+	return receive_at_vif(ctx, pk, cursor, vif);
+}
+
 /* A frame that the virtual node's own kernel sends by a vif: straight down. */
 static __always_inline int send_from_kernel(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
 {
@@ -253,6 +260,9 @@ static __always_inline int send_from_kernel(struct xdp_md *ctx, struct packet *p
 	ethernet = take(cursor, struct ethernet);
 	if (!ethernet)
 		return drop(ctx, pk, DROP_TRUNCATED);
+	if (vif->flags & VIF_IP && ethernet->type != bpf_htons(ETHERTYPE_IPV4) &&
+	    ethernet->type != bpf_htons(ETHERTYPE_IPV6))
+		return drop(ctx, pk, DROP_NOT_IP);
 	/* The kernel's flows are few: where the addresses of either family are
 	 * is entropy enough. */
 #pragma unroll

@@ -29,6 +29,7 @@ enum port_role {
 };
 
 #define PORT_CAPTURE 1u
+#define PORT_PROMISCUOUS 2u /* set by the agent, which takes it back; no program reads it */
 
 struct port {
 	__u32 role; /* enum port_role */
@@ -193,6 +194,7 @@ struct {
 
 #define VIF_UP 1u
 #define VIF_CAPTURE 2u
+#define VIF_IP 4u /* the link carries IP packets, without Ethernet header and control word */
 
 struct vif {
 	__u32 flags; /* first: a vif is switched on by this one write */
@@ -496,6 +498,7 @@ struct {
 #define TAG_IPV4 1u         /* rewrite Ethernet by next_hop, IPv4 TTL - 1 */
 #define TAG_IPV6 2u         /* the same, hop limit - 1 */
 #define TAG_CONTROL_WORD 4u /* below the labels */
+#define TAG_IP_LINK 8u      /* the Ethernet header is rewritten, then taken off */
 
 /* 32 bytes: the most metadata kernels before 6.10 allow. */
 struct tag {

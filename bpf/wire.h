@@ -50,6 +50,8 @@ struct ipv4 {
 	__be32 destination;
 };
 
+#define ETHERNET_BYTES ((__u32)sizeof(struct ethernet))
+
 #define IPV4_OFFSET_OR_MORE 0x3fff
 #define IPV4_OFFSET 0x1fff
 
@@ -121,6 +123,14 @@ static __always_inline void *take_bytes(struct cursor *cursor, __u32 size)
 /* A look without moving. */
 #define peek(cursor, type) ((cursor)->pos + sizeof(type) <= (cursor)->end ? (type *)(cursor)->pos : NULL)
 
+/* Back over `size` bytes (a constant) of headers that were taken. */
+static __always_inline void *retreat(struct cursor *cursor, const __u32 size)
+{
+	cursor->pos -= size;
+	cursor->offset -= size;
+	return cursor->pos;
+}
+
 static __always_inline struct cursor cursor_at(struct xdp_md *ctx)
 {
 	struct cursor cursor = {
@@ -132,10 +142,29 @@ static __always_inline struct cursor cursor_at(struct xdp_md *ctx)
 	return cursor;
 }
 
+/*
+ * Two builds: frames in one buffer, and, with CABERNET_JUMBO, frames in
+ * several ("frags"). Headers are in the first buffer either way; what is
+ * behind, a cursor does not reach. All programs that share a device table are
+ * of one build, or the kernel refuses the second.
+ */
+#ifdef CABERNET_JUMBO
+#define SEC_XDP SEC("xdp.frags")
+#define SEC_XDP_DEVMAP SEC("xdp.frags/devmap")
+
+static __always_inline __u32 frame_length(struct xdp_md *ctx)
+{
+	return bpf_xdp_get_buff_len(ctx);
+}
+#else
+#define SEC_XDP SEC("xdp")
+#define SEC_XDP_DEVMAP SEC("xdp/devmap")
+
 static __always_inline __u32 frame_length(struct xdp_md *ctx)
 {
 	return ctx->data_end - ctx->data;
 }
+#endif
 
 /*
  * Copies `size` bytes (a constant, even) by words: what is only aligned to
@@ -156,6 +185,24 @@ static __always_inline void copy(void *to, const void *from, const __u32 size)
 	}
 	if (size & 2)
 		*(__u16 *)(to + i) = *(const __u16 *)(from + i);
+}
+
+/*
+ * The cursor where it is, at an offset the verifier knows only to be a byte's:
+ * what follows is then one state for it, not one for each stack of headers
+ * that may have led here. The word it is mixed with cancels out.
+ */
+static __always_inline bool forget_place(struct xdp_md *ctx, struct cursor *cursor)
+{
+	__u32 unknown = ctx->rx_queue_index;
+	__u32 offset = cursor->offset ^ unknown;
+
+	asm volatile("" : "+r"(offset));
+	offset = (offset ^ unknown) & 0xff;
+	*cursor = cursor_at(ctx);
+	cursor->pos += offset;
+	cursor->offset = offset;
+	return cursor->pos <= cursor->end;
 }
 
 /* ---- one's-complement sums (RFC 1071) ---- */

@@ -20,6 +20,7 @@
         "src/netns.cc",
         "src/object.cc",
         "src/object_load.cc",
+        "src/offloads.cc",
         "src/program.cc",
         "src/ring.cc",
         "src/test_run.cc"

@@ -8,11 +8,20 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'native/lib': [],
   'src/api': ['gen/cabernet'],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
-  'src/node': ['src/dataplane', 'src/api', 'native/lib', 'gen/cabernet', 'gen/layout', 'gen/reasons'],
+  'src/nic': ['native/lib'],
+  'src/node': [
+    'src/dataplane',
+    'src/nic',
+    'src/api',
+    'native/lib',
+    'gen/cabernet',
+    'gen/layout',
+    'gen/reasons',
+  ],
   // Starts processes by path and knows the API; wires and namespaces are the kernel's.
   'src/world': ['src/api', 'native/lib', 'gen/cabernet'],
   // `cabernet node` is the agent's own entry.
-  'src/cli': ['src/world', 'src/api', 'src/node/main', 'gen/cabernet'],
+  'src/cli': ['src/world', 'src/nic', 'src/api', 'src/node/main', 'native/lib', 'gen/cabernet'],
 };
 
 function filesUnder(folder: string): string[] {

@@ -11,14 +11,19 @@ interface Counts {
   duration: number;
 }
 
-/** Reports `suites`, the names of those that were asked for; writes the closing line to the file `closing`, if given. */
+/**
+ * Reports `suites`, the names of those that were asked for; writes the closing line to the file `closing`, if given.
+ * `skippable`: a suite may be skipped as a whole, for a reason that its tests' names tell.
+ */
 export class SuiteReporter implements Reporter {
   readonly #suites: readonly string[];
   readonly #closing: string | undefined;
+  readonly #skippable: boolean;
 
-  constructor(suites: readonly string[], closing: string | undefined) {
+  constructor(suites: readonly string[], closing: string | undefined, { skippable = false } = {}) {
     this.#suites = suites;
     this.#closing = closing;
+    this.#skippable = skippable;
   }
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
@@ -31,7 +36,8 @@ export class SuiteReporter implements Reporter {
     }
     process.stdout.write('\n');
     for (const [suite, counts] of all) {
-      if (counts.passed === 0 && counts.failed === 0) {
+      const skipped = this.#skippable && counts.skipped > 0;
+      if (counts.passed === 0 && counts.failed === 0 && !skipped) {
         counts.failed++;
         process.stdout.write(` ${suite}: no test has run\n`);
         process.exitCode = 1;

@@ -9,6 +9,7 @@ export interface BpfErrorFacts {
   readonly subject?: string;
   readonly log?: string;
   readonly completed?: number;
+  readonly explanation?: string;
 }
 
 /**
@@ -40,6 +41,8 @@ export class BpfError extends Error {
   declare readonly log?: string;
   /** How many elements of a batch were done before it failed. */
   declare readonly completed?: number;
+  /** The kernel's own sentence (an extended acknowledgement), where it gave one; `detail` has it too. */
+  declare readonly explanation?: string;
 
   constructor(facts: BpfErrorFacts) {
     const subject = facts.subject === undefined ? '' : ` ${facts.subject}`;
@@ -51,6 +54,7 @@ export class BpfError extends Error {
     if (facts.subject !== undefined) this.subject = facts.subject;
     if (facts.log !== undefined) this.log = facts.log;
     if (facts.completed !== undefined) this.completed = facts.completed;
+    if (facts.explanation !== undefined) this.explanation = facts.explanation;
   }
 }
 

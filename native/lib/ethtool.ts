@@ -31,6 +31,15 @@ export interface Features {
   readonly lro: boolean;
 }
 
+/** One offload under the kernel's own name, as `ethtool -k` lists it: 'rx-gro-hw', 'rx-vlan-hw-parse' … */
+export interface Offload {
+  readonly on: boolean;
+  /** False: fixed by the driver. */
+  readonly changeable: boolean;
+}
+
+export type Offloads = ReadonlyMap<string, Offload>;
+
 export interface Driver {
   readonly driver: string;
   readonly version: string;
@@ -63,6 +72,12 @@ interface EthtoolAddon {
     features: readonly string[] | null,
     values: readonly boolean[] | null,
   ): Promise<Features>;
+  ethtoolOffloads(
+    netns: string | null,
+    name: string,
+    offloads: readonly string[] | null,
+    values: readonly boolean[] | null,
+  ): Promise<ReadonlyArray<Offload & { readonly name: string }>>;
   ethtoolDriver(netns: string | null, name: string): Promise<Driver>;
   ethtoolChannels(
     netns: string | null,
@@ -109,6 +124,44 @@ export async function setFeatures(place: InterfacePlace, wanted: Partial<Feature
     throw new BpfError({ code: 'ERR_STATE', operation, subject: name, detail });
   }
   return features;
+}
+
+function byName(list: ReadonlyArray<Offload & { readonly name: string }>): Offloads {
+  return new Map(list.map(({ name, on, changeable }) => [name, { on, changeable }]));
+}
+
+/** All offloads the kernel knows, by its own names. */
+export async function getOffloads(place: InterfacePlace): Promise<Offloads> {
+  return byName(await addon.ethtoolOffloads(...checked(place, 'ethtool.getOffloads'), null, null));
+}
+
+/**
+ * Switches offloads by the kernel's own names and returns all as they then are. What already is as wanted is not
+ * touched. ERR_ARGUMENT for a name this kernel does not know, EOPNOTSUPP for a fixed one; ERR_STATE when the kernel
+ * agrees but the driver or another offload stands against it.
+ */
+export async function setOffloads(
+  place: InterfacePlace,
+  wanted: Readonly<Record<string, boolean>>,
+): Promise<Offloads> {
+  const operation = 'ethtool.setOffloads';
+  const [netns, name] = checked(place, operation);
+  if (typeof wanted !== 'object' || wanted === null) throw argumentError(operation, 'offloads', 'an object');
+  const entries = Object.entries(wanted);
+  const offloads = byName(
+    await addon.ethtoolOffloads(
+      netns,
+      name,
+      entries.map(([offload]) => offload),
+      entries.map(([, value]) => value),
+    ),
+  );
+  for (const [offload, value] of entries) {
+    if (offloads.get(offload)?.on === value) continue;
+    const detail = `${offload} stays ${value ? 'off' : 'on'}; the driver or another offload needs it so`;
+    throw new BpfError({ code: 'ERR_STATE', operation, subject: name, detail });
+  }
+  return offloads;
 }
 
 /** Who drives the interface. EOPNOTSUPP for one that does not say. */

@@ -1,8 +1,9 @@
 // BpfProgram: a handle on one loaded program: what it is, test runs, attachment.
 import { addon, type NativeProgram, type NativeProgramInfo, type NativeProgramStatistics } from './addon.js';
-import { argumentError } from './error.js';
+import { argumentError, BpfError } from './error.js';
 import { registerProgram } from './handles.js';
 import { wrapLink, type XdpLink } from './link.js';
+import { Netlink } from './netlink/netlink.js';
 import { readXdpContext, xdpContext } from './xdp.js';
 
 export interface TestRunOptions {
@@ -159,6 +160,30 @@ export class BpfProgram {
   async attachXdpAsync(ifindex: number, options: AttachOptions): Promise<XdpLink> {
     const netns = attachNetns(options);
     return wrapLink(await this.#native.attachXdpAsync(ifindex, netns));
+  }
+
+  /**
+   * Why an interface will not have this program, in its driver's own words; undefined where it has none to say. A link
+   * is refused with an errno alone, so another attempt is made the older way, over netlink, which explains itself.
+   * Should that one succeed, the program is detached at once.
+   */
+  async attachRefusal(ifindex: number, options: AttachOptions): Promise<string | undefined> {
+    const netns = attachNetns(options);
+    const { fd } = this;
+    const netlink = await Netlink.open(netns === null ? {} : { netns });
+    try {
+      try {
+        await netlink.setLink(ifindex, { xdp: { attach: fd } });
+      } catch (error) {
+        // what has no errno is no answer of the kernel's
+        if (error instanceof BpfError && error.errno !== undefined) return error.explanation;
+        throw error;
+      }
+      await netlink.setLink(ifindex, { xdp: { detach: fd } });
+      return undefined;
+    } finally {
+      netlink.close();
+    }
   }
 
   /** Pins the program at a path of the BPF file system, making the directory. */

@@ -21,6 +21,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitNetlink(env, exports);
   InitNetns(env, exports);
   InitEthtool(env, exports);
+  InitOffloads(env, exports);
   return exports;
 }
 

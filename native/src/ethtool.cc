@@ -1,21 +1,10 @@
-// An interface's offloads, driver, channels and rings: the ethtool ioctls. They act in the
-// namespace of the socket they are made on, which a short-lived thread opens there.
-#include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
+// An interface's offloads by ethtool's short names, its driver, channels and rings.
+#include "ethtool.h"
 
 #include <map>
 #include <memory>
 
-#include "apart.h"
-#include "args.h"
 #include "async.h"
-#include "errors.h"
-#include "fd.h"
 #include "init.h"
 
 namespace libbpf_ts {
@@ -41,69 +30,20 @@ constexpr Feature kFeatures[] = {
     {"lro", ETHTOOL_GFLAGS, ETHTOOL_SFLAGS, ETH_FLAG_LRO},
 };
 
-struct Device {
-  Place place;
-  std::string name;
-};
-
-Device RequireDevice(const Napi::CallbackInfo& info, const char* operation) {
-  static const std::string kNone;
-  Device device;
-  device.place.netns = OptionalString(info[0], {operation, kNone, "netns"});
-  device.name = RequireString(info[1], {operation, kNone, "name"});
-  if (device.name.size() >= IFNAMSIZ) {
-    throw CodeFailure("ERR_ARGUMENT", operation, device.name, "name must have at most 15 bytes");
-  }
-  return device;
+bool Has(const Ioctl& interface, const Feature& feature) {
+  uint32_t value = interface.Get(feature.get);
+  return feature.flag != 0 ? (value & feature.flag) != 0 : value != 0;
 }
 
-// One interface, reached through a socket in its namespace.
-class Ioctl {
- public:
-  Ioctl(const Device& device, const char* operation) : operation_(operation), name_(device.name) {
-    int fd = -1;
-    RunIn(device.place, operation, [&] {
-      fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-      if (fd < 0) throw ErrnoFailure(errno, operation, name_);
-    });
-    fd_ = OwnFd(fd, operation, name_);
+void Set(const Ioctl& interface, const Feature& feature, bool on) {
+  uint32_t data = on ? 1 : 0;
+  if (feature.flag != 0) {
+    data = interface.Get(feature.get);
+    data = on ? data | feature.flag : data & ~feature.flag;
   }
-
-  // Returns 0 or a positive errno.
-  int Try(void* command) const {
-    ifreq request = {};
-    memcpy(request.ifr_name, name_.data(), name_.size());
-    request.ifr_data = static_cast<char*>(command);
-    return ioctl(fd_->get(), SIOCETHTOOL, &request) == 0 ? 0 : errno;
-  }
-  void Do(void* command, const std::string& hint = {}) const {
-    int error = Try(command);
-    if (error != 0) throw ErrnoFailure(error, operation_, name_, hint);
-  }
-  uint32_t Get(uint32_t command) const {
-    ethtool_value value = {command, 0};
-    Do(&value);
-    return value.data;
-  }
-  bool Has(const Feature& feature) const {
-    uint32_t value = Get(feature.get);
-    return feature.flag != 0 ? (value & feature.flag) != 0 : value != 0;
-  }
-  void Set(const Feature& feature, bool on) const {
-    uint32_t data = on ? 1 : 0;
-    if (feature.flag != 0) {
-      data = Get(feature.get);
-      data = on ? data | feature.flag : data & ~feature.flag;
-    }
-    ethtool_value value = {feature.set, data};
-    Do(&value, std::string(feature.name) + " cannot be changed on this interface");
-  }
-
- private:
-  const char* operation_;
-  std::string name_;
-  FdRef fd_;
-};
+  ethtool_value value = {feature.set, data};
+  interface.Do(&value, std::string(feature.name) + " cannot be changed on this interface");
+}
 
 const Feature* FindFeature(const std::string& name) {
   for (const Feature& feature : kFeatures) {
@@ -139,9 +79,9 @@ Napi::Value EthtoolFeatures(const Napi::CallbackInfo& info) {
         [=] {
           Ioctl interface(device, operation);
           for (const auto& [feature, on] : *wanted) {
-            if (interface.Has(*feature) != on) interface.Set(*feature, on);
+            if (Has(interface, *feature) != on) Set(interface, *feature, on);
           }
-          for (const Feature& feature : kFeatures) (*found)[feature.name] = interface.Has(feature);
+          for (const Feature& feature : kFeatures) (*found)[feature.name] = Has(interface, feature);
         },
         [=](Napi::Env env) -> Napi::Value {
           Napi::Object made = Napi::Object::New(env);

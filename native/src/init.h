@@ -16,5 +16,6 @@ Napi::Object InitRing(Napi::Env env, Napi::Object exports);
 Napi::Object InitNetlink(Napi::Env env, Napi::Object exports);
 Napi::Object InitNetns(Napi::Env env, Napi::Object exports);
 Napi::Object InitEthtool(Napi::Env env, Napi::Object exports);
+Napi::Object InitOffloads(Napi::Env env, Napi::Object exports);
 
 }  // namespace libbpf_ts

@@ -1,4 +1,4 @@
-// NativeNetlink: one NETLINK_ROUTE socket in any network namespace. A short-lived
+// NativeNetlink: one netlink socket (routing, or generic) in any network namespace. A short-lived
 // thread enters the namespace and makes the socket, which belongs to it from then on.
 // Requests are sent from libuv's pool, since the kernel works on them before send()
 // returns; what arrives is read on the environment's event loop and handed over as one
@@ -83,12 +83,12 @@ class NativeNetlink : public Napi::ObjectWrap<NativeNetlink> {
   Receiver* receiver_ = nullptr;
 };
 
-FdRef MakeSocket(const Place& place, int receive_buffer) {
+FdRef MakeSocket(const Place& place, int receive_buffer, int protocol) {
   constexpr const char* kOp = "netlink.open";
   std::string subject = place.netns.value_or("");
   int fd = -1;
   RunIn(place, kOp, [&] {
-    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (fd < 0) throw ErrnoFailure(errno, kOp, subject);
   });
   FdRef socket = OwnFd(fd, kOp, subject);
@@ -227,10 +227,12 @@ Napi::Value NetlinkOpen(const Napi::CallbackInfo& info) {
     Place place;
     place.netns = OptionalString(info[0], {"netlink.open", kNone, "netns"});
     int receive_buffer = BufferSize(info[1], "netlink.open");
+    bool generic = RequireBool(info[2], {"netlink.open", kNone, "generic"});
+    int protocol = generic ? NETLINK_GENERIC : NETLINK_ROUTE;
     FactoryRef factory = *static_cast<FactoryRef*>(info.Data());
     auto made = std::make_shared<FdRef>();
     return RunAsync(
-        info.Env(), "libbpf_ts.netlink.open", [=] { *made = MakeSocket(place, receive_buffer); },
+        info.Env(), "libbpf_ts.netlink.open", [=] { *made = MakeSocket(place, receive_buffer, protocol); },
         [=](Napi::Env env) { return NativeNetlink::Make(env, factory, std::move(*made)); });
   });
 }
@@ -246,7 +248,12 @@ Napi::Value NativeNetlink::Sibling(const Napi::CallbackInfo& info) {
     // Without the right to learn the namespace (CAP_NET_ADMIN), the caller's own is the only one there is.
     if (ns.get() >= 0) place.netns = "/proc/self/fd/" + std::to_string(ns.get());
     if (ns.get() < 0 && errno != EPERM) throw ErrnoFailure(errno, kOp, "");
-    return Make(info.Env(), factory_, MakeSocket(place, receive_buffer));
+    int protocol = NETLINK_ROUTE;
+    socklen_t length = sizeof(protocol);
+    if (getsockopt(fd->get(), SOL_SOCKET, SO_PROTOCOL, &protocol, &length) != 0) {
+      throw ErrnoFailure(errno, kOp, "");
+    }
+    return Make(info.Env(), factory_, MakeSocket(place, receive_buffer, protocol));
   });
 }
 

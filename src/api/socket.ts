@@ -148,7 +148,8 @@ export async function publishSocket(
     });
   }
   await mkdir(parent, { recursive: true, mode: 0o755 });
-  const folder = await mkdtemp(join(parent, '.')); // mode 0700
+  // in `parent` itself, for link(2) goes no further than its file system; mode 0700
+  const folder = await mkdtemp(`${parent}/.`);
   try {
     const bound = join(folder, 's');
     await bind(bound);

@@ -4,6 +4,8 @@ import { availableParallelism, release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import { Agents, bpfFsMounted, chooseWorld, type Finding, knownWorlds, packageRoot } from '../world/index.js';
+import type { DoctorFlags } from './flags.js';
+import { UsageError } from './report.js';
 
 type Check = Pick<Finding, 'severity' | 'subject' | 'text'>;
 
@@ -93,8 +95,31 @@ function print(where: string, findings: readonly Check[]): void {
   }
 }
 
-export async function doctorCommand(options: { world?: string }): Promise<void> {
-  print('this host', [root(), kernel(), node(), size(), ...bpf(), ...tools(), ...built()]);
+/** Interfaces that no agent has yet: what would stand in its way. */
+async function examine(names: readonly string[], jumbo: boolean): Promise<readonly Check[]> {
+  // the addon is loaded only now: `doctor` is also to say that it is not built
+  const [{ Netlink }, nic] = await Promise.all([
+    import('../../native/lib/index.js'),
+    import('../nic/index.js'),
+  ]);
+  const netlink = await Netlink.open();
+  try {
+    const links = await netlink.links();
+    const chosen = names.map((name) => {
+      const link = links.find((one) => one.name === name);
+      if (link) return link;
+      throw new UsageError(`there is no interface ${name} here: ${links.map((one) => one.name).join(', ')}`);
+    });
+    const situation = nic.situationHere({ jumbo, taken: false, problem: '' });
+    return (await nic.readFacts(chosen)).flatMap((facts) => nic.findingsOf(facts, situation));
+  } finally {
+    netlink.close();
+  }
+}
+
+export async function doctorCommand(interfaces: readonly string[], options: DoctorFlags): Promise<void> {
+  const examined = interfaces.length === 0 ? [] : await examine([...new Set(interfaces)], options.jumbo);
+  print('this host', [root(), kernel(), node(), size(), ...bpf(), ...tools(), ...built(), ...examined]);
   if (process.getuid?.() !== 0 || (options.world === undefined && knownWorlds().length === 0)) return;
   const agents = new Agents(chooseWorld(options.world));
   try {

@@ -16,6 +16,11 @@ export interface CaptureFlags {
   readonly world?: string;
 }
 
+export interface DoctorFlags {
+  readonly jumbo: boolean;
+  readonly world?: string;
+}
+
 export interface NodeFlags {
   readonly name: string;
   readonly socket: string;
@@ -23,6 +28,7 @@ export interface NodeFlags {
   readonly netnsPrefix: string;
   readonly interface: readonly string[];
   readonly port: readonly string[];
+  readonly jumbo: boolean;
   readonly capacity: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }

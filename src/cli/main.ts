@@ -4,7 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import type { CaptureFlags, NodeFlags, TraceFlags } from './flags.js';
+import type { CaptureFlags, DoctorFlags, NodeFlags, TraceFlags } from './flags.js';
 import { report } from './report.js';
 
 function wholeNumber(text: string): number {
@@ -146,10 +146,12 @@ program
 program
   .command('doctor')
   .description('look for what stands in the way, on this host and at every agent')
+  .argument('[interface...]', 'interfaces of this host that an agent is to have')
+  .option('--jumbo', 'the agent is to be started with --jumbo', false)
   .addOption(worldOption())
-  .action(async (options: { world?: string }) => {
+  .action(async (interfaces: string[], options: DoctorFlags) => {
     const { doctorCommand } = await import('./doctor.js');
-    await doctorCommand(withWorld(options));
+    await doctorCommand(interfaces, withWorld(options));
   });
 
 program
@@ -172,6 +174,7 @@ program
   .option('--netns-prefix <prefix>', "of its virtual nodes' network namespaces", 'cabernet.')
   .option('--interface <name>', 'an underlay interface; may be repeated', collect, [])
   .option('--port <glob>', 'interfaces offered to stations; may be repeated', collect, [])
+  .option('--jumbo', 'frames in several buffers: MTUs above 3500, where the drivers can', false)
   .option('--capacity <table=number>', "a table's size, such as chunks=8192; may be repeated", collect, [])
   .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
   .action(async (options: NodeFlags) => {

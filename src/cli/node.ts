@@ -41,6 +41,7 @@ export async function nodeCommand(flags: NodeFlags): Promise<void> {
     netnsPrefix: flags.netnsPrefix,
     interfaces: flags.interface,
     ports: flags.port,
+    jumbo: flags.jumbo,
     logLevel: flags.logLevel,
     capacities: capacitiesOf(flags.capacity),
   });

@@ -20,6 +20,8 @@ export interface OpenOptions {
   readonly pinDir: string;
   /** Chosen when the plane is made; an adopted one keeps its own. */
   readonly capacities?: Partial<Capacities>;
+  /** For frames in several buffers, MTUs above some 3500. An adopted plane must be of the same build. */
+  readonly jumbo?: boolean;
   /** Path of the network namespace the interfaces are in; this process's own otherwise. */
   readonly netns?: string;
   /** Where the compiled objects are; build/bpf of the package otherwise. */
@@ -32,12 +34,15 @@ interface Instance {
   readonly layoutVersion: number;
   readonly bootId: string;
   readonly capacities: Capacities;
+  /** Absent in those made before there were two builds: false. */
+  readonly jumbo?: boolean;
 }
 
 export interface Parts {
   readonly lock: Lock;
   readonly adopted: boolean;
   readonly capacities: Capacities;
+  readonly jumbo: boolean;
   readonly options: OpenOptions;
   readonly maps: ReadonlyMap<string, BpfMap>;
   readonly tables: TableSet;
@@ -52,18 +57,19 @@ export async function assemble(
   lock: Lock,
   opened: Array<{ close(): void }>,
 ): Promise<Parts> {
-  const { pinDir, log = () => undefined } = options;
+  const { pinDir, jumbo = false, log = () => undefined } = options;
   const mapDir = join(pinDir, 'maps');
   const instance = await readInstance(mapDir);
   if (instance !== undefined && instance.layoutVersion !== Limit.LIMIT_LAYOUT_VERSION) {
     throw layoutMismatch(pinDir, instance.layoutVersion);
   }
+  if (instance !== undefined && (instance.jumbo ?? false) !== jumbo) throw buildMismatch(pinDir, jumbo);
   if (instance === undefined && existsSync(pinDir)) {
     log(`${pinDir} has no complete data plane: beginning anew`);
     rmSync(mapDir, { recursive: true, force: true });
     rmSync(join(pinDir, 'links'), { recursive: true, force: true });
   }
-  const object = BpfObject.open(objectPath('cabernet', options.objects));
+  const object = BpfObject.open(objectPath({ purpose: 'forward', jumbo, folder: options.objects }));
   opened.push(object);
   const capacities = instance?.capacities ?? chooseCapacities(object.describeMaps(), options.capacities);
   if (instance !== undefined) tellDifferences(capacities, options.capacities, log);
@@ -84,6 +90,7 @@ export async function assemble(
     devices: mapOf(maps, 'devices'),
     folder: join(pinDir, 'links'),
     netns: options.netns,
+    jumbo,
     log,
   });
   opened.push(programs);
@@ -92,7 +99,7 @@ export async function assemble(
   bss.close();
   object.close();
   if (instance === undefined) {
-    const made: Instance = { layoutVersion: Limit.LIMIT_LAYOUT_VERSION, bootId: bootId(), capacities };
+    const made: Instance = { layoutVersion: Limit.LIMIT_LAYOUT_VERSION, bootId: bootId(), capacities, jumbo };
     tables.names.set('instance', 0, JSON.stringify(made));
   } else {
     programs.adopt((ifindex) => (tables.ports.read(ifindex).role === PortRole.PORT_VIF ? 'vif' : 'port'));
@@ -101,6 +108,7 @@ export async function assemble(
     lock,
     adopted: instance !== undefined,
     capacities,
+    jumbo,
     options,
     maps,
     tables,
@@ -154,6 +162,18 @@ function layoutMismatch(pinDir: string, version: number): DataPlaneError {
     detail:
       `layout ${version} is pinned, this release has ${Limit.LIMIT_LAYOUT_VERSION}: ` +
       'start the release that made it, or remove the folder, which stops its traffic',
+  });
+}
+
+/** The kernel lets no program of the other build share a device table, and tells nobody why. */
+function buildMismatch(pinDir: string, jumbo: boolean): DataPlaneError {
+  return new DataPlaneError({
+    code: 'BUILD_MISMATCH',
+    operation: 'open',
+    subject: pinDir,
+    detail:
+      `what is pinned was made ${jumbo ? 'without' : 'for'} jumbo frames: ` +
+      `go on ${jumbo ? 'without' : 'with'} them, or remove the folder, which stops its traffic`,
   });
 }
 

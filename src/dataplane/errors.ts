@@ -13,6 +13,7 @@
  * - `NAME_TOO_LONG`: the text does not fit the table of names
  * - `IN_USE`: another process has the data plane open
  * - `LAYOUT_MISMATCH`: what is pinned was made by a release with other structs
+ * - `BUILD_MISMATCH`: what is pinned was made for jumbo frames and this is not, or the other way round
  * - `OBJECT_MISSING`: no compiled BPF object
  * - `LOAD_FAILED`: the kernel refused maps or programs; `cause.log` has the verifier's words
  * - `NOT_NATIVE`: the interface cannot run XDP in its driver, or not as it is set up
@@ -33,6 +34,7 @@ export type DataPlaneErrorCode =
   | 'NAME_TOO_LONG'
   | 'IN_USE'
   | 'LAYOUT_MISMATCH'
+  | 'BUILD_MISMATCH'
   | 'OBJECT_MISSING'
   | 'LOAD_FAILED'
   | 'NOT_NATIVE'

@@ -9,14 +9,22 @@ import { BpfError, plainType, type BpfMap, type BpfObject, type Btf } from '../.
 import { type Capacities, constants, maxEntries } from './capacities.js';
 import { DataPlaneError } from './errors.js';
 
-/** `cabernet`: forwards; `cabernet-trace`: follows one frame. */
-export type ObjectName = 'cabernet' | 'cabernet-trace';
+/** `forward`: the programs; `trace`: the same source, following one frame. */
+export type ObjectPurpose = 'forward' | 'trace';
+
+export interface ObjectChoice {
+  readonly purpose: ObjectPurpose;
+  /** The build for frames in several buffers. All programs of one device table are of one build. */
+  readonly jumbo: boolean;
+  /** Where the compiled objects are; build/bpf of the package otherwise. */
+  readonly folder: string | undefined;
+}
 
 const FOLDER = join('build', 'bpf');
 
-/** The object's file, in `folder` or in build/bpf of the package. `OBJECT_MISSING` when it is not there. */
-export function objectPath(name: ObjectName, folder?: string): string {
-  const file = `${name}.o`;
+/** The object's file. `OBJECT_MISSING` when it is not there. */
+export function objectPath({ purpose, jumbo, folder }: ObjectChoice): string {
+  const file = `cabernet${jumbo ? '-jumbo' : ''}${purpose === 'trace' ? '-trace' : ''}.o`;
   const start = dirname(fileURLToPath(import.meta.url));
   const missing = (looked: string): DataPlaneError =>
     new DataPlaneError({

@@ -38,6 +38,8 @@ export class DataPlane {
   /** Whether an earlier process's plane was taken over. */
   readonly adopted: boolean;
   readonly capacities: Capacities;
+  /** Of the build for frames in several buffers. */
+  readonly jumbo: boolean;
   readonly ports: TableSet['ports'];
   readonly nodes: TableSet['nodes'];
   readonly vifs: TableSet['vifs'];
@@ -63,6 +65,7 @@ export class DataPlane {
     this.#tables = tables;
     this.adopted = parts.adopted;
     this.capacities = capacities;
+    this.jumbo = parts.jumbo;
     this.ports = tables.ports;
     this.nodes = tables.nodes;
     this.vifs = tables.vifs;
@@ -80,7 +83,13 @@ export class DataPlane {
       vif: (vif, on) => tables.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_CAPTURE, on),
       all: parts.capturesOn,
     });
-    this.#tracer = new Tracer({ capacities, maps, folder: options.objects, netns: options.netns });
+    this.#tracer = new Tracer({
+      capacities,
+      maps,
+      jumbo: parts.jumbo,
+      folder: options.objects,
+      netns: options.netns,
+    });
     for (const [node, found] of parts.found)
       this.#routes.set(node, new RouteTable(node, tables.routeStore, found));
   }
@@ -88,7 +97,7 @@ export class DataPlane {
   /**
    * Makes a data plane under `pinDir`, or takes over the one that is pinned there: its maps are used as they are, its
    * programs replaced, without a packet lost. `IN_USE` while another process has it open, `LAYOUT_MISMATCH` when
-   * another release made it.
+   * another release made it, `BUILD_MISMATCH` when `jumbo` is not as it was.
    */
   static async open(options: OpenOptions): Promise<DataPlane> {
     const lock = await Lock.take(options.pinDir);

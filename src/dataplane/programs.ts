@@ -4,7 +4,14 @@
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BpfError, XdpLink, type BpfMap, type BpfProgram } from '../../native/lib/index.js';
+import {
+  BpfError,
+  type BpfMap,
+  type BpfProgram,
+  type Link,
+  Netlink,
+  XdpLink,
+} from '../../native/lib/index.js';
 import { DataPlaneError, type DataPlaneErrorCode, wrongArgument } from './errors.js';
 
 /** `port`: wires and stations' cables; `vif`: the machine's ends of vifs' veths. */
@@ -30,18 +37,73 @@ export interface ProgramsOptions {
   readonly folder: string;
   /** Path of the network namespace the interfaces are in; this process's own otherwise. */
   readonly netns: string | undefined;
+  /** The programs know frames in several buffers. */
+  readonly jumbo?: boolean;
   readonly log: (message: string) => void;
 }
 
-/** Why the kernel refuses an attachment. */
-const REFUSALS: Readonly<Record<string, { code: DataPlaneErrorCode; detail: string }>> = {
-  EOPNOTSUPP: {
-    code: 'NOT_NATIVE',
-    detail: 'its driver has no native XDP, or not with the offloads that are on',
-  },
-  ERANGE: { code: 'NOT_NATIVE', detail: 'its MTU is larger than native XDP allows on this driver: lower it' },
+/** What a refusal is about, as far as the kernel still knows it. */
+interface Refused {
+  /** The interface's name. */
+  readonly name: string;
+  /** The driver's own words; empty where it has none. */
+  readonly words: string;
+  readonly jumbo: boolean;
+}
+
+interface Refusal {
+  readonly code: DataPlaneErrorCode;
+  /** What is wrong. */
+  readonly detail: string;
+  /** What to do about it. */
+  readonly remedy?: (refused: Refused) => string;
+}
+
+/** A frame of this MTU, with two VLAN tags, fits one page with XDP's headroom in every driver known. */
+const LARGEST_PLAIN_MTU = 3498;
+
+function lowerMtu({ name, words, jumbo }: Refused): string {
+  const lower = `ip link set dev ${name} mtu ${LARGEST_PLAIN_MTU}`;
+  const ends = /peer/i.test(words) ? ', and at its other end' : '';
+  // virtio_net had no frames in several buffers before Linux 6.3, and did not speak of them
+  const never = words === 'virtio_net: MTU too large to enable XDP';
+  return jumbo || never ? `${lower}${ends}` : `${lower}${ends}; or start the agent with --jumbo`;
+}
+
+/** virtio_net: what the guest could switch off has been by now. */
+const HOST_OFFLOADS: Refusal = {
+  code: 'NOT_NATIVE',
+  detail: 'its host merges frames or leaves checksums for it, and does not let it end that',
+  remedy: () =>
+    'define the device with ctrl_guest_offloads=on, or with guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,guest_csum=off',
+};
+const MERGING: Refusal = {
+  code: 'NOT_NATIVE',
+  detail: 'frames are merged before XDP would see them',
+  remedy: ({ name }) => `ethtool -K ${name} lro off rx-gro-hw off`,
+};
+const TOO_LONG: Refusal = {
+  code: 'NOT_NATIVE',
+  detail: 'its MTU is larger than native XDP allows on this driver',
+  remedy: lowerMtu,
+};
+const FEW_QUEUES: Refusal = {
+  code: 'NOT_NATIVE',
+  detail: 'its peer has more transmit queues than it has receive queues',
+  remedy: ({ name }) => `ethtool -L ${name} rx N, or make the veth with as many of both`,
+};
+const UNWILLING: Refusal = {
+  code: 'NOT_NATIVE',
+  detail: 'its driver has no native XDP, or not with the offloads that are on',
+  remedy: ({ words }) => (words === '' ? 'use another interface' : 'change what its driver names'),
+};
+
+/** Why the kernel refuses an attachment, by its errno. */
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  EOPNOTSUPP: UNWILLING,
+  ERANGE: TOO_LONG,
   ENOTCONN: { code: 'NOT_NATIVE', detail: 'it is a veth without a peer' },
-  ENOSPC: { code: 'NOT_NATIVE', detail: 'its peer has more transmit queues than it has receive queues' },
+  ENOSPC: FEW_QUEUES,
   EBUSY: {
     code: 'INTERFACE_BUSY',
     detail: 'another XDP program is attached: detach it first (ip link set dev … xdp off)',
@@ -52,6 +114,24 @@ const REFUSALS: Readonly<Record<string, { code: DataPlaneErrorCode; detail: stri
   },
   ENODEV: { code: 'INTERFACE_MISSING', detail: 'there is no interface with this index' },
 };
+
+/** Drivers differ in the errno for the same thing; what they say tells more. */
+const BY_WORDS: readonly (readonly [RegExp, Refusal])[] = [
+  [/\bMTU\b/i, TOO_LONG],
+  [/host is implementing/i, HOST_OFFLOADS],
+  [/\bLRO\b|GRO_HW|\bRSC\b/i, MERGING],
+  [/rx queues/i, FEW_QUEUES],
+];
+
+/** Errnos by which a driver refuses what it was asked to run. */
+const BY_DRIVER: ReadonlySet<string> = new Set([
+  'EINVAL',
+  'EOPNOTSUPP',
+  'ERANGE',
+  'ENOSPC',
+  'ENOMEM',
+  'EPERM',
+]);
 
 export class Programs {
   readonly #options: ProgramsOptions;
@@ -117,7 +197,7 @@ export class Programs {
       }
       this.#links.set(ifindex, { link, program });
     } catch (cause) {
-      throw refusal('attach', ifindex, cause);
+      throw await this.#refused(ifindex, programs[program], cause);
     }
   }
 
@@ -194,6 +274,37 @@ export class Programs {
     for (const program of Object.values(this.#options.programs) as BpfProgram[]) program.close();
   }
 
+  /** Why it was not attached: what is wrong, the driver's own words, what to do. */
+  async #refused(ifindex: number, program: BpfProgram, cause: unknown): Promise<unknown> {
+    if (!(cause instanceof BpfError) || !BY_DRIVER.has(cause.code)) return refusal('attach', ifindex, cause);
+    const { netns, jumbo = false } = this.#options;
+    const place = netns === undefined ? {} : { netns };
+    let link: Link | undefined;
+    let words = '';
+    try {
+      words = (await program.attachRefusal(ifindex, { mode: 'native', ...place })) ?? '';
+      const netlink = await Netlink.open(place);
+      try {
+        link = await netlink.link(ifindex);
+      } finally {
+        netlink.close();
+      }
+    } catch (error) {
+      // the refusal itself is what matters
+      if (!(error instanceof BpfError)) throw error;
+    }
+    const { detail, remedy, code } = refusalOf(cause, words);
+    const said = words === '' ? detail : `${detail} (“${words}”)`;
+    const how = remedy && link && remedy({ name: link.name, words, jumbo });
+    return new DataPlaneError({
+      code,
+      operation: 'attach',
+      subject: `interface ${ifindex}`,
+      detail: how === undefined ? said : `${said}: ${how}`,
+      cause,
+    });
+  }
+
   #path(ifindex: number): string {
     return join(this.#options.folder, String(ifindex));
   }
@@ -219,8 +330,15 @@ function wordBytes(value: number): Uint8Array {
   return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
+function refusalOf(cause: BpfError, words: string): Refusal {
+  const known = BY_WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? REFUSALS[cause.code];
+  if (known) return known;
+  // a driver that explains itself has refused this interface as it is
+  return words === '' ? { code: 'KERNEL', detail: cause.detail } : UNWILLING;
+}
+
 function refusal(operation: string, ifindex: number, cause: unknown): unknown {
   if (!(cause instanceof BpfError)) return cause;
-  const known = REFUSALS[cause.code] ?? { code: 'KERNEL', detail: cause.detail };
-  return new DataPlaneError({ ...known, operation, subject: `interface ${ifindex}`, cause });
+  const { code, detail } = refusalOf(cause, '');
+  return new DataPlaneError({ code, detail, operation, subject: `interface ${ifindex}`, cause });
 }

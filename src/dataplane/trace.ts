@@ -46,6 +46,7 @@ export interface TraceResult {
 export interface TracerOptions {
   readonly capacities: Capacities;
   readonly maps: ReadonlyMap<string, BpfMap>;
+  readonly jumbo: boolean;
   readonly folder: string | undefined;
   readonly netns: string | undefined;
 }
@@ -68,7 +69,7 @@ export class Tracer {
     this.#options = options;
   }
 
-  /** `TRACE_REFUSED` for a frame that is too short or too long (a page with its headroom). */
+  /** `TRACE_REFUSED` for a frame that is too short or too long (but for jumbo frames: a page with its headroom). */
   async trace(request: TraceRequest): Promise<TraceResult> {
     const run = this.#last.then(() => this.#run(request));
     this.#last = run.catch(() => undefined);
@@ -104,15 +105,15 @@ export class Tracer {
         code: 'TRACE_REFUSED',
         operation: 'trace',
         subject: `frame of ${frame.length} bytes`,
-        detail: 'the kernel does not run a program on it: it must have 14 to about 3500 bytes',
+        detail: `the kernel does not run a program on it: it must have 14 to about ${this.#options.jumbo ? 9800 : 3500} bytes`,
         cause,
       });
     }
   }
 
   async #load(): Promise<Loaded> {
-    const { capacities, folder, maps } = this.#options;
-    const object = BpfObject.open(objectPath('cabernet-trace', folder));
+    const { capacities, jumbo, folder, maps } = this.#options;
+    const object = BpfObject.open(objectPath({ purpose: 'trace', jumbo, folder }));
     try {
       prepare(object, capacities);
       for (const name of sharedMaps(object)) {

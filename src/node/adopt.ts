@@ -163,6 +163,7 @@ async function detachStrangers(agent: Agent): Promise<void> {
     await plane.clearDevice(index);
   }
   for (const index of plane.devices()) if (!ours.has(index)) await plane.clearDevice(index);
+  await agent.interfaces.forgetOthers();
   for (const link of [...net.links.values()]) {
     const unfinished = MACHINE_END.test(link.name) && link.kind === 'veth' && link.alias?.startsWith('vns/');
     if (unfinished && !ours.has(link.index)) await net.netlink.deleteLink(link.index).catch(() => undefined);

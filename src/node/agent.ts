@@ -32,6 +32,8 @@ export interface AgentOptions {
   readonly interfaces: readonly string[];
   /** Globs of interfaces offered to stations. */
   readonly ports: readonly string[];
+  /** The data plane's build for frames in several buffers. */
+  readonly jumbo?: boolean;
   readonly capacities?: Partial<Capacities>;
   /** Path of the machine's network namespace; the process's own where absent. */
   readonly netns?: string;
@@ -73,6 +75,7 @@ export class Agent {
       ports: options.ports,
       isMachineEnd: (name) => this.vifs.isMachineEnd(name),
       portChanged: (name) => this.#portChanged(name),
+      changed: (name, what) => options.log.child('interfaces').info(what, { interface: name }),
       underlayChanged: () => void this.underlay.resolveAll().catch(failed),
       failed,
     });
@@ -110,10 +113,11 @@ export class Agent {
 
   /** Opens or adopts what is pinned, and is up to date with the machine when the promise is kept. */
   static async start(options: AgentOptions): Promise<Agent> {
-    const { log, pinDir, capacities, netns } = options;
+    const { log, pinDir, capacities, netns, jumbo = false } = options;
     const place = netns === undefined ? {} : { netns };
     const plane = await DataPlane.open({
       pinDir,
+      jumbo,
       ...place,
       ...(capacities ? { capacities } : {}),
       log: (message) => log.child('dataplane').info(message),

@@ -8,7 +8,7 @@ import { checkAuthority, labelsOf, tunnelOf } from './authority.js';
 import { type Collection, UnderWay } from './collect.js';
 import { checkCapacity } from './capacity.js';
 import { largestVifMtu } from './hop.js';
-import { SMALLEST_MTU } from './intent.js';
+import { LARGEST_MTU, SMALLEST_MTU } from './intent.js';
 import { type Intent } from './model.js';
 import { type Counts, difference, join, orderSteps, type Step, stepKey, widen } from './plan.js';
 import { impossible } from './refusal.js';
@@ -122,10 +122,14 @@ export class Applier {
 
   /** A vif's frames, with all their headers and room for a bypass label, fit the underlay as it is now. */
   async #checkMtus(wanted: Holding, fieldOf: (intent: Intent) => string): Promise<void> {
-    const { registry, underlay } = this.#agent;
+    const { registry, underlay, plane } = this.#agent;
     const after = foresee(registry, wanted);
     const known = new Map<string, number | undefined>();
     for (const vif of wanted.vifs.values()) {
+      if (vif.mtu > LARGEST_MTU && !plane.jumbo) {
+        const text = `${vif.mtu}: at most ${LARGEST_MTU} without jumbo frames (agent option --jumbo)`;
+        throw impossible('MTU_TOO_BIG', `${fieldOf(vif)}.mtu`, text);
+      }
       if (!vif.path) continue;
       const name = tunnelOf(after, vif.path);
       const labels = labelsOf(after, vif.path);

@@ -1,10 +1,11 @@
 /**
  * A tenant's addresses and routes in a virtual node: installed in its namespace, so that its kernel answers as a
- * router does, and put into its tables. New ones first, then the publication, then the removal of old ones. The
- * namespace is also the store: an agent started later reads from it what was there.
+ * router does. New ones first, then the removal of old ones. The tables are told of what is in the namespace, never of
+ * what is wanted: where the kernel refuses something, both still say the same. The namespace is also the store: an
+ * agent started later reads from it what was there.
  */
-import { type BpfError, type Route, type RouteSpec } from '../../native/lib/index.js';
-import { formatAddress, parseAddress, parseInterfaceAddress, parsePrefix } from './address.js';
+import { type BpfError, type NetlinkEvent, type Route, type RouteSpec } from '../../native/lib/index.js';
+import { formatAddress, parseAddress, parseInterfaceAddress, parsePrefix, type Prefix } from './address.js';
 import { MAIN_TABLE, PROTOCOL_CABERNET } from './kernel-routes.js';
 import { type Mirror } from './mirror.js';
 import { type AddressIntent, type NextHopIntent, type RouteIntent, sameRoute } from './model.js';
@@ -39,16 +40,36 @@ function kindInKernel(route: RouteIntent): string {
   return route.type === 'unicast' && route.nextHops[0]?.gateway !== '' ? 'gateway' : route.type;
 }
 
+interface Refused {
+  readonly route: RouteIntent;
+  readonly error: BpfError;
+}
+
+const RTNH_F_DEAD = 1;
+
+/** After such an event routes may be gone. */
+function takesRoutes(event: NetlinkEvent): boolean {
+  return (
+    event.type === 'resync' || event.what === 'link' || (event.what === 'address' && event.type === 'del')
+  );
+}
+
 export class Contents {
   readonly #options: ContentsOptions;
   /** What is in the namespace by our doing. */
   readonly #addresses = new Map<string, AddressIntent>();
   readonly #routes = new Map<string, RouteIntent>();
-  /** The interface of each device when routes by it were installed. */
-  readonly #indices = new Map<string, number>();
+  /** Where #routes has changed since the tables were told. */
+  readonly #untold = new Map<string, Prefix>();
+  /** The kernel may have forgotten some of them, which it does not always tell. */
+  #doubtful = false;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: ContentsOptions) {
     this.#options = options;
+    options.net.listen((events) => {
+      if (events.some(takesRoutes)) this.#doubtful = true;
+    });
   }
 
   get routes(): ReadonlyMap<string, RouteIntent> {
@@ -59,48 +80,112 @@ export class Contents {
     return this.#addresses;
   }
 
-  /** Makes the namespace and the tables have these and no others of ours. */
-  async apply(
+  /** Makes the namespace have these and no others of ours, and the tables what the namespace then has. */
+  apply(
     addresses: ReadonlyMap<string, AddressIntent>,
     routes: ReadonlyMap<string, RouteIntent>,
   ): Promise<void> {
-    const { mirror } = this.#options;
-    this.#forgetLost();
-    await this.#addAddresses(addresses);
-    const changed: RouteIntent[] = [];
-    for (const [key, route] of routes) {
-      const before = this.#routes.get(key);
-      if (!before || !sameRoute(before, route)) changed.push(route);
-    }
-    const gone = [...this.#routes.values()].filter((route) => !routes.has(route.destination.text));
-    await this.#install(changed);
-    for (const route of changed) mirror.setRoute(route.destination, targetOf(route));
-    for (const route of gone) mirror.setRoute(route.destination, undefined);
-    await mirror.refresh();
-    await this.#uninstall(gone);
-    if (await this.#removeAddresses(addresses)) await mirror.refresh();
+    return this.#inTurn(async () => {
+      try {
+        await this.#write(addresses, routes);
+      } catch (error) {
+        this.#doubtful = true;
+        // of two failures the first is the answer; the mirror keeps what it could not publish
+        await this.#publish().catch(() => undefined);
+        throw error;
+      }
+      await this.#publish();
+    });
   }
 
   /** A link of the node is up again: its kernel has forgotten the routes by it. */
-  async restore(device: string): Promise<void> {
-    const { mirror } = this.#options;
-    if (mirror.deviceIndex(device) === undefined || !mirror.isUp(device)) return;
-    const lost = [...this.#routes.values()].filter((route) =>
-      route.nextHops.some((hop) => hop.device === device),
-    );
-    if (lost.length > 0) await this.#install(lost);
+  restore(device: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#options.mirror.isUp(device)) return;
+      const lost = [...this.#routes.values()].filter((route) =>
+        route.nextHops.some((hop) => hop.device === device),
+      );
+      this.#throwFirst(await this.#install(lost));
+    });
   }
 
-  /** A device that is another than before took its routes along. */
-  #forgetLost(): void {
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #write(
+    addresses: ReadonlyMap<string, AddressIntent>,
+    routes: ReadonlyMap<string, RouteIntent>,
+  ): Promise<void> {
+    await this.#look();
+    await this.#addAddresses(addresses);
+    const gone = [...this.#routes.values()].filter((route) => !routes.has(route.destination.text));
+    await this.#install(this.#missing(routes));
+    await this.#uninstall(gone);
+    await this.#publish();
+    await this.#removeAddresses(addresses);
+    await this.#look();
+    // what is gone by now may have been in the way of some, and have taken others along
+    this.#throwFirst(await this.#install(this.#missing(routes)));
+  }
+
+  #missing(wanted: ReadonlyMap<string, RouteIntent>): RouteIntent[] {
+    return [...wanted.values()].filter((route) => {
+      const present = this.#routes.get(route.destination.text);
+      return !present || !sameRoute(present, route);
+    });
+  }
+
+  /**
+   * A kernel forgets routes with a device, with the last IPv4 address of a link, with a link's MTU that is too small
+   * for IPv6: they are not there any more, and what is left of one that had other ways is taken away.
+   */
+  async #look(): Promise<void> {
+    if (!this.#doubtful) return;
+    this.#doubtful = false;
+    if (this.#routes.size === 0) return;
     const { mirror } = this.#options;
-    for (const [device, index] of this.#indices) {
-      if (mirror.deviceIndex(device) === index) continue;
-      this.#indices.delete(device);
-      for (const [key, route] of this.#routes) {
-        if (route.nextHops.some((hop) => hop.device === device)) this.#routes.delete(key);
-      }
+    const ways = new Map<string, number>();
+    for (const { destination, nextHops } of await this.#ours()) {
+      const alive = nextHops.filter((hop) => (hop.flags & RTNH_F_DEAD) === 0);
+      ways.set(parsePrefix(destination)?.text ?? destination, alive.length);
     }
+    const lost = [...this.#routes.values()].filter(
+      ({ destination, nextHops }) =>
+        (ways.get(destination.text) ?? -1) < nextHops.length &&
+        // by a link that is down none is there: restore()
+        nextHops.every((hop) => mirror.isUp(hop.device)),
+    );
+    await this.#uninstall(lost);
+  }
+
+  /** In the namespace, whoever put them there in our name. */
+  #ours(): Promise<Route[]> {
+    return this.#options.net.netlink.routes({ table: MAIN_TABLE, protocol: PROTOCOL_CABERNET });
+  }
+
+  /** `route`: what the namespace has for this destination from now on. */
+  #note(destination: Prefix, route: RouteIntent | undefined): void {
+    if (this.#routes.get(destination.text) === route) return;
+    if (route) this.#routes.set(destination.text, route);
+    else this.#routes.delete(destination.text);
+    this.#untold.set(destination.text, destination);
+  }
+
+  #tell(): void {
+    const { mirror } = this.#options;
+    for (const [key, destination] of this.#untold) {
+      const route = this.#routes.get(key);
+      mirror.setRoute(destination, route && targetOf(route));
+    }
+    this.#untold.clear();
+  }
+
+  #publish(): Promise<void> {
+    this.#tell();
+    return this.#options.mirror.refresh();
   }
 
   /** Reads what an earlier agent installed. */
@@ -116,15 +201,11 @@ export class Contents {
         this.#addresses.set(`${vif} ${parsed.text}`, { kind: 'address', vif, node, device, address: parsed });
       }
     }
-    for (const family of [4, 6] as const) {
-      for (const route of await net.netlink.routes({ family, table: MAIN_TABLE })) {
-        const intent = route.protocol === PROTOCOL_CABERNET ? this.#intentOf(route) : undefined;
-        if (!intent) continue;
-        this.#routes.set(intent.destination.text, intent);
-        for (const { device } of intent.nextHops) this.#indices.set(device, mirror.deviceIndex(device) ?? 0);
-        mirror.setRoute(intent.destination, targetOf(intent));
-      }
+    for (const route of await this.#ours()) {
+      const intent = this.#intentOf(route);
+      if (intent) this.#note(intent.destination, intent);
     }
+    this.#tell();
   }
 
   #intentOf(route: Route): RouteIntent | undefined {
@@ -183,7 +264,7 @@ export class Contents {
     this.#settleAddresses(added, results, (key, intent) => this.#addresses.set(key, intent), 'address');
   }
 
-  async #removeAddresses(wanted: ReadonlyMap<string, AddressIntent>): Promise<boolean> {
+  async #removeAddresses(wanted: ReadonlyMap<string, AddressIntent>): Promise<void> {
     const { net, mirror } = this.#options;
     const removed: [string, AddressIntent][] = [];
     for (const [key, intent] of this.#addresses) {
@@ -193,7 +274,8 @@ export class Contents {
         removed.push([key, intent]);
       } else this.#addresses.delete(key);
     }
-    if (removed.length === 0) return false;
+    if (removed.length === 0) return;
+    this.#doubtful = true;
     const results = await net.netlink.batch(
       removed.map(([, { device, address }]) => ({
         op: 'deleteAddress',
@@ -206,7 +288,6 @@ export class Contents {
     );
     const forget = (key: string): void => void this.#addresses.delete(key);
     this.#settleAddresses(removed, results, forget, 'removal of address');
-    return true;
   }
 
   /** Notes what was done, and throws for the first that was not. */
@@ -229,7 +310,6 @@ export class Contents {
     const nextHops = route.nextHops.map(({ device, gateway, weight }) => {
       const index = mirror.deviceIndex(device);
       if (index === undefined) throw failedStep(node, `there is no device for ${node}/vifs/${device}`);
-      this.#indices.set(device, index);
       // the gateway need not be within a prefix of its link
       return gateway === '' ? { index, weight } : { index, gateway, weight, onlink: true };
     });
@@ -243,9 +323,9 @@ export class Contents {
     };
   }
 
-  async #install(routes: readonly RouteIntent[]): Promise<void> {
-    const { net, node } = this.#options;
-    if (routes.length === 0) return;
+  /** Those that the kernel refused. */
+  async #install(routes: readonly RouteIntent[]): Promise<Refused[]> {
+    const { net } = this.#options;
     const replaced = routes
       .map((route) => this.#routes.get(route.destination.text))
       .filter((before, i): before is RouteIntent => {
@@ -257,16 +337,22 @@ export class Contents {
         );
       });
     await this.#uninstall(replaced);
+    if (routes.length === 0) return [];
     const results = await net.netlink.batch(
       routes.map((route) => ({ op: 'replaceRoute', route: this.#inKernel(route) })),
     );
-    for (const [i, error] of results.entries()) {
-      const route = routes[i];
-      if (route && !error) this.#routes.set(route.destination.text, route);
+    const refused: Refused[] = [];
+    for (const [i, route] of routes.entries()) {
+      const error = results[i];
+      if (error) refused.push({ route, error });
+      else this.#note(route.destination, route);
     }
-    for (const [i, error] of results.entries()) {
-      if (error) throw failedStep(node, `route ${routes[i]?.destination.text}`, error);
-    }
+    return refused;
+  }
+
+  #throwFirst([first]: readonly Refused[]): void {
+    if (!first) return;
+    throw failedStep(this.#options.node, `route ${first.route.destination.text}`, first.error);
   }
 
   async #uninstall(routes: readonly RouteIntent[]): Promise<void> {
@@ -286,7 +372,7 @@ export class Contents {
     for (const [i, error] of results.entries()) {
       const route = routes[i];
       // ESRCH: went with its link
-      if (route && (!error || error.code === 'ESRCH')) this.#routes.delete(route.destination.text);
+      if (route && (!error || error.code === 'ESRCH')) this.#note(route.destination, undefined);
     }
     for (const [i, error] of results.entries()) {
       if (error && error.code !== 'ESRCH') {

@@ -41,13 +41,17 @@ import { invalid } from './refusal.js';
 import type * as wire from './wire.js';
 
 export const DEFAULT_MTU = 1500;
-/** RFC 791: every IPv4 host takes 576 bytes. The largest is what a native XDP program leaves of a page. */
+/** RFC 791: every IPv4 host takes 576 bytes. */
 export const SMALLEST_MTU = 576;
+/** What a native XDP program leaves of a page; and for jumbo frames, what underlays of that name carry with our headers. */
 export const LARGEST_MTU = 3498;
+export const LARGEST_JUMBO_MTU = 9600;
 /** RFC 3032: 0 to 15 are reserved; 20 bits. */
 const FIRST_LABEL = 16;
 const LAST_LABEL = 0xfffff;
 const MAX_NEXT_HOPS = 8;
+/** cabernet.node.v1.Payload */
+const PAYLOAD_IP = 2;
 
 /** Of Linux: dev_valid_name(). */
 const INTERFACE = /^(?!\.{1,2}$)[^\s/:\p{Cc}]{1,15}$/u;
@@ -209,8 +213,8 @@ function checkMac(value: string | null | undefined, field: string): string {
 export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
   const name = checkVifName(message.name, `${field}.name`);
   const mtu = message.mtu || DEFAULT_MTU;
-  if (!Number.isInteger(mtu) || mtu < SMALLEST_MTU || mtu > LARGEST_MTU) {
-    throw invalid('MTU_RANGE', `${field}.mtu`, `${mtu}: ${SMALLEST_MTU} to ${LARGEST_MTU} bytes`);
+  if (!Number.isInteger(mtu) || mtu < SMALLEST_MTU || mtu > LARGEST_JUMBO_MTU) {
+    throw invalid('MTU_RANGE', `${field}.mtu`, `${mtu}: ${SMALLEST_MTU} to ${LARGEST_JUMBO_MTU} bytes`);
   }
   const { link, port } = message;
   if (!link === !port) throw invalid('ATTACHMENT', field, 'exactly one of link and port');
@@ -223,6 +227,10 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
     }
     path = checkPath(first, `${field}.link.paths[0]`);
   }
+  const payload: number = link?.payload ?? 0;
+  if (!Number.isInteger(payload) || payload < 0 || payload > PAYLOAD_IP) {
+    throw invalid('PAYLOAD', `${field}.link.payload`, `${payload} is no Payload`);
+  }
   return {
     kind: 'vif',
     ...name,
@@ -230,6 +238,7 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
     macDerived: !text(message.mac),
     mtu,
     path,
+    carriesIp: payload === PAYLOAD_IP,
     port: port ? checkInterface(port.interface, `${field}.port.interface`) : undefined,
   };
 }

@@ -4,12 +4,19 @@
  * renamed one stays what it is, and one that comes back under the name is taken up again.
  */
 import { type Link, type NetlinkEvent } from '../../native/lib/index.js';
-import { PortRole } from '../../gen/layout.js';
+import { Limit, PortRole } from '../../gen/layout.js';
 import { type DataPlane } from '../dataplane/index.js';
+import {
+  closeFilter,
+  type InterfaceRole,
+  openFilter,
+  prepareOffloads,
+  type PromiscuousMemory,
+} from '../nic/index.js';
 import { silence } from './namespace.js';
 import { type NetState } from './net-state.js';
 
-export type InterfaceRole = 'underlay' | 'port';
+export type { InterfaceRole } from '../nic/index.js';
 
 export interface Attachment {
   readonly name: string;
@@ -42,6 +49,13 @@ export interface InterfacesOptions {
   /** A wire was taken into use, or is gone. */
   readonly underlayChanged: () => void;
   readonly failed: (error: unknown) => void;
+  /** Something was set on an interface, or taken back. */
+  readonly changed?: (name: string, what: string) => void;
+}
+
+/** The interface is there and must not be used as it is. */
+class Unfit extends Error {
+  override readonly name = 'Unfit';
 }
 
 /** `st-*` and the like; no other characters mean anything. */
@@ -61,10 +75,17 @@ export class Interfaces {
   readonly #options: InterfacesOptions;
   readonly #underlay = new Map<string, Place>();
   readonly #ports = new Map<string, Place>();
+  readonly #memory: PromiscuousMemory;
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: InterfacesOptions) {
     this.#options = options;
+    const { ports } = options.plane;
+    // In the pinned record, so that it outlives this process. What is taken back later is what was set, and no more.
+    this.#memory = {
+      isOurs: (index) => (ports.read(index).flags & Limit.LIMIT_PORT_PROMISCUOUS) !== 0,
+      note: (index, ours) => ports.setBits(index, 'flags', Limit.LIMIT_PORT_PROMISCUOUS, ours),
+    };
     for (const name of options.underlay) {
       this.#underlay.set(name, {
         name,
@@ -145,6 +166,17 @@ export class Interfaces {
     });
   }
 
+  /** What an earlier agent set on interfaces that are no ports any more is taken back. */
+  forgetOthers(): Promise<void> {
+    return this.#queue(async () => {
+      const { plane } = this.#options;
+      const ports = new Set(Array.from(this.#ports.values(), ({ index }) => index));
+      for (let index = 1; index < plane.ports.capacity; index++) {
+        if (this.#memory.isOurs(index) && !ports.has(index)) await this.#closeFilter(index);
+      }
+    });
+  }
+
   port(name: string): Attachment | undefined {
     return this.#ports.get(name);
   }
@@ -164,13 +196,23 @@ export class Interfaces {
   }
 
   #onEvents(events: readonly NetlinkEvent[]): void {
-    if (!events.some((event) => event.type === 'resync' || event.what === 'link')) return;
-    this.#queue(() => this.#lookAll()).catch(this.#options.failed);
+    const changed = new Set<number>();
+    let resync = false;
+    for (const event of events) {
+      if (event.type === 'resync') resync = true;
+      else if (event.what === 'link') changed.add(event.object.index);
+    }
+    if (!resync && changed.size === 0) return;
+    this.#queue(() => this.#lookAll((index) => resync || changed.has(index))).catch(this.#options.failed);
   }
 
-  async #lookAll(): Promise<void> {
-    for (const place of this.#underlay.values()) await this.#look(place);
-    for (const place of this.#ports.values()) await this.#look(place);
+  async #lookAll(mayHaveChanged: (index: number) => boolean = () => false): Promise<void> {
+    for (const place of [...this.#underlay.values(), ...this.#ports.values()]) {
+      const { index, problem } = place;
+      const kept = index !== undefined && problem === '';
+      await this.#look(place);
+      if (kept && place.index === index && mayHaveChanged(index)) await this.#keep(place);
+    }
   }
 
   /** Finds the interface and takes it, or lets go of one that is gone. */
@@ -195,16 +237,62 @@ export class Interfaces {
     const { plane, net } = this.#options;
     place.index = link.index;
     try {
+      await this.#prepare(place, link);
       const role = place.role === 'underlay' ? PortRole.PORT_UNDERLAY : PortRole.PORT_ACCESS;
       plane.setPort(link.index, { role, vif: place.vif });
       await plane.setDevice(link.index);
       await plane.attach(link.index, 'port');
       if (place.role === 'port') await silence(net.netns, link.name);
+      await this.#filter(place, link);
       place.problem = '';
     } catch (error) {
-      place.problem = sentence(error);
-      this.#options.failed(error);
+      await this.#refuse(place, error);
     }
+  }
+
+  /** Somebody may have switched on again what must be off, or the other way round. */
+  async #keep(place: Place): Promise<void> {
+    const { net, portChanged, underlayChanged } = this.#options;
+    const link = place.index === undefined ? undefined : net.links.get(place.index);
+    if (!link) return;
+    try {
+      await this.#prepare(place, link);
+      await this.#filter(place, link);
+    } catch (error) {
+      // one that goes at this moment is let go by the event that says so
+      if ((await net.netlink.link(link.index)) === undefined) return;
+      await this.#refuse(place, error);
+      if (place.role === 'port') portChanged(place.name);
+      else underlayChanged();
+    }
+  }
+
+  async #refuse(place: Place, error: unknown): Promise<void> {
+    const was = place.problem;
+    place.problem = sentence(error);
+    // it is tried again whenever a link changes, and told once
+    if (place.problem !== was) this.#options.failed(error);
+    // an earlier agent, or this one before it became so, may have had it forward
+    if (error instanceof Unfit) await this.#let(place);
+  }
+
+  async #prepare(place: Place, link: Link): Promise<void> {
+    const { changed, problem } = await prepareOffloads(this.#options.net.place(link.name), place.role);
+    for (const what of changed) this.#options.changed?.(link.name, what);
+    if (problem !== undefined) throw new Unfit(problem);
+  }
+
+  async #filter(place: Place, link: Link): Promise<void> {
+    if (place.role !== 'port') return this.#closeFilter(link.index);
+    const what = await openFilter(this.#options.net.netlink, link.index, this.#memory);
+    if (what !== undefined) this.#options.changed?.(link.name, what);
+  }
+
+  async #closeFilter(index: number): Promise<void> {
+    const { net, changed } = this.#options;
+    const name = net.links.get(index)?.name ?? `interface ${index}`;
+    const what = await closeFilter(net.netlink, index, this.#memory);
+    if (what !== undefined) changed?.(name, what);
   }
 
   async #let(place: Place): Promise<void> {
@@ -214,6 +302,7 @@ export class Interfaces {
       await plane.detach(place.index);
       plane.clearPort(place.index);
       await plane.clearDevice(place.index);
+      await this.#closeFilter(place.index);
     } catch (error) {
       // an interface that is gone has taken its program with it
       if (this.#options.net.links.has(place.index)) throw error;

@@ -29,6 +29,8 @@ export interface NodeOptions {
   readonly interfaces: readonly string[];
   /** Globs of interfaces offered to stations. */
   readonly ports: readonly string[];
+  /** MTUs above some 3500, where the drivers take frames in several buffers. */
+  readonly jumbo?: boolean;
   readonly capacities?: Partial<Capacities>;
   readonly logLevel?: LogLevel;
 }
@@ -110,16 +112,20 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const held = await lock(options.pinDir);
   const ended = waitForSignal();
   const agent = await Agent.start({ ...options, log });
-  const server = await startServer({
-    socketPath: options.socket,
-    services: [nodeService(agent)],
-    log,
-    translate,
-  });
-  log.info('forwarding', { machine: options.name, adopted: agent.plane.adopted });
-  const signal = await ended;
-  log.info('ending', { signal });
-  await server.stop();
-  await agent.close();
-  held.close();
+  try {
+    const server = await startServer({
+      socketPath: options.socket,
+      services: [nodeService(agent)],
+      log,
+      translate,
+    });
+    log.info('forwarding', { machine: options.name, adopted: agent.plane.adopted });
+    const signal = await ended;
+    log.info('ending', { signal });
+    await server.stop();
+  } finally {
+    // also where the socket cannot be had: what is open keeps the process
+    await agent.close();
+    held.close();
+  }
 }

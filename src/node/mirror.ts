@@ -24,7 +24,12 @@ export interface MirrorVif {
   readonly mac: Uint8Array;
   /** Of the device in the namespace. */
   readonly index: number;
+  /** A link of IP packets: no neighbour has a MAC address, and none is asked for. */
+  readonly carriesIp: boolean;
 }
+
+/** Written into the Ethernet header that such a link takes off again. */
+const NOBODY = Uint8Array.of(2, 0, 0, 0, 0, 0);
 
 export interface MirrorOptions {
   readonly plane: DataPlane;
@@ -42,8 +47,9 @@ interface FromAddress {
   readonly target: Target;
 }
 
-function sameMac(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i]);
+function sameVif(a: MirrorVif, b: MirrorVif): boolean {
+  const sameMac = a.mac.every((byte, i) => byte === b.mac[i]);
+  return a.id === b.id && a.index === b.index && a.carriesIp === b.carriesIp && sameMac;
 }
 
 export class Mirror {
@@ -81,7 +87,8 @@ export class Mirror {
     this.#hops = new NextHops(plane, node, {
       vif: (device) => this.#vifs.get(device),
       up: (device) => this.isUp(device),
-      mac: (device, gateway) => this.#neighbours.mac(device, gateway),
+      mac: (device, gateway) =>
+        this.#vifs.get(device)?.carriesIp ? NOBODY : this.#neighbours.mac(device, gateway),
       used: (device, gateway, inUse) => this.#neighbours.manage(device, gateway, inUse),
     });
     net.listen((events) => this.#onEvents(events));
@@ -126,7 +133,7 @@ export class Mirror {
   /** A vif of this node is there, or is another than before. */
   setVif(device: string, vif: MirrorVif): void {
     const before = this.#vifs.get(device);
-    if (before && before.id === vif.id && before.index === vif.index && sameMac(before.mac, vif.mac)) return;
+    if (before && sameVif(before, vif)) return;
     if (before) this.#devices.delete(before.index);
     this.#vifs.set(device, vif);
     this.#devices.set(vif.index, device);
@@ -340,9 +347,10 @@ export class Mirror {
   #applyKernel(destination: string): void {
     const view = this.#kernel?.view(destination, (index) => this.deviceOf(index));
     if (!view) return this.#clearKernel(destination);
-    const other = view.layer === 'route' ? 'connected' : 'route';
-    this.#rib.set(other, view.prefix, undefined);
-    this.#rib.set(view.layer, view.prefix, view.target);
+    const { prefix, target, layer } = view;
+    const connected = layer === 'connected';
+    this.#rib.set('connected', prefix, connected ? target : undefined);
+    this.#rib.set('kernel', prefix, connected ? undefined : target);
   }
 
   #clearKernel(destination: string): void {
@@ -351,7 +359,7 @@ export class Mirror {
     if (!parsed) return;
     const prefix = prefixOf(parsed, Number(destination.slice(slash + 1)));
     this.#rib.set('connected', prefix, undefined);
-    this.#rib.set('route', prefix, undefined);
+    this.#rib.set('kernel', prefix, undefined);
   }
 
   // ---- to the data plane

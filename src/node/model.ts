@@ -53,6 +53,8 @@ export interface VifIntent {
   readonly mtu: number;
   /** How a link is carried; undefined for a port. */
   readonly path: PathIntent | undefined;
+  /** A link of IP packets, without Ethernet header and control word. */
+  readonly carriesIp: boolean;
   /** The interface of a station's cable; undefined for a link. */
   readonly port: string | undefined;
 }
@@ -137,7 +139,12 @@ export function sameIntent(a: Intent, b: Intent): boolean {
   if (a.kind === 'node') return b.kind === 'node' && a.tenant === b.tenant && a.routeSource === b.routeSource;
   if (a.kind === 'vif') {
     return (
-      b.kind === 'vif' && a.mac === b.mac && a.mtu === b.mtu && a.port === b.port && samePath(a.path, b.path)
+      b.kind === 'vif' &&
+      a.mac === b.mac &&
+      a.mtu === b.mtu &&
+      a.port === b.port &&
+      a.carriesIp === b.carriesIp &&
+      samePath(a.path, b.path)
     );
   }
   if (a.kind === 'tunnel') {

@@ -62,7 +62,7 @@ export function tunnelMessage(intent: TunnelIntent): wire.Tunnel {
 
 export function vifMessage(intent: VifIntent): wire.Vif {
   const attachment = intent.path
-    ? { link: { paths: [pathFields(intent.path)] } }
+    ? { link: { paths: [pathFields(intent.path)], ...(intent.carriesIp ? { payload: 2 } : {}) } }
     : { port: { interface: intent.port ?? '' } };
   return { name: intent.name, mac: intent.mac, mtu: intent.mtu, ...attachment };
 }

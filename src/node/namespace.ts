@@ -107,6 +107,8 @@ export interface VifDevice {
   readonly device: string;
   readonly mac: string;
   readonly mtu: number;
+  /** Neighbours are asked for; false where the link carries IP only. */
+  readonly arp: boolean;
 }
 
 export interface VifLinks {
@@ -124,6 +126,7 @@ export async function ensureVeth(machine: NetState, inside: NetState, wanted: Vi
     (await findVeth(machine.netlink, inside.netlink, wanted)) ?? (await makeVeth(machine, inside, wanted));
   if (outer.mtu !== wanted.mtu) await machine.netlink.setLink(outer.index, { mtu: wanted.mtu });
   if (inner.mtu !== wanted.mtu) await inside.netlink.setLink(inner.index, { mtu: wanted.mtu });
+  if (inner.arp !== wanted.arp) await inside.netlink.setLink(inner.index, { arp: wanted.arp });
   if (inner.address !== wanted.mac) await inside.netlink.setLink(inner.index, { address: wanted.mac });
   if (outer.alias !== wanted.alias) await machine.netlink.setLink(outer.index, { alias: wanted.alias });
   const offloads = { gro: true, tx: false, txvlan: false };

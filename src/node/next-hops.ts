@@ -30,6 +30,7 @@ export interface Adjacencies {
   vif(device: string): VifOfHop | undefined;
   /** False: a way of a group that is left out. */
   up(device: string): boolean;
+  /** Gateway '': of whoever is on the link, which is known only where nobody has one. */
   mac(device: string, gateway: string): Uint8Array | undefined;
   /** A neighbour is now used by some next hop, or by none any more. */
   used(device: string, gateway: string, inUse: boolean): void;
@@ -177,9 +178,9 @@ export class NextHops {
 
   /** Makes a neighbour's record what the namespace knows of it. */
   #settle(entry: HopEntry): void {
-    if (entry.target.kind === 'glean') return this.#settleGlean(entry, entry.target);
-    if (entry.target.kind !== 'hop') return;
-    const wanted = this.#wanted(entry.target.vif, entry.target.gateway);
+    const { target } = entry;
+    if (target.kind !== 'glean' && target.kind !== 'hop') return;
+    const wanted = this.#wanted(target.vif, target.kind === 'hop' ? target.gateway : '');
     const { nextHops } = this.#records;
     const now = entry.forward;
     if (now) {
@@ -196,7 +197,11 @@ export class NextHops {
       this.#quieten(entry);
       return;
     }
-    if (!wanted || entry.quiet) return;
+    if (entry.quiet) return;
+    if (!wanted) {
+      if (target.kind === 'glean') this.#settleGlean(entry, target);
+      return;
+    }
     nextHops.write(entry.id, { node: this.#node, ...wanted });
     nextHops.set(entry.id, 'kind', NextHopKind.NEXT_HOP_FORWARD);
     entry.forward = wanted;

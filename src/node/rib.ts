@@ -19,8 +19,11 @@ export type Target =
   | { readonly kind: 'blackhole' }
   | { readonly kind: 'group'; readonly ways: readonly Way<SingleTarget>[] };
 
-/** Where an entry comes from; an earlier one wins over a later one. */
-export type Layer = 'local' | 'connected' | 'route';
+/**
+ * Where an entry comes from; an earlier one wins over a later one. `kernel`: its own routes, while they are mirrored;
+ * `route`: the tenant's, which stay what they are below those.
+ */
+export type Layer = 'local' | 'connected' | 'kernel' | 'route';
 
 export interface Entry {
   readonly prefix: Prefix;
@@ -40,6 +43,7 @@ interface Slot {
   readonly prefix: Prefix;
   local: Target | undefined;
   connected: Target | undefined;
+  kernel: Target | undefined;
   route: Target | undefined;
   host: Target | undefined;
   /** targetKey of what take() said last. */
@@ -170,6 +174,7 @@ export class Rib {
       prefix,
       local: undefined,
       connected: undefined,
+      kernel: undefined,
       route: undefined,
       host: undefined,
       published: undefined,
@@ -208,7 +213,7 @@ export class Rib {
 }
 
 function base(slot: Slot): Target | undefined {
-  return slot.local ?? slot.connected ?? slot.route;
+  return slot.local ?? slot.connected ?? slot.kernel ?? slot.route;
 }
 
 function effective(slot: Slot): Target | undefined {
@@ -221,5 +226,6 @@ function effective(slot: Slot): Target | undefined {
 function source(slot: Slot, target: Target): Entry['source'] {
   if (target === slot.local) return 'local';
   if (target === slot.connected) return 'connected';
+  if (target === slot.kernel) return 'kernel';
   return target === slot.route ? 'route' : 'neighbour';
 }

@@ -2,7 +2,7 @@
  * The machine's vifs: a record of the data plane, a veth into the virtual node, and either a path or a station's
  * port. A record is complete before the vif is switched on, and switched off before anything is taken away.
  */
-import { PortRole } from '../../gen/layout.js';
+import { Limit, PortRole } from '../../gen/layout.js';
 import { type DataPlane } from '../dataplane/index.js';
 import { parseMac } from './address.js';
 import { type Interfaces } from './interfaces.js';
@@ -14,8 +14,6 @@ import { type VirtualNode, type VirtualNodes } from './nodes.js';
 import { type Carrier, type Paths } from './paths.js';
 import { failedStep } from './refusal.js';
 
-/** bpf/tables.h: VIF_UP. */
-const VIF_UP = 1;
 /** What machineEndName() makes. */
 export const MACHINE_END = /^cv[0-9a-z]{1,7}$/;
 
@@ -93,7 +91,7 @@ export class Vifs {
       paths.adopt(record.path, intent.path);
       vif.path = record.path;
     }
-    vif.up = (record.flags & VIF_UP) !== 0;
+    vif.up = (record.flags & Limit.LIMIT_VIF_UP) !== 0;
   }
 
   /** There, connected and switched on, as wanted. */
@@ -201,9 +199,9 @@ export class Vifs {
     const port = vif.port === undefined ? undefined : interfaces.port(vif.port);
     const ready = vif.port === undefined || (port?.index !== undefined && port.problem === '');
     const up = inside && ready && vif.links !== undefined;
-    if (!up) plane.vifs.set(vif.id, 'flags', 0);
+    if (!up) plane.vifs.setBits(vif.id, 'flags', Limit.LIMIT_VIF_UP, false);
     plane.vifs.write(vif.id, { port: up ? (port?.index ?? 0) : 0 });
-    if (up) plane.vifs.set(vif.id, 'flags', VIF_UP);
+    if (up) plane.vifs.setBits(vif.id, 'flags', Limit.LIMIT_VIF_UP, true);
     vif.up = up;
     this.#options.changed(name);
   }
@@ -251,6 +249,7 @@ export class Vifs {
       device: intent.device,
       mac: intent.mac,
       mtu: intent.mtu,
+      arp: !intent.carriesIp,
     });
     const before = vif.links;
     if (before && before.machine !== links.machine) {
@@ -292,6 +291,7 @@ export class Vifs {
       await interfaces.releasePort(vif.port, id);
       vif.port = undefined;
     }
+    plane.vifs.setBits(id, 'flags', Limit.LIMIT_VIF_IP, intent.carriesIp);
     plane.vifs.write(id, { node, veth: vif.links?.machine ?? 0, path: vif.path, mtu: intent.mtu, mac });
     if (old && old !== vif.path) paths.release(old);
     if (intent.port !== undefined) {
@@ -307,6 +307,7 @@ export class Vifs {
       id,
       mac: parseMac(intent.mac) ?? new Uint8Array(6),
       index: vif.links.inside,
+      carriesIp: intent.carriesIp,
     });
   }
 }

@@ -40,6 +40,7 @@ function argumentsOf(world: string, machine: MachineState): readonly string[] {
     ...['--netns-prefix', nodeNamespacePrefix(world, name)],
     ...machine.interfaces.flatMap((one) => ['--interface', one.name]),
     ...['--port', `${PORT_PREFIX}*`],
+    ...(machine.jumbo ? ['--jumbo'] : []),
   ];
 }
 

@@ -27,11 +27,20 @@ import {
 
 export const DEFAULT_WIRE_MTU = 1600;
 export const DEFAULT_MTU = 1500;
+const DEFAULT: Mtus = { wire: DEFAULT_WIRE_MTU, link: DEFAULT_MTU };
 /** RFC 791: every IPv4 host takes 576 bytes. */
 const SMALLEST_MTU = 576;
-/** What a native XDP program without fragments leaves of a page (veth: maxmtu 3506), and of that without our headers. */
-const LARGEST_WIRE_MTU = 3506;
-const LARGEST_MTU = 3498;
+interface Mtus {
+  readonly wire: number;
+  /** Of links and stations. */
+  readonly link: number;
+}
+
+/** What a native XDP program for frames in one buffer leaves of a page (veth: maxmtu 3506), and of that without our headers. */
+const LARGEST: Mtus = { wire: 3506, link: 3498 };
+const LARGEST_JUMBO: Mtus = { wire: 9800, link: 9600 };
+/** cabernet.node.v1.Payload */
+const PAYLOAD_IP = 2;
 /** Interfaces with this prefix are stations' ports: the agents' option --port is `st-*`. */
 export const PORT_PREFIX = 'st-';
 
@@ -82,10 +91,12 @@ function named(kind: keyof typeof NAMES, name: string, field: string): string {
   throw new WorldError('NAME', `${JSON.stringify(name)}: ${NAMES[kind].rule}`, { field });
 }
 
-function checkMtu(value: number, least: number, most: number, other: number, field: string): number {
-  const mtu = value || other;
-  if (Number.isInteger(mtu) && mtu >= least && mtu <= most) return mtu;
-  throw new WorldError('MTU', `${mtu}: ${least} to ${most} bytes`, { field });
+function checkMtu(value: number, kind: keyof Mtus, mtus: Mtus, field: string): number {
+  const mtu = value || DEFAULT[kind];
+  const most = mtus[kind];
+  if (Number.isInteger(mtu) && mtu >= SMALLEST_MTU && mtu <= most) return mtu;
+  const more = mtus === LARGEST ? `; up to ${LARGEST_JUMBO[kind]} in a world with jumbo: true` : '';
+  throw new WorldError('MTU', `${mtu}: ${SMALLEST_MTU} to ${most} bytes${more}`, { field });
 }
 
 /** At most one of each family. */
@@ -129,7 +140,7 @@ function checkMachine(message: MachineMessage, field: string): Machine {
 
 function checkWire(
   message: WireMessage,
-  machines: Names<Machine>,
+  { machines, mtus }: Places,
   interfaces: Names<true>,
   field: string,
 ): Wire {
@@ -154,7 +165,7 @@ function checkWire(
   }
   return {
     ends: [end(a, b), end(b, a)],
-    mtu: checkMtu(message.mtu, SMALLEST_MTU, LARGEST_WIRE_MTU, DEFAULT_WIRE_MTU, `${field}.mtu`),
+    mtu: checkMtu(message.mtu, 'wire', mtus, `${field}.mtu`),
     subnets,
   };
 }
@@ -170,6 +181,7 @@ function deviceName(name: string, other: string, field: string): string {
 interface Places {
   readonly machines: Names<Machine>;
   readonly networks: Names<Network>;
+  readonly mtus: Mtus;
 }
 
 function checkNetwork(message: NetworkMessage, places: Places, field: string): Network {
@@ -189,7 +201,7 @@ function checkNetwork(message: NetworkMessage, places: Places, field: string): N
   const over = message.over ? places.networks.get(message.over, `${field}.over`) : undefined;
   const vifs = new Names<true>('vif');
   const links = message.links.map((link, i) =>
-    checkLink(link, { name, over, nodes, vifs }, `${field}.links[${i}]`),
+    checkLink(link, { name, over, nodes, vifs, mtus: places.mtus }, `${field}.links[${i}]`),
   );
   const source: number = message.routeSource;
   return {
@@ -209,6 +221,7 @@ interface LinkScope {
   readonly over: Network | undefined;
   readonly nodes: Names<Node>;
   readonly vifs: Names<true>;
+  readonly mtus: Mtus;
 }
 
 function checkLink(message: LinkMessage, scope: LinkScope, field: string): Link {
@@ -231,6 +244,11 @@ function checkLink(message: LinkMessage, scope: LinkScope, field: string): Link 
       field: `${field}.${message.tunnelFamily ? 'tunnel_family' : 'udp_checksum'}`,
     });
   }
+  const payload: number = message.payload;
+  if (payload < 0 || payload > PAYLOAD_IP) {
+    const text = `${payload}: PAYLOAD_ETHERNET or PAYLOAD_IP`;
+    throw new WorldError('PATH', text, { field: `${field}.payload` });
+  }
   const via = message.via;
   if (via.length > 0 && !scope.over) {
     const text = 'the infrastructure routes tunnels by itself: only a network over another has `via`';
@@ -246,9 +264,10 @@ function checkLink(message: LinkMessage, scope: LinkScope, field: string): Link 
     name: message.name ? `${a.name}-${b.name} (${message.name})` : `${a.name}-${b.name}`,
     ends: [end(a, b), end(b, a)],
     via,
-    mtu: checkMtu(message.mtu, SMALLEST_MTU, LARGEST_MTU, DEFAULT_MTU, `${field}.mtu`),
+    mtu: checkMtu(message.mtu, 'link', scope.mtus, `${field}.mtu`),
     tunnelFamily: family,
     udpChecksum: message.udpChecksum,
+    carriesIp: payload === PAYLOAD_IP,
     field,
   };
 }
@@ -259,6 +278,7 @@ interface StationScope {
   readonly names: Set<string>;
   /** `PORT of MACHINE` that is taken. */
   readonly ports: Set<string>;
+  readonly mtus: Mtus;
 }
 
 function checkStation(message: StationMessage, scope: StationScope, field: string): Station {
@@ -289,7 +309,7 @@ function checkStation(message: StationMessage, scope: StationScope, field: strin
     network,
     node,
     addresses,
-    mtu: checkMtu(message.mtu, SMALLEST_MTU, LARGEST_MTU, DEFAULT_MTU, `${field}.mtu`),
+    mtu: checkMtu(message.mtu, 'link', scope.mtus, `${field}.mtu`),
     port: portName(network.name, name, node.machine, scope.ports),
     field,
   };
@@ -309,7 +329,8 @@ function portName(network: string, station: string, machine: string, taken: Set<
 /** Throws WorldError for the first thing that is wrong. */
 export function checkWorld(message: WorldMessage): World {
   const name = named('world', message.name, 'name');
-  const places = { machines: new Names<Machine>('machine'), networks: new Names<Network>('network') };
+  const mtus = message.jumbo ? LARGEST_JUMBO : LARGEST;
+  const places = { machines: new Names<Machine>('machine'), networks: new Names<Network>('network'), mtus };
   const machines = message.machines.map((item, i) => {
     const machine = checkMachine(item, `machines[${i}]`);
     places.machines.add(machine.name, machine, `machines[${i}].name`);
@@ -318,13 +339,13 @@ export function checkWorld(message: WorldMessage): World {
   if (machines.length === 0)
     throw new WorldError('FILE', 'a world has at least one machine', { field: 'machines' });
   const interfaces = new Names<true>('interface');
-  const wires = message.wires.map((item, i) => checkWire(item, places.machines, interfaces, `wires[${i}]`));
+  const wires = message.wires.map((item, i) => checkWire(item, places, interfaces, `wires[${i}]`));
   const networks = message.networks.map((item, i) => {
     const network = checkNetwork(item, places, `networks[${i}]`);
     places.networks.add(network.name, network, `networks[${i}].name`);
     return network;
   });
-  const scope: StationScope = { networks: places.networks, names: new Set(), ports: new Set() };
+  const scope: StationScope = { networks: places.networks, names: new Set(), ports: new Set(), mtus };
   for (const network of networks) {
     for (const node of network.nodes) scope.names.add(`${network.name}/${node.name}`);
   }
@@ -334,5 +355,5 @@ export function checkWorld(message: WorldMessage): World {
     owner: named('owner', item.owner, `manifests[${i}].owner`),
     resources: item.resources,
   }));
-  return { name, machines, wires, networks, stations, manifests };
+  return { name, jumbo: message.jumbo, machines, wires, networks, stations, manifests };
 }

@@ -15,6 +15,7 @@ export { type InterfacePlan, type UnderlayNextHop, type UnderlayRoute } from './
 export interface MachinePlan {
   readonly name: string;
   readonly provider: string;
+  readonly jumbo: boolean;
   /** Its own, `100.127.0.1/32`: on its loopback interface, the ends of its tunnels. */
   readonly addresses: readonly string[];
   /** Its ends of wires. */
@@ -82,6 +83,7 @@ export function planWorld(world: World): WorldPlan {
   const machines = world.machines.map((machine): MachinePlan => ({
     name: machine.name,
     provider: machine.provider,
+    jumbo: world.jumbo,
     addresses: underlay.addresses(machine.name).map(formatPrefix),
     interfaces: underlay.interfaces(machine.name),
     routes: underlay.routes(machine.name),

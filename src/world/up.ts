@@ -91,9 +91,10 @@ function count(things: readonly unknown[], name: string): string {
 function withoutIntents(plan: WorldPlan): WorldState['plan'] {
   return {
     ...plan,
-    machines: plan.machines.map(({ name, provider, addresses, interfaces, routes }) => ({
+    machines: plan.machines.map(({ name, provider, jumbo, addresses, interfaces, routes }) => ({
       name,
       provider,
+      jumbo,
       addresses,
       interfaces,
       routes,

@@ -7,6 +7,8 @@ import { type Family, type Prefix } from './prefix.js';
 
 export interface World {
   readonly name: string;
+  /** Its agents are for jumbo frames. */
+  readonly jumbo: boolean;
   readonly machines: readonly Machine[];
   readonly wires: readonly Wire[];
   readonly networks: readonly Network[];
@@ -66,6 +68,8 @@ export interface Link {
   readonly mtu: number;
   readonly tunnelFamily: Family;
   readonly udpChecksum: boolean;
+  /** IP packets instead of Ethernet frames below its label. */
+  readonly carriesIp: boolean;
   readonly field: string;
 }
 

@@ -60,6 +60,19 @@ test('the socket is its owner’s alone, its folder is made, nothing else is lef
   expect(readdirSync(join(folder.path, 'a', 'b'))).toEqual([]);
 });
 
+test('it is bound within its folder, which may be a file system of its own', async () => {
+  let seen: string[] = [];
+  const path = join(folder.path, 'agent.sock');
+  const server = createServer();
+  const published = await publishSocket(path, async (bound) => {
+    seen = [join(bound, '..', '..')];
+    await new Promise<void>((done) => server.listen(bound, done));
+  });
+  expect(seen).toEqual([folder.path]);
+  await published.remove();
+  server.close();
+});
+
 test('a living agent’s socket is not taken', async () => {
   const path = join(folder.path, 'agent.sock');
   await serve(path, 'first');

@@ -109,6 +109,36 @@ describe('programs', () => {
     expect(plane.devices()).toEqual([]);
   });
 
+  it('are refused in the driver’s own words, with what to type', async () => {
+    const { name, path } = namespace();
+    const plane = await openPlane({ netns: path });
+    run('ip', '-n', name, 'link', 'set', 'vb', 'mtu', '9000');
+    const long = await plane.attach(10, 'port').catch((error: unknown) => error);
+    expect(long).toMatchObject({ code: 'NOT_NATIVE', operation: 'attach', subject: 'interface 10' });
+    expect((long as Error).message).toMatch(
+      /its MTU is larger .*\(“veth: .*MTU.*”\): ip link set dev va mtu 3498, and at its other end; or start the agent with --jumbo \(NOT_NATIVE\)$/,
+    );
+    run('ip', '-n', name, 'link', 'set', 'vb', 'mtu', '1500');
+    await plane.attach(10, 'port');
+    const link = ['-n', name, 'link', 'add', 'vc', 'index', '12', 'numrxqueues', '1', 'type', 'veth'];
+    run('ip', ...link, 'peer', 'name', 'vd', 'numtxqueues', '2');
+    run('ip', 'netns', 'exec', name, 'ethtool', '-L', 'vd', 'tx', '2');
+    const few = await plane.attach(12, 'port').catch((error: unknown) => error);
+    expect(few).toMatchObject({ code: 'NOT_NATIVE', subject: 'interface 12' });
+    expect((few as Error).message).toMatch(
+      /more transmit queues .*\(“veth: .*queues.*”\): ethtool -L vc rx N/,
+    );
+    run('ip', '-n', name, 'link', 'add', 'name', 'bridge0', 'index', '13', 'type', 'bridge');
+    const never = await plane.attach(13, 'port').catch((error: unknown) => error);
+    expect((never as Error).message).toMatch(/its driver has no native XDP.*NOT_NATIVE/);
+    // what only asked left nothing behind
+    expect([...plane.attached().keys()]).toEqual([10]);
+    for (const device of ['vc', 'bridge0']) {
+      const shown = spawnSync('ip', ['-n', name, '-d', 'link', 'show', device], { encoding: 'utf8' });
+      expect(shown.stdout).not.toContain('prog/xdp');
+    }
+  });
+
   it('leave nothing behind when the plane is destroyed', async () => {
     const { path } = namespace();
     const pinDir = pinFolder();

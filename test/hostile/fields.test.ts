@@ -168,7 +168,13 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
       '2:0:0:0:0:1',
     ],
   ],
-  ['vif.mtu', 'MTU_RANGE', (mtu) => vif({ mtu }), [1, 68, 575, 3499, 65535, 65536, 2 ** 32 - 1]],
+  ['vif.mtu', 'MTU_RANGE', (mtu) => vif({ mtu }), [1, 68, 575, 9601, 65535, 65536, 2 ** 32 - 1]],
+  [
+    'vif.link.payload',
+    'PAYLOAD',
+    (payload) => vif({ link: { paths: [{ vif: VIF, label: 99 }], payload } }),
+    [-1, 3, 99, 2 ** 31 - 1],
+  ],
   ['vif', 'ATTACHMENT', () => ({ vif: { name: 'vns/e/nodes/P/vifs/a' } }), [0]],
   ['vif.link.paths', 'PATH_MISSING', () => link([]), [0]],
   [

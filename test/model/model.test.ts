@@ -160,6 +160,7 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
           mac: macOf(1, id),
           ...(id <= 2 ? { port: 3 + id } : { path: id }),
           ...(chance === 0 ? { down: true } : {}),
+          ...(chance > 6 && id > 2 ? { ip: true } : {}),
         })),
     ),
   ),
@@ -239,9 +240,11 @@ const labelled: fc.Arbitrary<Buffer> = fc
     }),
     nibble: pick(0, 0, 0, 0, 0, 1, 4),
     checksum: pick<'zero' | 'computed' | 'wrong'>('zero', 'zero', 'computed', 'wrong'),
+    /* as on a link of IP packets, which some of the vifs are */
+    bare: fc.integer({ min: 0, max: 3 }).map((chance) => chance === 0),
     inner,
   })
-  .map(({ four, stranger, labels, nibble, checksum, inner: content }) => {
+  .map(({ four, stranger, labels, nibble, checksum, bare, inner: content }) => {
     const pair = four ? outer4 : outer6;
     const source = stranger === 0 ? (four ? '192.0.2.99' : '2001:db8::99') : pair.remote;
     const [link, ip] = tunnelled({ source, destination: pair.local });
@@ -252,8 +255,7 @@ const labelled: fc.Arbitrary<Buffer> = fc
       ip,
       udp({ from: 51111, to: 6635, checksum: field }),
       ...labels.map(entry),
-      controlWord({ nibble }),
-      payload(content),
+      ...(bare ? [payload(content.subarray(14))] : [controlWord({ nibble }), payload(content)]),
     );
   });
 

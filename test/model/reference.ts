@@ -76,6 +76,7 @@ export class Reference {
       const vif = this.vif(port.vif ?? 0);
       if (!vif) throw new Dropped('vif_down');
       if (frame.length < 14) throw new Dropped('truncated');
+      if (vif.ip && ![0x0800, 0x86dd].includes(frame.readUInt16BE(12))) throw new Dropped('not_ip');
       return this.outOf(vif.id, frame, frame.length);
     }
     if (port?.role === 'underlay') return this.fromWire(ifindex, frame);
@@ -210,14 +211,15 @@ export class Reference {
         return { ...this.encapsulate(meaning.target, frame.subarray(at), inner, false), port: -1 };
       }
       if (entry.ttl === 0) throw new Dropped('label_ttl');
+      const vif = this.upVif(meaning.target);
       if (entry.bottom) {
-        if (frame.length < at + 4) throw new Dropped('truncated');
-        const nibble = frame.readUInt32BE(at) >>> 28;
+        if (frame.length < at + (vif.ip ? 1 : 4)) throw new Dropped('truncated');
+        const nibble = (frame[at] ?? 0) >> 4;
+        if (vif.ip) return this.atVif(vif.id, withEthernet(vif.mac, nibble, frame.subarray(at)));
         if (nibble === 1) throw new Dropped('channel_unknown');
         if (nibble !== 0) throw new Dropped('control_word');
-        return this.atVif(meaning.target, frame.subarray(at + 4));
+        return this.atVif(vif.id, frame.subarray(at + 4));
       }
-      this.upVif(meaning.target);
       context = { vif: meaning.target };
     }
     throw new Dropped('label_surplus');
@@ -352,7 +354,8 @@ export class Reference {
       if (size > vif.mtu + 18) throw new Dropped('too_big');
       return { outcomes: [{ action: 'redirect', ifindex: vif.port, frame }] };
     }
-    return this.encapsulate(vif.path ?? 0, frame, { bottom: true, ttl: labelTtl }, true);
+    const content = vif.ip ? frame.subarray(14) : frame;
+    return this.encapsulate(vif.path ?? 0, content, { bottom: true, ttl: labelTtl }, !vif.ip);
   }
 
   private encapsulate(
@@ -411,6 +414,13 @@ export class Reference {
     if (udp.length + body.length < 8 + 20) return { action: 'drop', reason: 'truncated' };
     return { action: 'redirect', ifindex: hop.ifindex, frame };
   }
+}
+
+/** An IP packet as a link of frames would have brought it. */
+function withEthernet(mac: string, version: number, packet: Buffer): Buffer {
+  const type = version === 4 ? [0x08, 0x00] : version === 6 ? [0x86, 0xdd] : undefined;
+  if (!type) throw new Dropped('not_ip');
+  return Buffer.concat([macBytes(mac), macBytes('02:00:00:00:00:00'), Buffer.from(type), packet]);
 }
 
 function ipv4Header(source: Buffer, destination: Buffer, length: number, tos: number): Buffer {

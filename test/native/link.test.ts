@@ -155,6 +155,28 @@ describe('an XDP link', { timeout: 60_000 }, () => {
     }
   });
 
+  it('is refused in the driver’s own words, where it is asked for them', async () => {
+    const options = { mode: 'native', netns: wire.path } as const;
+    ip('-n', wire.netns, 'link', 'set', 'b0', 'mtu', '9000');
+    try {
+      expect(await program.attachRefusal(wire.a, options)).toMatch(/^veth: .*MTU/);
+    } finally {
+      ip('-n', wire.netns, 'link', 'set', 'b0', 'mtu', '1500');
+    }
+    expect(await program.attachRefusal(wire.a, options)).toBeUndefined();
+    expect(attached()).toBe('');
+    const link = attach(other);
+    expect(await program.attachRefusal(wire.a, options)).toMatch(/link/);
+    expect(attached()).toBe(`xdp ${other.id}`);
+    link.close();
+    expect(await program.attachRefusal(999_999, options)).toBeUndefined();
+    await expect(program.attachRefusal(0, options)).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
+    await expect(program.attachRefusal(wire.a, {} as never)).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
+    const closed = object.program('redirect');
+    closed.close();
+    await expect(closed.attachRefusal(wire.a, options)).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  });
+
   it('is not made of other things', () => {
     const link = attach();
     for (const thing of [

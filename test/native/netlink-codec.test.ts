@@ -8,6 +8,7 @@ import { readAddress, writeAddress } from '../../native/lib/netlink/address.js';
 import { eachMessage, Payload, Writer, type Message } from '../../native/lib/netlink/attributes.js';
 import { refusal } from '../../native/lib/netlink/answers.js';
 import { Descriptors } from '../../native/lib/netlink/check.js';
+import { readFamily, readXdpFeatures } from '../../native/lib/netlink/generic.js';
 import { readEvent } from '../../native/lib/netlink/events.js';
 import { writeLinkSpec } from '../../native/lib/netlink/link-create.js';
 import { readLink } from '../../native/lib/netlink/link.js';
@@ -229,6 +230,8 @@ const readers: Record<string, (payload: Payload) => unknown> = {
   route: (payload) => readRoute(payload, true),
   multicastRoute: readMulticastRoute,
   multicastReport: readMulticastReport,
+  family: readFamily,
+  xdpFeatures: (payload) => readXdpFeatures(payload, 7),
 };
 
 /** It may understand or refuse, but not fail in any other way. */
@@ -243,6 +246,12 @@ function harmless(read: () => unknown): void {
 
 // A message of each kind with as much in it as the writers can put there.
 const genuine: Buffer[] = [
+  message(16, (writer) => {
+    writer.u8(1).u8(2).u16(0).attributeU16(1, 35).attributeString(2, 'netdev').attributeU32(3, 1);
+  }),
+  message(35, (writer) => {
+    writer.u8(1).u8(1).u16(0).attributeU32(1, 7).attributeBytes(3, [0x67, 0, 0, 0, 0, 0, 0, 0]);
+  }),
   message(24, (writer) =>
     writeRoute(
       writer,

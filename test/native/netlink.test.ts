@@ -83,6 +83,46 @@ describe('a veth', () => {
     expect(await there.netlink.link('b1')).toBeUndefined();
   });
 
+  it('is made promiscuous by hand, which is told from what others want of it', async () => {
+    const { index } = await here.netlink.addLink({ kind: 'veth', name: 'a4', peer: { name: 'b4' } });
+    const { index: bridge } = await here.netlink.addLink({ kind: 'bridge', name: 'br4' });
+    expect(await here.netlink.link(index)).toMatchObject({ promiscuous: false, promiscuity: 0 });
+    await here.netlink.setLink(index, { masterIndex: bridge });
+    expect(await here.netlink.link(index)).toMatchObject({ promiscuous: false, promiscuity: 1 });
+    await here.netlink.setLink(index, { promiscuous: true });
+    await here.netlink.setLink(index, { promiscuous: true, up: true });
+    expect(await here.netlink.link(index)).toMatchObject({ promiscuous: true, promiscuity: 2, up: true });
+    await here.netlink.setLink(index, { masterIndex: 0, up: false });
+    expect(await here.netlink.link(index)).toMatchObject({ promiscuous: true, promiscuity: 1, up: false });
+    await here.netlink.setLink(index, { promiscuous: false });
+    expect(await here.netlink.link(index)).toMatchObject({ promiscuous: false, promiscuity: 0 });
+    for (const change of [
+      { promiscuous: 1 },
+      { xdp: {} },
+      { xdp: { attach: -1 } },
+      { xdp: { detach: 'x' } },
+    ]) {
+      expect(await failure(here.netlink.setLink(index, change as never))).toMatchObject({
+        code: 'ERR_ARGUMENT',
+      });
+    }
+    await here.netlink.deleteLink(index);
+    await here.netlink.deleteLink(bridge);
+  });
+
+  it('asks for no neighbours, and asks for them again', async () => {
+    const { index } = await here.netlink.addLink({ kind: 'veth', name: 'a5', peer: { name: 'b5' } });
+    expect(await here.netlink.link(index)).toMatchObject({ arp: true });
+    await here.netlink.setLink(index, { arp: false, up: true });
+    expect(await here.netlink.link(index)).toMatchObject({ arp: false, up: true });
+    await here.netlink.setLink(index, { arp: true });
+    expect(await here.netlink.link(index)).toMatchObject({ arp: true, up: true });
+    expect(await failure(here.netlink.setLink(index, { arp: 'no' } as never))).toMatchObject({
+      code: 'ERR_ARGUMENT',
+    });
+    await here.netlink.deleteLink(index);
+  });
+
   it('takes its peer’s namespace as a descriptor too, or keeps both here', async () => {
     const fd = openSync(there.path, 'r');
     const made = await here.netlink.addLink({

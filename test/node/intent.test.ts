@@ -69,7 +69,16 @@ describe('what an owner may send', () => {
     ['VIF_NAME resources[3].vif.name', port('a/P/all', 'st-a')],
     ['VIF_NAME resources[3].vif.name', port('a/P/sixteenbyteslong', 'st-a')],
     ['MTU_RANGE resources[3].vif.mtu', port('a/P/b', 'st-a', { mtu: 575 })],
-    ['MTU_RANGE resources[3].vif.mtu', port('a/P/b', 'st-a', { mtu: 3499 })],
+    ['MTU_RANGE resources[3].vif.mtu', port('a/P/b', 'st-a', { mtu: 9601 })],
+    [
+      'PAYLOAD resources[3].vif.link.payload',
+      {
+        vif: {
+          name: 'vns/a/nodes/P/vifs/b',
+          link: { paths: [{ tunnel: 'tunnels/x', label: 16 }], payload: 3 as 2 },
+        },
+      },
+    ],
     ['MAC_ADDRESS resources[3].vif.mac', port('a/P/b', 'st-a', { mac: '01:00:00:00:00:01' })],
     ['MAC_ADDRESS resources[3].vif.mac', port('a/P/b', 'st-a', { mac: '00:00:00:00:00:00' })],
     ['MAC_ADDRESS resources[3].vif.mac', port('a/P/b', 'st-a', { mac: '02:00:00:00:00' })],

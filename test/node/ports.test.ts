@@ -101,7 +101,7 @@ test('an interface that cannot run the program natively is refused with the reas
   ip('-n', netns('st.c'), 'link', 'set', 'eth0', 'mtu', '9000', 'up');
   ip('-n', netns('R'), 'link', 'set', 'st-c', 'up');
   await apply(agent, 'n', [...wanted, port('n/R/c', 'st-c')]);
-  expect(state('n/R/c')).toMatch(/^port st-c: .*NOT_NATIVE/);
+  expect(state('n/R/c')).toMatch(/^port st-c: .*“veth: .*MTU.*ip link set dev st-c mtu 3498.*NOT_NATIVE/);
   expect(agent.vifs.get(vifName('n/R/c'))?.up).toBe(false);
   ip('-n', netns('st.c'), 'link', 'set', 'eth0', 'mtu', '1500');
   ip('-n', netns('R'), 'link', 'set', 'st-c', 'mtu', '1500');

@@ -97,7 +97,7 @@ describe('a routing table in the making', () => {
       '0.0.0.0/0',
     );
     const host = fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.3');
-    const layer = fc.constantFrom<Layer>('local', 'connected', 'route');
+    const layer = fc.constantFrom<Layer>('local', 'connected', 'kernel', 'route');
     const target = fc.option(
       fc.oneof(
         vif.map(glean),

@@ -213,4 +213,11 @@ test('a vif that does not fit the underlay is refused with what would', async ()
     field: 'resources[2].vif.mtu',
     message: expect.stringContaining('at most 1526 fits') as string,
   });
+  const jumbo = large.map((resource) =>
+    resource.vif ? { vif: { ...resource.vif, mtu: 3499 } } : resource,
+  ) as Resource[];
+  await expect(apply(a, 'one', jumbo)).rejects.toMatchObject({
+    reason: 'MTU_TOO_BIG',
+    message: expect.stringContaining('at most 3498 without jumbo frames') as string,
+  });
 });

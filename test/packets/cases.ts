@@ -18,7 +18,7 @@ import {
   type Layer,
 } from '../support/frames.js';
 import { withoutEntropy, type Instance } from '../support/instance.js';
-import { label, mac, machineP, outer } from '../support/machine-p.js';
+import { label, mac, machineP, outer, theirs } from '../support/machine-p.js';
 import type { Outcome, Tables } from '../support/tables.js';
 
 /** Machine P, and some wrong things that tables may hold while they change. */
@@ -37,6 +37,9 @@ export function extended(): Tables {
     { prefix: '10.1.3.0/24', nextHop: 23 },
     { prefix: '10.1.4.0/24', nextHop: 24 },
     { prefix: '10.1.5.0/24', nextHop: 25 },
+    { prefix: '10.2.0.0/24', nextHop: 26 },
+    { prefix: 'fd00:0:0:b::/64', nextHop: 26 },
+    { prefix: '10.2.1.0/24', nextHop: 27 },
   );
   tables.nextHops.push(
     { id: 20, node: 1, kind: 'forward', vif: 31, mac: mac.farQ },
@@ -45,6 +48,19 @@ export function extended(): Tables {
     { id: 23, node: 1, kind: 'forward', vif: 34, mac: mac.farQ },
     { id: 24, node: 1, kind: 'forward', vif: 35, mac: mac.farQ },
     { id: 25, node: 1, kind: 'forward', vif: 36, mac: mac.farQ },
+    { id: 26, node: 1, kind: 'forward', vif: 51, mac: mac.farQ },
+    { id: 27, node: 1, kind: 'forward', vif: 52, mac: mac.farQ },
+  );
+  /* links of IP packets: over a connectivity vif, and right over a tunnel */
+  tables.ports.push({ ifindex: 16, role: 'vif', vif: 51 });
+  tables.vifs.push(
+    { id: 51, node: 1, veth: 16, path: 51, mtu: 1500, mac: mac.vif51, ip: true },
+    { id: 52, node: 1, veth: 17, path: 52, mtu: 1500, mac: mac.vif51, ip: true },
+  );
+  tables.paths.push({ id: 51, label: theirs.ip, vif: 11 }, { id: 52, label: theirs.ip, tunnel: 1 });
+  tables.labels.push(
+    { context: { vif: 11 }, label: label.ip, action: 'deliver', target: 51 },
+    { context: { tunnel: 1 }, label: label.ip, action: 'deliver', target: 52 },
   );
   const link = { node: 1, veth: 7, mtu: 1500, mac: mac.vif2 };
   tables.vifs.push(

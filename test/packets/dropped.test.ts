@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  arpRequest,
   controlWord,
   ethernet,
   frame,
@@ -377,6 +378,38 @@ const dropped: Array<Omit<Case, 'out'> & { reason: string }> = [
   },
   { reason: 'not_a_cable', what: 'an interface nobody named', at: 16, in: station('10.0.3.2') },
   {
+    reason: 'not_ip',
+    what: 'a control word on a link of IP packets',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ }), entry({ label: label.ip }), controlWord(), ...innerFromM()),
+  },
+  {
+    reason: 'not_ip',
+    what: 'a kernel’s ARP request on a link of IP packets',
+    at: 16,
+    fromKernel: true,
+    in: frame(
+      ethernet({ from: mac.vif51, to: 'ff:ff:ff:ff:ff:ff' }),
+      arpRequest('10.9.0.1', mac.vif51, '10.9.0.0'),
+    ),
+  },
+  {
+    reason: 'truncated',
+    what: 'nothing below the label of a link of IP packets',
+    at: wireQ,
+    in: fromQ(entry({ label: label.fromQ }), entry({ label: label.ip })),
+  },
+  {
+    reason: 'inner_checksum',
+    what: 'a wrong header checksum on a link of IP packets',
+    at: wireQ,
+    in: fromQ(
+      entry({ label: label.ip }),
+      ipv4({ from: '10.0.9.9', to: '10.0.1.2', checksum: 0x1111 }),
+      payload(26),
+    ),
+  },
+  {
     reason: 'not_a_cable',
     what: 'a kernel’s frame on a wire',
     at: wireQ,
@@ -395,32 +428,32 @@ describe('dropped, and counted by its reason', () => {
     const reasons: Record<string, number> = {};
     const expired = station('10.0.3.2', { ttl: 1 });
     for (let i = 0; i < 2; i++) {
-      const before = p.drops().get('1 punt_limit') ?? 0;
+      const before = (await p.drops()).get('1 punt_limit') ?? 0;
       await p.object.program('cabernet_port').testRun({
         data: expired,
         netns: p.netns,
         repeat: 1000,
         xdp: { ingressIfindex: cableHp },
       });
-      reasons['punt_limit'] = (p.drops().get('1 punt_limit') ?? 0) - before;
+      reasons['punt_limit'] = ((await p.drops()).get('1 punt_limit') ?? 0) - before;
     }
     expect(reasons['punt_limit']).toBeGreaterThan(500);
     covered.add('punt_limit');
   });
 
   test('untagged: a frame at the egress program without our tag, or with another’s', async () => {
-    const before = p.drops().get('0 untagged') ?? 0;
+    const before = (await p.drops()).get('0 untagged') ?? 0;
     for (const meta of [Buffer.alloc(0), Buffer.alloc(32), tag({ magic: 0xbeef }), tag({}).subarray(0, 28)]) {
       expect((await p.egress(station('10.0.3.2'), Buffer.from(meta))).retval).toBe(1);
     }
-    expect(p.drops().get('0 untagged')).toBe(before + 4);
+    expect((await p.drops()).get('0 untagged')).toBe(before + 4);
     covered.add('untagged');
   });
 
   test('headroom: a frame whose head cannot be moved', async () => {
-    const before = p.drops().get('0 headroom') ?? 0;
+    const before = (await p.drops()).get('0 headroom') ?? 0;
     expect((await p.egress(station('10.0.3.2'), tag({ strip: 250 }))).retval).toBe(1);
-    expect(p.drops().get('0 headroom')).toBe(before + 1);
+    expect((await p.drops()).get('0 headroom')).toBe(before + 1);
     covered.add('headroom');
   });
 

@@ -8,15 +8,18 @@ import { describe, expect, test } from 'vitest';
 import { BpfObject } from '../../native/lib/index.js';
 
 const folder = fileURLToPath(new URL('../../build/bpf', import.meta.url));
-const objects = ['cabernet', 'cabernet-trace', 'cabernet-test'];
-const programs: Record<string, readonly string[]> = {
-  cabernet: ['cabernet_port', 'cabernet_vif', 'cabernet_egress'],
+const data = ['cabernet_port', 'cabernet_vif', 'cabernet_egress'];
+const programs: Readonly<Record<string, readonly string[]>> = {
+  cabernet: data,
   'cabernet-trace': ['cabernet_trace'],
-  'cabernet-test': ['cabernet_port', 'cabernet_vif', 'cabernet_egress', 'cabernet_egress_test'],
+  'cabernet-test': [...data, 'cabernet_egress_test'],
+  'cabernet-jumbo': data,
+  'cabernet-jumbo-trace': ['cabernet_trace'],
+  'cabernet-jumbo-test': [...data, 'cabernet_egress_test'],
 };
 
 describe.each(['clang-14', 'clang-19'])('%s', (compiler) => {
-  test.for(objects)('%s loads', async (name, { skip }) => {
+  test.for(Object.keys(programs))('%s loads', async (name, { skip }) => {
     const path = `${folder}/${compiler}/${name}.o`;
     skip(
       !existsSync(path) && process.env['CI'] === undefined,

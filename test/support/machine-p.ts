@@ -26,6 +26,7 @@ export const mac = {
   vif6: '02:00:00:00:00:06',
   vif11: '02:00:00:00:00:11',
   vif12: '02:00:00:00:00:12',
+  vif51: '02:00:00:00:00:51',
   nearQ: '02:00:00:00:0a:01',
   nearA: '02:00:00:00:0a:02',
   wireQ: '02:00:00:00:0b:01',
@@ -51,6 +52,7 @@ export const label = {
   gamesFromQ: 2003,
   transitQtoA: 2101,
   iptvFromA: 2004,
+  ip: 2201,
 };
 
 /** Labels the others expect of P. */
@@ -62,6 +64,7 @@ export const theirs = {
   iptvToA: 4003,
   gamesToQ: 4004,
   transitToA: 4101,
+  ip: 4201,
 };
 
 export function machineP(): Tables {

@@ -35,6 +35,8 @@ export interface Tables {
     mtu: number;
     mac: string;
     down?: boolean;
+    /** A link of IP packets, without Ethernet header and control word. */
+    ip?: boolean;
   }>;
   paths: Array<{ id: number; label: number; vif?: number; tunnel?: number }>;
   nextHops: Array<

@@ -2,6 +2,7 @@
  * Worlds for tests, brought up and taken down by the command line as anybody would do it. Every world gets a name of
  * its own, so that nothing of the user's is touched, and is taken down also after a failure.
  */
+import { once } from 'node:events';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,6 +29,14 @@ export function cabernet(...args: string[]): Output {
 
 export function example(name: string): string {
   return readFileSync(join(root, 'examples', `${name}.yaml`), 'utf8');
+}
+
+export interface Background {
+  child: ChildProcess;
+  /** It has printed its sign. */
+  ready: Promise<void>;
+  ended: Promise<void>;
+  output: () => string;
 }
 
 let worlds = 0;
@@ -74,14 +83,17 @@ export class World {
   }
 
   /** The same in the background, until the caller stops it; `ready` resolves when it has printed `sign`. */
-  start(
-    place: string,
-    args: string[],
-    sign: string,
-  ): { child: ChildProcess; ready: Promise<void>; output: () => string } {
-    const child = spawn(command, ['--world', this.name, 'exec', place, '--', ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+  start(place: string, args: string[], sign: string): Background {
+    return this.background(['exec', place, '--', ...args], sign);
+  }
+
+  /** Captures at a vif, a virtual node or an interface into a pcapng file, until the caller stops it. */
+  capture(place: string, file: string): Background {
+    return this.background(['capture', place, '-w', file], 'capturing');
+  }
+
+  private background(args: string[], sign: string): Background {
+    const child = spawn(command, ['--world', this.name, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     const ready = new Promise<void>((resolve, reject) => {
       const read = (chunk: Buffer): void => {
@@ -94,7 +106,8 @@ export class World {
     });
     /* whoever does not wait for it must not be hit by it */
     ready.catch(() => undefined);
-    return { child, ready, output: () => text };
+    const ended = once(child, 'exit').then(() => undefined);
+    return { child, ready, ended, output: () => text };
   }
 
   get<T>(what: string, ...args: string[]): T[] {

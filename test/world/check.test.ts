@@ -39,7 +39,18 @@ const cases: readonly [string, WorldDraft, string, RegExp][] = [
     'wires[0].name',
     /something else/,
   ],
-  ['too large a wire', { wires: [{ a: 'P', b: 'Q', mtu: 9000 }] }, 'wires[0].mtu', /9000: 576 to 3506/],
+  [
+    'too large a wire',
+    { wires: [{ a: 'P', b: 'Q', mtu: 9000 }] },
+    'wires[0].mtu',
+    /9000: 576 to 3506 .* jumbo: true/,
+  ],
+  [
+    'too large a wire for jumbo frames too',
+    { jumbo: true, wires: [{ a: 'P', b: 'Q', mtu: 9801 }] },
+    'wires[0].mtu',
+    /9801: 576 to 9800 bytes$/,
+  ],
   [
     'a wire with a host as subnet',
     { wires: [{ a: 'P', b: 'Q', subnets: ['1.2.3.4/32'] }] },

@@ -29,7 +29,8 @@ export function refusal(operation: string, subject: string, message: Message): B
     return new BpfError({ ...about, code: 'EBADMSG', detail: `the kernel answered with error ${errno}` });
   }
   const { code, detail } = describeErrno(errno);
-  return new BpfError({ ...about, code, errno, detail: text === undefined ? detail : `${detail}: ${text}` });
+  if (text === undefined || text === '') return new BpfError({ ...about, code, errno, detail });
+  return new BpfError({ ...about, code, errno, detail: `${detail}: ${text}`, explanation: text });
 }
 
 /** Whatever was thrown, as an error of this operation. */

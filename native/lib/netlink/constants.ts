@@ -1,5 +1,6 @@
 // Numbers of the kernel's netlink interface, under the names of its headers:
-// linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/neighbour.h.
+// linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/neighbour.h,
+// linux/genetlink.h, linux/netdev.h.
 
 /** Address families. The last two are those of multicast routes in messages about routes. */
 export const AF = { UNSPEC: 0, INET: 2, BRIDGE: 7, INET6: 10, IPMR: 128, IP6MR: 129 } as const;
@@ -54,7 +55,7 @@ export const RTNLGRP = {
   IPV6_MROUTE_R: 31,
 } as const;
 
-export const IFF = { UP: 0x1, LOOPBACK: 0x8, LOWER_UP: 0x10000 } as const;
+export const IFF = { UP: 0x1, LOOPBACK: 0x8, NOARP: 0x80, PROMISC: 0x100, LOWER_UP: 0x10000 } as const;
 
 export const IFLA = {
   ADDRESS: 1,
@@ -71,6 +72,7 @@ export const IFLA = {
   AF_SPEC: 26,
   NET_NS_FD: 28,
   EXT_MASK: 29,
+  PROMISCUITY: 30,
   NUM_TX_QUEUES: 31,
   NUM_RX_QUEUES: 32,
   LINK_NETNSID: 37,
@@ -82,7 +84,17 @@ export const IFLA = {
 } as const;
 
 export const IFLA_INFO = { KIND: 1, DATA: 2 } as const;
-export const IFLA_XDP = { ATTACHED: 2, PROG_ID: 4, DRV_PROG_ID: 5, SKB_PROG_ID: 6, HW_PROG_ID: 7 } as const;
+export const IFLA_XDP = {
+  FD: 1,
+  ATTACHED: 2,
+  FLAGS: 3,
+  PROG_ID: 4,
+  DRV_PROG_ID: 5,
+  SKB_PROG_ID: 6,
+  HW_PROG_ID: 7,
+  EXPECTED_FD: 8,
+} as const;
+export const XDP_FLAGS = { UPDATE_IF_NOEXIST: 0x1, DRV_MODE: 0x4, REPLACE: 0x10 } as const;
 export const IFLA_INET6_ADDR_GEN_MODE = 8;
 export const VETH_INFO_PEER = 1;
 export const IFLA_VLAN_ID = 1;
@@ -158,3 +170,21 @@ export const RTNH_F_UNRESOLVED = 0x20;
 export const RT_SCOPE_NOWHERE = 255;
 
 export const IPMRA_CREPORT = { MSGTYPE: 1, VIF_ID: 2, SRC_ADDR: 3, DST_ADDR: 4, PKT: 5, TABLE: 6 } as const;
+
+/** Generic netlink's own family, by which the numbers of the others are learned. */
+export const GENL_ID_CTRL = 16;
+export const CTRL_CMD = { NEWFAMILY: 1, GETFAMILY: 3 } as const;
+export const CTRL_ATTR = { FAMILY_ID: 1, FAMILY_NAME: 2 } as const;
+
+/** The family `netdev`. */
+export const NETDEV_CMD_DEV_GET = 1;
+export const NETDEV_A_DEV = { IFINDEX: 1, XDP_FEATURES: 3 } as const;
+export const NETDEV_XDP_ACT = {
+  BASIC: 1n,
+  REDIRECT: 2n,
+  NDO_XMIT: 4n,
+  XSK_ZEROCOPY: 8n,
+  HW_OFFLOAD: 16n,
+  RX_SG: 32n,
+  NDO_XMIT_SG: 64n,
+} as const;

@@ -2,7 +2,7 @@
 import { argumentError } from '../error.js';
 import type { Writer } from './attributes.js';
 import { type Descriptors, integer, interfaceIndex, interfaceName, u32 } from './check.js';
-import { IFLA, IFLA_BR, IFLA_INFO, IFLA_VXLAN, VETH_INFO_PEER } from './constants.js';
+import { IFF, IFLA, IFLA_BR, IFLA_INFO, IFLA_VXLAN, VETH_INFO_PEER } from './constants.js';
 import { writeLinkFields, writeLinkHeader } from './link.js';
 import { parseAddress } from './text.js';
 
@@ -81,7 +81,7 @@ function writeCommon(writer: Writer, spec: CommonSpec | VethPeer, operation: str
     throw argumentError(operation, 'up', 'a boolean');
   }
   const index = spec.index === undefined ? 0 : interfaceIndex(spec.index, operation);
-  writeLinkHeader(writer, index, spec.up === true ? true : undefined);
+  writeLinkHeader(writer, index, spec.up === true ? IFF.UP : 0);
   interfaceName(spec.name, operation);
   writeLinkFields(writer, spec, operation);
   const rx = spec.numRxQueues ?? spec.numQueues;

@@ -12,6 +12,7 @@ import {
   IFLA_VLAN_ID,
   IFLA_XDP,
   RTEXT_FILTER_SKIP_STATS,
+  XDP_FLAGS,
 } from './constants.js';
 import { linkStatistics, type LinkStatistics } from './link-statistics.js';
 import { formatLinkAddress, parseLinkAddress } from './text.js';
@@ -58,6 +59,12 @@ export interface Link {
   readonly up: boolean;
   /** Up and with carrier (IFF_UP and IFF_LOWER_UP). */
   readonly running: boolean;
+  /** Set to promiscuous mode by somebody's hand (IFF_PROMISC). */
+  readonly promiscuous: boolean;
+  /** Neighbours are resolved by ARP and neighbour discovery (not IFF_NOARP). */
+  readonly arp: boolean;
+  /** How many want it promiscuous, that hand included: bridges, packet sockets … */
+  readonly promiscuity: number;
   readonly operationalState: OperationalState;
   /** Bytes, without the link-layer header. */
   readonly mtu: number;
@@ -86,6 +93,10 @@ export interface Link {
 /** What can be changed; absent fields stay. */
 export interface LinkChange {
   readonly up?: boolean;
+  /** Takes frames for all MAC addresses; see `Link.promiscuous`. */
+  readonly promiscuous?: boolean;
+  /** Resolves neighbours by ARP and neighbour discovery; false: every neighbour is taken to be there (IFF_NOARP). */
+  readonly arp?: boolean;
   /** Bytes. */
   readonly mtu?: number;
   readonly address?: string;
@@ -104,7 +115,12 @@ export interface LinkChange {
   readonly operationalState?: 'up' | 'dormant';
   /** The state an interface goes to by itself when it gets carrier: 'default' is up. */
   readonly linkMode?: 'default' | 'dormant';
+  /** Not through a link, so that anybody may replace it: `BpfProgram.attachXdp` is the way to attach. */
+  readonly xdp?: XdpChange;
 }
+
+/** In native mode: a program where there is none, or none where that program is. Descriptors of programs. */
+export type XdpChange = { readonly attach: number } | { readonly detach: number };
 
 function readXdp(value: Payload): LinkXdp | undefined {
   let mode: (typeof XDP_MODES)[number] = 'none';
@@ -151,6 +167,9 @@ export function readLink(payload: Payload, withStatistics = false): Link | undef
     flags,
     up: (flags & IFF.UP) !== 0,
     running: (flags & IFF.UP) !== 0 && (flags & IFF.LOWER_UP) !== 0,
+    promiscuous: (flags & IFF.PROMISC) !== 0,
+    arp: (flags & IFF.NOARP) === 0,
+    promiscuity: 0,
     operationalState: 'unknown',
     mtu: 0,
     numRxQueues: 1,
@@ -180,6 +199,9 @@ export function readLink(payload: Payload, withStatistics = false): Link | undef
         break;
       case IFLA.LINK_NETNSID:
         if (value.i32() >= 0) link.peerNetnsId = value.i32();
+        break;
+      case IFLA.PROMISCUITY:
+        link.promiscuity = value.u32();
         break;
       case IFLA.MASTER:
         link.masterIndex = value.u32();
@@ -221,10 +243,45 @@ export function readLink(payload: Payload, withStatistics = false): Link | undef
   return link;
 }
 
-/** struct ifinfomsg. */
-export function writeLinkHeader(writer: Writer, index: number, up?: boolean): void {
+/** struct ifinfomsg: these IFF_ bits on, those off; the others stay. */
+export function writeLinkHeader(writer: Writer, index: number, on = 0, off = 0): void {
   writer.u8(AF.UNSPEC).u8(0).u16(0).u32(index);
-  writer.u32(up === true ? IFF.UP : 0).u32(up === undefined ? 0 : IFF.UP);
+  writer.u32(on).u32(on | off);
+}
+
+/** The IFF_ bits that a change turns on and off. */
+function flagBits(change: LinkChange, operation: string): { on: number; off: number } {
+  const bits = { on: 0, off: 0 };
+  for (const [field, bit, inverted] of FLAGS) {
+    const value = change[field];
+    if (value === undefined) continue;
+    if (typeof value !== 'boolean') throw argumentError(operation, field, 'a boolean');
+    bits[value === inverted ? 'off' : 'on'] |= bit;
+  }
+  return bits;
+}
+
+const FLAGS = [
+  ['up', IFF.UP, false],
+  ['promiscuous', IFF.PROMISC, false],
+  ['arp', IFF.NOARP, true],
+] as const;
+
+function writeXdp(writer: Writer, change: XdpChange, operation: string): void {
+  if (typeof change !== 'object' || change === null || 'attach' in change === 'detach' in change) {
+    throw argumentError(operation, 'xdp', 'an object with either attach or detach');
+  }
+  const descriptor = (value: unknown): number => integer(value, operation, 'xdp', 0, 0x7fffffff);
+  writer.nest(IFLA.XDP, () => {
+    if ('attach' in change) {
+      writer.attributeU32(IFLA_XDP.FD, descriptor(change.attach));
+      writer.attributeU32(IFLA_XDP.FLAGS, XDP_FLAGS.DRV_MODE | XDP_FLAGS.UPDATE_IF_NOEXIST);
+    } else {
+      writer.attributeU32(IFLA_XDP.FD, 0xffffffff);
+      writer.attributeU32(IFLA_XDP.EXPECTED_FD, descriptor(change.detach));
+      writer.attributeU32(IFLA_XDP.FLAGS, XDP_FLAGS.DRV_MODE | XDP_FLAGS.REPLACE);
+    }
+  });
 }
 
 /** Fields that making and changing an interface have in common. */
@@ -249,9 +306,9 @@ export function writeLinkChange(
   operation: string,
   descriptors: Descriptors,
 ): void {
-  const { up, alias, netns, addressGeneration, linkMode, operationalState: state } = change;
-  if (up !== undefined && typeof up !== 'boolean') throw argumentError(operation, 'up', 'a boolean');
-  writeLinkHeader(writer, interfaceIndex(index, operation), up);
+  const { alias, netns, addressGeneration, linkMode, operationalState: state } = change;
+  const { on, off } = flagBits(change, operation);
+  writeLinkHeader(writer, interfaceIndex(index, operation), on, off);
   writeLinkFields(writer, change, operation);
   if (alias !== undefined) {
     if (typeof alias !== 'string' || Buffer.byteLength(alias) > 255 || alias.includes('\0')) {
@@ -276,6 +333,7 @@ export function writeLinkChange(
       });
     });
   }
+  if (change.xdp !== undefined) writeXdp(writer, change.xdp, operation);
   if (netns !== undefined) {
     writer.attributeU32(IFLA.NET_NS_FD, descriptors.namespace(netns, operation, 'netns'));
   }

@@ -15,7 +15,11 @@ export interface NativeNetlink {
 }
 
 interface NetlinkAddon {
-  readonly netlinkOpen: (netns: string | null, receiveBuffer: number) => Promise<NativeNetlink>;
+  readonly netlinkOpen: (
+    netns: string | null,
+    receiveBuffer: number,
+    generic: boolean,
+  ) => Promise<NativeNetlink>;
   readonly describeErrno: (errno: number) => { readonly code: string; readonly detail: string };
 }
 

@@ -65,7 +65,7 @@ export class Netlink {
   }
 
   static async open(options: NetlinkOptions = {}): Promise<Netlink> {
-    return new Netlink(await netlinkOpen(options.netns ?? null, REQUEST_BUFFER));
+    return new Netlink(await netlinkOpen(options.netns ?? null, REQUEST_BUFFER, false));
   }
 
   links(options: LinkOptions = {}): Promise<Link[]> {

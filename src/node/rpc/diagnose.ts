@@ -1,18 +1,23 @@
 /** Diagnose */
 import { readFileSync } from 'node:fs';
-import { cpus, freemem, release } from 'node:os';
+import { freemem, release } from 'node:os';
 
 import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft } from '../../api/message.js';
-import { type Driver, getChannels, getDriver, getFeatures, type Link } from '../../../native/lib/index.js';
+import { dropReasons } from '../../dataplane/index.js';
+import {
+  driverOf,
+  type Finding,
+  findingsOf,
+  headroomFinding,
+  readFacts,
+  type Severity,
+  situationHere,
+} from '../../nic/index.js';
 import { type Agent } from '../agent.js';
 import { labelsOf, tunnelOf } from '../authority.js';
 import { largestVifMtu } from '../hop.js';
-import { type Attachment } from '../interfaces.js';
 import { vifState } from '../states.js';
-
-type Finding = Draft<cabernet.node.v1.Finding>;
-type Severity = 'ok' | 'warning' | 'error';
 
 function finding(severity: Severity, subject: string, text: string): Finding {
   return { severity, subject, text };
@@ -59,57 +64,41 @@ function tables(agent: Agent): Finding[] {
     );
 }
 
-export async function driver(agent: Agent, name: string): Promise<Driver | undefined> {
-  // virtual interfaces need not say
-  return getDriver(agent.net.place(name)).catch(() => undefined);
+async function interfaces(agent: Agent): Promise<Finding[]> {
+  const places = [...agent.interfaces.all()];
+  const links = places.flatMap(({ index }) =>
+    index === undefined ? [] : (agent.net.links.get(index) ?? []),
+  );
+  const { netns } = agent.net;
+  const facts = await readFacts(links, netns === undefined ? {} : { netns });
+  const byIndex = new Map(links.map((link, i) => [link.index, facts[i]]));
+  return places.flatMap(({ name, role, index, problem }) => {
+    const known = index === undefined ? undefined : byIndex.get(index);
+    if (!known) return [finding(role === 'underlay' ? 'error' : 'warning', `interface ${name}`, problem)];
+    const { jumbo } = agent.plane;
+    return findingsOf(known, situationHere({ jumbo, role, taken: problem === '', problem }));
+  });
 }
 
-async function queues(agent: Agent, link: Link): Promise<Finding[]> {
-  const subject = `interface ${link.name}`;
-  const channels = await getChannels(agent.net.place(link.name)).catch(() => undefined);
-  const receive = channels ? channels.receive + channels.combined : link.numRxQueues;
-  if (receive >= cpus().length)
-    return [finding('ok', subject, `${receive} receive queues for ${cpus().length} CPUs`)];
-  return [
-    finding(
-      'warning',
-      subject,
-      `${receive} receive queues for ${cpus().length} CPUs: one CPU a queue does the work`,
-    ),
-  ];
-}
-
-async function offloads(agent: Agent, link: Link): Promise<Finding[]> {
-  const subject = `interface ${link.name}`;
-  const features = await getFeatures(agent.net.place(link.name)).catch(() => undefined);
-  if (!features) return [];
-  const found: Finding[] = [];
-  if (features.lro)
-    found.push(finding('error', subject, 'LRO is on: frames are merged before XDP; ethtool -K … lro off'));
-  if (features.rxvlan) {
-    found.push(
-      finding('warning', subject, 'VLAN tags are taken off before XDP sees them: ethtool -K … rxvlan off'),
-    );
+/** Where frames arrived in front of which there was no room, as far as samples tell; else every interface in use. */
+async function headroom(agent: Agent): Promise<Finding[]> {
+  const isHeadroom = (reason: number): boolean => dropReasons[reason]?.name === 'HEADROOM';
+  const drops = (await agent.plane.counters.drops()).filter(({ reason }) => isHeadroom(reason));
+  const packets = drops.reduce((sum, drop) => sum + drop.packets, 0n);
+  if (packets === 0n) return [];
+  const sampled = agent.plane.samples.newest().filter(({ reason }) => isHeadroom(reason));
+  const indices = new Set(sampled.map(({ ifindex }) => ifindex));
+  if (indices.size === 0)
+    for (const { index } of agent.interfaces.all()) if (index !== undefined) indices.add(index);
+  const where: string[] = [];
+  for (const index of indices) {
+    const link = agent.net.links.get(index);
+    if (link)
+      where.push(
+        `${link.name} (${(await driverOf(agent.net.place(link.name)))?.driver ?? link.kind ?? 'unknown driver'})`,
+      );
   }
-  if (link.kind === 'veth' && features.tx) {
-    found.push(finding('warning', subject, 'transmit checksums are left unfinished: ethtool -K … tx off'));
-  }
-  return found;
-}
-
-async function onInterface(agent: Agent, place: Attachment): Promise<Finding[]> {
-  const subject = `interface ${place.name}`;
-  const link = place.index === undefined ? undefined : agent.net.links.get(place.index);
-  if (!link) return [finding(place.role === 'underlay' ? 'error' : 'warning', subject, place.problem)];
-  const found: Finding[] = [];
-  const by = (await driver(agent, link.name))?.driver ?? link.kind ?? 'unknown driver';
-  if (place.problem !== '') found.push(finding('error', subject, `no program runs on it: ${place.problem}`));
-  else if (link.xdp?.mode !== undefined && link.xdp.mode !== 'native') {
-    found.push(finding('error', subject, `a program runs in ${link.xdp.mode} mode: detach it`));
-  } else found.push(finding('ok', subject, `native XDP by ${by}, MTU ${link.mtu}`));
-  if (!link.up) found.push(finding('warning', subject, 'is down: ip link set … up'));
-  else if (!link.running) found.push(finding('warning', subject, 'has no carrier'));
-  return [...found, ...(await queues(agent, link)), ...(await offloads(agent, link))];
+  return headroomFinding(packets, where);
 }
 
 function tunnels(agent: Agent): Finding[] {
@@ -154,14 +143,13 @@ function unfinished(agent: Agent): Finding[] {
 }
 
 export async function diagnose(agent: Agent): Promise<Draft<cabernet.node.v1.DiagnoseResponse>> {
-  const interfaces: Finding[] = [];
-  for (const place of agent.interfaces.all()) interfaces.push(...(await onInterface(agent, place)));
   const findings = [
     kernel(),
     ...jit(),
     memory(agent),
     ...tables(agent),
-    ...interfaces,
+    ...(await interfaces(agent)),
+    ...(await headroom(agent)),
     ...tunnels(agent),
     ...mtus(agent),
     ...states(agent),

@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft } from '../../api/message.js';
 import { type Agent } from '../agent.js';
-import { driver } from './diagnose.js';
+import { driverOf } from '../../nic/index.js';
 import { addressText } from '../net-state.js';
 import { version } from '../version.js';
 import { machineEndName } from '../vifs.js';
@@ -32,7 +32,7 @@ async function interfaceRows(agent: Agent): Promise<Draft<cabernet.node.v1.Inter
       mtu: link.mtu,
       mac: link.address ?? '',
       addresses: Array.from(agent.net.addresses.get(link.index)?.values() ?? [], addressText),
-      driver: (await driver(agent, link.name))?.driver ?? link.kind ?? '',
+      driver: (await driverOf(agent.net.place(link.name)))?.driver ?? link.kind ?? '',
     };
   };
   const rows = Array.from(agent.interfaces.all(), ({ name, role, index }) => row(name, role, index));

@@ -16,11 +16,23 @@ interface Start {
   readonly frame: Uint8Array;
 }
 
-/** The largest frame that a program runs on. */
-const LARGEST = 3400;
+interface Lengths {
+  /** Of a probe's IP packet. */
+  readonly probe: number;
+  /** Of a frame on the wire, with all its headers. */
+  readonly frame: number;
+}
+
+/** What a program is run on: one buffer, or several. */
+const LARGEST: Lengths = { probe: 3400, frame: 3500 };
+const LARGEST_JUMBO: Lengths = { probe: 9600, frame: 9700 };
 const DEFAULT_TTL = 64;
 /** Where the station's MAC address is not known: any will do. */
 const SOME_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
+
+function largest(agent: Agent): Lengths {
+  return agent.plane.jumbo ? LARGEST_JUMBO : LARGEST;
+}
 
 function address(text: string, field: string): Address {
   const parsed = parseAddress(text);
@@ -46,8 +58,9 @@ function startAtPort(agent: Agent, probe: Probe): Start {
     throw invalid('ADDRESS', 'probe.source_address', 'of the same family as destination_address');
   }
   const length = probe.length || (family === 4 ? 84 : 104);
-  if (length < smallestProbe(family) || length > LARGEST) {
-    throw invalid('LENGTH', 'probe.length', `${length}: ${smallestProbe(family)} to ${LARGEST} bytes`);
+  if (length < smallestProbe(family) || length > largest(agent).probe) {
+    const range = `${smallestProbe(family)} to ${largest(agent).probe} bytes`;
+    throw invalid('LENGTH', 'probe.length', `${length}: ${range}`);
   }
   const ttl = probe.ttl || DEFAULT_TTL;
   if (ttl > 255) throw invalid('TTL', 'probe.ttl', `${ttl}: 1 to 255`);
@@ -68,8 +81,8 @@ function stationMac(agent: Agent, vif: LiveVif, source: Address): Uint8Array {
 }
 
 async function startOnWire(agent: Agent, { interface: name, frame }: Frame): Promise<Start> {
-  if (frame.length < 14 || frame.length > LARGEST) {
-    throw invalid('LENGTH', 'frame.frame', `${frame.length}: 14 to ${LARGEST} bytes`);
+  if (frame.length < 14 || frame.length > largest(agent).frame) {
+    throw invalid('LENGTH', 'frame.frame', `${frame.length}: 14 to ${largest(agent).frame} bytes`);
   }
   if (name !== '') {
     for (const place of agent.interfaces.all()) {

@@ -19,6 +19,8 @@ const CONTROL_WORD_AND_ETHERNET = 4 + 14;
 /** Of the API's RouteSource. */
 const CONTROLLER: RouteSource = 1;
 const KERNEL: RouteSource = 2;
+/** Of the API's Payload. */
+const PAYLOAD_IP = 2;
 
 /** What a path runs over, or a label's context: a tunnel or a vif of the layer below, at one machine. */
 type Below = { readonly tunnel: string } | { readonly vif: string };
@@ -123,7 +125,11 @@ export class Layers {
     const labels = hops.map((hop) => this.#labels.allocate(`${hop.to} ${nameOf(hop.into)}`, target));
     const path = (i: number): Path => ({ ...hops[i]?.out, label: labels[i] ?? 0 });
     this.#intents.add(from.node.machine, this.#carrier(network, from.node.machine), {
-      vif: { name: vifName(network, from.node, from.vif), mtu: link.mtu, link: { paths: [path(0)] } },
+      vif: {
+        name: vifName(network, from.node, from.vif),
+        mtu: link.mtu,
+        link: { paths: [path(0)], ...(link.carriesIp ? { payload: PAYLOAD_IP } : {}) },
+      },
     });
     for (const [i, hop] of hops.entries()) {
       const last = i === hops.length - 1;
