@@ -3,11 +3,14 @@
  * whether it serves and what. The descriptors are those that buf compiled from `proto/`, comments included.
  */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
-import { type Server } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
+import { type handleBidiStreamingCall, type Server, type ServiceDefinition } from '@grpc/grpc-js';
+import { type ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, service as healthService } from 'grpc-health-check';
 import protobuf from 'protobufjs/minimal.js';
+
+import { identity } from './wire.js';
 
 type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
 
@@ -27,14 +30,57 @@ function definition(fileDescriptorProtos: Buffer[]): PackageDefinition[string] {
   return { format: 'Protocol Buffer 3 EnumDescriptorProto', type: {}, fileDescriptorProtos };
 }
 
-/** Adds reflection of everything in `proto/` and of health. */
-export function addReflection(server: Pick<Server, 'addService'>): void {
+/** What the library adds to a server for one version of the service. */
+interface Reflection {
+  readonly method: ServiceDefinition[string];
+  readonly handle: handleBidiStreamingCall<unknown, unknown>;
+}
+
+const METHOD = 'ServerReflectionInfo';
+
+/** By the method's path. The library reads and links all descriptors: a seventh of a server's start. */
+function loadReflection(): ReadonlyMap<string, Reflection> {
+  const library = createRequire(import.meta.url)('@grpc/reflection') as typeof import('@grpc/reflection');
   const packages: PackageDefinition = {
     cabernet: definition(filesOf(readFileSync(new URL('../../gen/cabernet.binpb', import.meta.url)))),
   };
   const health = Object.values(healthService)[0];
   if (health) packages['health'] = definition(health.requestType.fileDescriptorProtos);
-  new ReflectionService(packages).addToServer(server);
+  const found = new Map<string, Reflection>();
+  new library.ReflectionService(packages).addToServer({
+    addService(service, implementation) {
+      const method = service[METHOD];
+      const handle = implementation[METHOD];
+      if (method && handle)
+        found.set(method.path, { method, handle: handle as handleBidiStreamingCall<unknown, unknown> });
+    },
+  });
+  return found;
+}
+
+/** Adds reflection of everything in `proto/` and of health; it is loaded when it is asked for the first time. */
+export function addReflection(server: Pick<Server, 'addService'>): void {
+  let loaded: ReadonlyMap<string, Reflection> | undefined;
+  for (const version of ['v1', 'v1alpha']) {
+    const path = `/grpc.reflection.${version}.ServerReflection/${METHOD}`;
+    const reflection = (): Reflection => {
+      loaded ??= loadReflection();
+      const found = loaded.get(path);
+      if (!found) throw new Error(`@grpc/reflection has no ${path}`);
+      return found;
+    };
+    const method: ServiceDefinition[string] = {
+      path,
+      requestStream: true,
+      responseStream: true,
+      requestSerialize: identity,
+      responseDeserialize: identity,
+      requestDeserialize: (bytes) => reflection().method.requestDeserialize(bytes),
+      responseSerialize: (value) => reflection().method.responseSerialize(value),
+    };
+    const handle: handleBidiStreamingCall<unknown, unknown> = (stream) => reflection().handle(stream);
+    server.addService({ [METHOD]: method }, { [METHOD]: handle });
+  }
 }
 
 /** Adds health, SERVING for the server as a whole and for each service; the function changes all of them. */

@@ -336,7 +336,10 @@ describe.skipIf(missing !== undefined)(titled("the kernel's MPLS"), () => {
     await world.sh('K', 'ip -f mpls route replace 3100 as 2000 dev tun-p');
     const frames = (): Promise<unknown> =>
       world.sh('P.conn.M', 'ping -n -q -c 3 -i 0.05 -W 0.2 10.8.1.0 || true');
-    expect(await world.dropped('P', frames)).toEqual({ 'conn/P not_ip': 3 });
+    // M's kernel may look after its neighbour meanwhile
+    const refused = await world.dropped('P', frames);
+    expect(Object.keys(refused)).toEqual(['conn/P not_ip']);
+    expect(refused['conn/P not_ip']).toBeGreaterThanOrEqual(3);
     await world.sh('K', 'ip -f mpls route replace 3100 as 3101 dev tun-p');
     expect(await echoes('hp')).toBe(before);
     await reach('K', '10.0.1.2');
