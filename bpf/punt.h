@@ -85,6 +85,9 @@ static __always_inline int punt(struct xdp_md *ctx, const struct packet *pk, con
 	};
 
 	trace(PUNT, pk, 0, kind, 0, 0, 0, 0);
+	/* a foreign end of the link may send more than its MTU: the cable to the kernel takes no more, and would not say so */
+	if (pk->length > vif->mtu + sizeof(struct ethernet) + sizeof(struct vlan))
+		return drop(ctx, pk, DROP_TOO_BIG);
 	if (!punt_allowed(pk->node, kind))
 		return drop(ctx, pk, DROP_PUNT_LIMIT);
 	count_punted(pk->vif);

@@ -36,7 +36,7 @@
 	X(NO_PATH, "the link has no path")                                                            \
 	X(DEPTH, "more layers below than this machine may descend")                                   \
 	X(TUNNEL_UNRESOLVED, "the tunnel's next hop on the underlay is not known")                    \
-	X(TOO_BIG, "the frame with its headers does not fit the wire")                                \
+	X(TOO_BIG, "the frame does not fit the wire with its headers, or the cable to the kernel")    \
 	X(PUNT_LIMIT, "the virtual node's limit for packets to its kernel")                           \
 	X(UNTAGGED, "a frame reached a device without our tag")                                       \
 	X(HEADROOM, "no room in front of the frame for the headers")                                  \

@@ -4,6 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 
+import { version } from '../api/version.js';
 import type { CaptureFlags, DoctorFlags, NodeFlags, TraceFlags } from './flags.js';
 import { report } from './report.js';
 
@@ -32,6 +33,7 @@ function collect(value: string, list: readonly string[]): readonly string[] {
 
 const program = new Command('cabernet')
   .description('Virtual networks in three layers, and the testbed they run in.')
+  .version(version())
   .addOption(worldOption())
   .showSuggestionAfterError()
   .showHelpAfterError('(`cabernet help COMMAND` tells more)')

@@ -50,7 +50,7 @@ export interface InterfacesOptions {
   readonly underlayChanged: () => void;
   readonly failed: (error: unknown) => void;
   /** Something was set on an interface, or taken back. */
-  readonly changed?: (name: string, what: string) => void;
+  readonly changed: (name: string, what: string) => void;
 }
 
 /** The interface is there and must not be used as it is. */
@@ -278,21 +278,21 @@ export class Interfaces {
 
   async #prepare(place: Place, link: Link): Promise<void> {
     const { changed, problem } = await prepareOffloads(this.#options.net.place(link.name), place.role);
-    for (const what of changed) this.#options.changed?.(link.name, what);
+    for (const what of changed) this.#options.changed(link.name, what);
     if (problem !== undefined) throw new Unfit(problem);
   }
 
   async #filter(place: Place, link: Link): Promise<void> {
     if (place.role !== 'port') return this.#closeFilter(link.index);
     const what = await openFilter(this.#options.net.netlink, link.index, this.#memory);
-    if (what !== undefined) this.#options.changed?.(link.name, what);
+    if (what !== undefined) this.#options.changed(link.name, what);
   }
 
   async #closeFilter(index: number): Promise<void> {
     const { net, changed } = this.#options;
     const name = net.links.get(index)?.name ?? `interface ${index}`;
     const what = await closeFilter(net.netlink, index, this.#memory);
-    if (what !== undefined) changed?.(name, what);
+    if (what !== undefined) changed(name, what);
   }
 
   async #let(place: Place): Promise<void> {

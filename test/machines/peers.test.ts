@@ -314,12 +314,12 @@ describe.skipIf(missing !== undefined)(titled("the kernel's MPLS"), () => {
 
   test('what fits no grammar of ours is a counted drop each, and reaches no station', async () => {
     const before = await echoes('hp');
-    const send = (labels: string, to = '10.0.1.2') =>
+    const send = (labels: string, to = '10.0.1.2', size = 84) =>
       world.dropped('P', () =>
         world.sh(
           'K',
           `ip route add ${to} encap mpls ${labels} dev tun-p src ${to.includes(':') ? 'fd00:200::1' : '10.200.0.1'}
-           ping -n -q -c 3 -i 0.05 -W 0.2 ${to} || true
+           ping -n -q -c 3 -i 0.05 -W 0.2 -s ${size - (to.includes(':') ? 48 : 28)} ${to} || true
            ip route del ${to} dev tun-p`,
         ),
       );
@@ -332,6 +332,9 @@ describe.skipIf(missing !== undefined)(titled("the kernel's MPLS"), () => {
     // a label more than there are layers; one less: the connectivity network knows no such station
     expect(await send('2000/2001/2002')).toEqual({ 'iptv/P label_unknown': 3 });
     expect(await send('2000')).toEqual({ 'conn/P no_route': 3 });
+    // by a route that names no MTU: longer than the link's, and too long for the station as well
+    expect(await send('2000/2001', '10.0.1.2', 1501)).toEqual({ 'iptv/P too_big': 3 });
+    expect(await send('2000/2001', 'fd00:0:0:1::2', 1501)).toEqual({ 'iptv/P too_big': 3 });
     // Ethernet frames on a link of IP
     await world.sh('K', 'ip -f mpls route replace 3100 as 2000 dev tun-p');
     const frames = (): Promise<unknown> =>

@@ -232,9 +232,10 @@ export class Reference {
     if (frame.length < 14) throw new Dropped('truncated');
     const to = frame.subarray(0, 6);
     const type = frame.readUInt16BE(12);
-    const punt = (kind: string): Expectation => ({
-      outcomes: [{ action: 'redirect', punt: kind, ifindex: vif.veth, frame: Buffer.from(frame) }],
-    });
+    const punt = (kind: string): Expectation => {
+      if (frame.length > vif.mtu + 18) throw new Dropped('too_big');
+      return { outcomes: [{ action: 'redirect', punt: kind, ifindex: vif.veth, frame: Buffer.from(frame) }] };
+    };
     if ((frame[6] ?? 0) & 1) throw new Dropped('source_mac');
     if ((to[0] ?? 0) & 1) {
       if (type === 0x0806) return punt('neighbour');

@@ -48,6 +48,7 @@ beforeAll(async () => {
     isMachineEnd: () => false,
     portChanged: () => undefined,
     underlayChanged: () => undefined,
+    changed: () => undefined,
     failed,
   });
   await interfaces.start();

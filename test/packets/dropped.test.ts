@@ -371,6 +371,18 @@ const dropped: Array<Omit<Case, 'out'> & { reason: string }> = [
     in: frame(ethernet({ type: 0x88cc }), payload(1600)),
   },
   {
+    reason: 'too_big',
+    what: 'for the virtual node, and longer than the link it came by allows',
+    at: wireQ,
+    in: iptvFromM(...innerFromM({ to: '10.0.1.1' }), payload(1600)),
+  },
+  {
+    reason: 'too_big',
+    what: 'for the virtual node, and longer than its port allows',
+    at: cableHp,
+    in: station('10.0.1.1', {}, payload(1600)),
+  },
+  {
     reason: 'no_device',
     what: 'an interface that is no device of ours',
     at: cableHp,

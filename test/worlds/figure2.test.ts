@@ -305,6 +305,11 @@ describe('bad input', () => {
     expect(result.stderr).not.toMatch(/\n\s+at /);
   });
 
+  test('the version is the package’s', () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(cabernet('--version').stdout).toBe(`${version}\n`);
+  });
+
   test('exec passes the exit status on', () => {
     expect(world.exec('iptv/hp', 'sh', '-c', 'exit 7').status).toBe(7);
   });

@@ -7,7 +7,7 @@ import { type Draft } from '../../api/message.js';
 import { type Agent } from '../agent.js';
 import { driverOf } from '../../nic/index.js';
 import { addressText } from '../net-state.js';
-import { version } from '../version.js';
+import { version } from '../../api/version.js';
 import { machineEndName } from '../vifs.js';
 
 export function bootId(): string {
