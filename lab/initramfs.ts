@@ -25,8 +25,7 @@ export function initramfs(
   archive.file('bin/busybox', readFileSync(busybox()), 0o755);
   const modules = withDependencies(kernel, MODULES);
   for (const path of modules) archive.file(`modules/${nameOf(path)}`, module(join(kernel.modules, path)));
-  archive.file('init', Buffer.from(init(modules.map(nameOf))), 0o755);
-  archive.file('main', Buffer.from(main(kernel, node, script, port)), 0o755);
+  archive.file('init', Buffer.from(init(kernel, modules.map(nameOf), [node, script, port])), 0o755);
   return archive.end();
 }
 
@@ -38,8 +37,11 @@ function busybox(): string {
   }
 }
 
-/** First what gives a guest its root; it ends in the namespace of the layered root. */
-function init(modules: readonly string[]): string {
+/**
+ * First what gives a guest its root, then what a running machine has, all of it by busybox from memory: a program of
+ * the host's costs ten times as much. bash is the first process: it takes in orphans, which node would not.
+ */
+function init(kernel: Kernel, modules: readonly string[], command: readonly string[]): string {
   return `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -50,31 +52,23 @@ mount -t virtiofs -o ro ${ROOT_TAG} /host
 mount -t tmpfs layer /layer
 mkdir /layer/upper /layer/work
 mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root
-mount -t tmpfs run /root/run
-cp /main /root/run/main
-exec switch_root /root /bin/sh /run/main
-`;
-}
-
-/** Then what a running machine has. bash is the first process: it takes in orphans, which node would not. */
-function main(kernel: Kernel, node: string, script: string, port: string): string {
-  return `#!/bin/sh
+cd /root
+mount -t tmpfs run run
+mount -t proc proc proc
+mount -t sysfs sys sys
+mount -t devtmpfs dev dev
+mkdir -p dev/pts run/netns run/lock lib/modules
+mount -t devpts devpts dev/pts
+mount -t bpf bpf sys/fs/bpf
+mount -t cgroup2 cgroup sys/fs/cgroup
+ln -sfn '${kernel.modules}' lib/modules/${kernel.release}
+printf '#!/bin/sh\\nexec busybox modprobe "$@"\\n' >run/modprobe
+chmod +x run/modprobe
+echo /run/modprobe >proc/sys/kernel/modprobe
+ifconfig lo up
+hostname "$(sed -n 's/.*lab.name=\\([^ ]*\\).*/\\1/p' proc/cmdline)"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-mkdir -p /dev/pts /run/netns /run/lock
-mount -t devpts devpts /dev/pts
-mount -t bpf bpf /sys/fs/bpf
-mount -t cgroup2 cgroup /sys/fs/cgroup
-mkdir -p /lib/modules
-ln -sfn '${kernel.modules}' /lib/modules/${kernel.release}
-printf '#!/bin/sh\\nexec busybox modprobe "$@"\\n' >/run/modprobe
-chmod +x /run/modprobe
-echo /run/modprobe >/proc/sys/kernel/modprobe
-ip link set lo up
-hostname "$(sed -n 's/.*lab.name=\\([^ ]*\\).*/\\1/p' /proc/cmdline)"
-exec /bin/bash -c '"$0" "$1" "$2"; echo "the control channel ended ($?)"; echo b >/proc/sysrq-trigger' '${node}' '${script}' '${port}'
+exec switch_root /root /bin/bash -c '"$0" "$@"; echo "the control channel ended ($?)"; echo b >/proc/sysrq-trigger' ${command.map((word) => `'${word}'`).join(' ')}
 `;
 }
 

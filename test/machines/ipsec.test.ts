@@ -276,8 +276,8 @@ describe.skipIf(missing !== undefined)(titled('IPsec below the tunnels'), () => 
     });
     expect(Object.keys(crossed)).toEqual(['esp']);
     const counted = await Promise.all([used('Y', keys.there), used('X', keys.back)]);
-    // half a megabyte and 12 pings each way
-    for (const packets of counted) expect(packets).toBeGreaterThan(300);
+    // each way a file, its acknowledgements and 12 pings
+    for (const packets of counted) expect(packets).toBeGreaterThan(200);
     expect(counted[0] + counted[1]).toBeGreaterThanOrEqual(crossed.esp?.packets ?? 0);
   });
 

@@ -17,7 +17,7 @@ import { loadWorld, type MachinePlan, type NodeClient, type WorldPlan } from '..
 const PATIENCE = 120_000;
 
 /** Of one transfer. */
-export const TRANSFER_BYTES = 512 * 1024;
+export const TRANSFER_BYTES = 256 * 1024;
 
 interface Options {
   /** The machines that have one. */
@@ -149,7 +149,7 @@ export class GuestWorld {
   }
 
   /**
-   * A file of half a megabyte of random bytes over TCP from one namespace to a server in another; whether it is there
+   * A file of that many random bytes over TCP from one namespace to a server in another; whether it is there
    * what it was.
    */
   async transfer(from: string, to: string, address: string): Promise<boolean> {
