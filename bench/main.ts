@@ -17,6 +17,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
 /** Only when named: it boots machines, which takes QEMU and a fetched kernel. */
 const apart: Record<string, () => Promise<Row[]>> = {
   machines: async () => (await import('./machines.js')).machines(),
+  ipsec: async () => (await import('./ipsec.js')).ipsec(),
 };
 
 async function main(args: readonly string[]): Promise<number> {

@@ -3,14 +3,11 @@
  * guest's own root namespace. A station is a namespace in its machine's guest, or, asked for, a guest of its own on a
  * NIC of the machine: that one filters MAC addresses, as cables of veth do not.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '../src/api/client.js';
 import { NodeService } from '../src/api/node.js';
 import { applyIntents, waitUntilUp } from '../src/world/apply.js';
 import {
-  loadWorld,
   type MachinePlan,
   type NodeClient,
   type StationPlan,
@@ -21,6 +18,7 @@ import { type ExecOptions, type Guest, type Nic, type Output, type Running } fro
 import { type Kernel } from './kernels.js';
 import { Lab } from './lab.js';
 import { packageRoot } from './paths.js';
+import { planOf } from './plan.js';
 
 /** Emulated processors, and others who want the host's, ms. */
 const PATIENCE = 90_000;
@@ -182,17 +180,6 @@ export class LabWorld {
     await Promise.all(
       machines.map(({ name, intents }) => waitUntilUp(this.client(name), name, intents, PATIENCE)),
     );
-  }
-}
-
-async function planOf(yaml: string): Promise<WorldPlan> {
-  const folder = mkdtempSync(join(tmpdir(), 'cabernet-plan-'));
-  try {
-    const file = join(folder, 'world.yaml');
-    writeFileSync(file, yaml);
-    return (await loadWorld(file)).plan;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

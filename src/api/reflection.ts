@@ -40,7 +40,9 @@ const METHOD = 'ServerReflectionInfo';
 
 /** By the method's path. The library reads and links all descriptors: a seventh of a server's start. */
 function loadReflection(): ReadonlyMap<string, Reflection> {
-  const library = createRequire(import.meta.url)('@grpc/reflection') as typeof import('@grpc/reflection');
+  const library = createRequire(import.meta.url)('@grpc/reflection') as {
+    readonly ReflectionService: typeof ReflectionService;
+  };
   const packages: PackageDefinition = {
     cabernet: definition(filesOf(readFileSync(new URL('../../gen/cabernet.binpb', import.meta.url)))),
   };
@@ -75,7 +77,7 @@ export function addReflection(server: Pick<Server, 'addService'>): void {
       responseStream: true,
       requestSerialize: identity,
       responseDeserialize: identity,
-      requestDeserialize: (bytes) => reflection().method.requestDeserialize(bytes),
+      requestDeserialize: (bytes): unknown => reflection().method.requestDeserialize(bytes),
       responseSerialize: (value) => reflection().method.responseSerialize(value),
     };
     const handle: handleBidiStreamingCall<unknown, unknown> = (stream) => reflection().handle(stream);

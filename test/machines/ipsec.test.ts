@@ -1,112 +1,26 @@
-/*
- * IPsec below the tunnels: ESP in tunnel mode between the security gateways of two machines. X and Y are the namespaces
- * that own the machines' cards and policies, P and M those of the agents, as docs/interoperability.md arranges it.
- */
-import { randomBytes } from 'node:crypto';
+/* IPsec below the tunnels: ESP in tunnel mode between the security gateways of two machines (ipsec-world.ts). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../../lab/lab.js';
-import { batch, type Cable, cablesOf, GuestWorld, type Place, placesOf, planOf } from './namespaces.js';
+import {
+  addState,
+  deleteState,
+  ESP,
+  FULL,
+  inbound,
+  type Key,
+  type Keys,
+  M,
+  newKey,
+  outbound,
+  outPolicy,
+  OUTSIDE,
+  P,
+  protect,
+  TUNNELLED,
+  upIpsecWorld,
+} from './ipsec-world.js';
+import { batch, type GuestWorld } from '../../lab/namespaces.js';
 import { missing, needed, titled } from './support.js';
-
-/** On the plan there is one wire from P to M; X and Y are put into it and have its addresses on their inner sides. */
-const yaml = `
-name: ipsec
-machines: [{ name: P, provider: one }, { name: M, provider: one }]
-wires: [{ a: P, b: M, subnets: [100.64.0.0/31] }]
-networks:
-  - { name: conn, nodes: [{ name: P }, { name: M }], links: [{ a: P, b: M }] }
-  - { name: iptv, over: conn, nodes: [{ name: P }, { name: M }], links: [{ a: P, b: M }] }
-stations:
-  - { name: hp, network: iptv, node: P, addresses: ['10.0.1.2/24', 'fd00:0:0:1::2/64'] }
-  - { name: hm, network: iptv, node: M, addresses: ['10.0.3.2/24', 'fd00:0:0:3::2/64'] }
-`;
-
-const [P, M] = ['100.127.0.1', '100.127.0.2'];
-const [X, Y] = ['192.0.2.1', '192.0.2.2'];
-
-/** What a full-size packet of the service comes to: 14 + 4 + 8 + 8 + 20, and ESP's 54 to a multiple of four. */
-const FULL = 1500;
-const TUNNELLED = FULL + 54;
-const ESP = (length: number): number => length + 54 + ((4 - ((length + 2) % 4)) % 4);
-
-const gateways: readonly Place[] = [
-  {
-    name: 'X',
-    router: true,
-    ip: [
-      'address add 100.64.0.1/31 dev in',
-      `address add ${X}/30 dev out`,
-      `route add ${P} via 100.64.0.0`,
-      `route add ${M} via ${Y}`,
-    ],
-  },
-  {
-    name: 'Y',
-    router: true,
-    ip: [
-      'address add 100.64.0.0/31 dev in',
-      `address add ${Y}/30 dev out`,
-      `route add ${M} via 100.64.0.1`,
-      `route add ${P} via ${X}`,
-    ],
-  },
-];
-
-/** Just wide enough. */
-const OUTSIDE = ESP(TUNNELLED);
-
-function cable(a: string, b: string, mtu: number): Cable {
-  const [end, other] = [a, b].map((text) => {
-    const [place = '', name = ''] = text.split(' ');
-    return { place, name };
-  });
-  if (end === undefined || other === undefined) throw new Error('a cable has two ends');
-  return { ends: [end, other], mtu };
-}
-
-// ---- states and policies, as they would be typed
-
-interface Direction {
-  readonly from: string;
-  readonly to: string;
-  readonly near: string;
-  readonly far: string;
-  readonly reqid: number;
-}
-
-const outbound: Direction = { from: P, to: M, near: X, far: Y, reqid: 1 };
-const inbound: Direction = { from: M, to: P, near: Y, far: X, reqid: 2 };
-
-interface Key {
-  readonly spi: number;
-  readonly secret: string;
-}
-
-/** 16 bytes of AES and 4 of salt. */
-function newKey(spi: number): Key {
-  return { spi, secret: `0x${randomBytes(20).toString('hex')}` };
-}
-
-function addState({ near, far, reqid }: Direction, { spi, secret }: Key): string {
-  return `xfrm state add src ${near} dst ${far} proto esp spi ${spi} reqid ${reqid} mode tunnel aead rfc4106(gcm(aes)) ${secret} 128`;
-}
-
-function deleteState({ near, far }: Direction, { spi }: Key): string {
-  return `xfrm state delete src ${near} dst ${far} proto esp spi ${spi}`;
-}
-
-/** What leaves is encrypted by this state, and no other. */
-function outPolicy(verb: 'add' | 'update', { from, to, near, far, reqid }: Direction, { spi }: Key): string {
-  return `xfrm policy ${verb} src ${from} dst ${to} dir out tmpl src ${near} dst ${far} proto esp spi ${spi} reqid ${reqid} mode tunnel`;
-}
-
-/** What arrives has come encrypted, or does not arrive. */
-function inPolicies({ from, to, near, far, reqid }: Direction): string[] {
-  return ['fwd', 'in'].map(
-    (direction) =>
-      `xfrm policy add src ${from} dst ${to} dir ${direction} tmpl src ${near} dst ${far} proto esp reqid ${reqid} mode tunnel`,
-  );
-}
 
 // ---- what crosses between the gateways, by kind
 
@@ -158,25 +72,12 @@ function countersScript(gateway: string): string {
 describe.skipIf(missing !== undefined)(titled('IPsec below the tunnels'), () => {
   let lab: Lab;
   let world: GuestWorld;
-  let keys = { there: newKey(0x101), back: newKey(0x102) };
+  let keys: Keys = { there: newKey(0x101), back: newKey(0x102) };
 
   beforeAll(async () => {
     lab = await Lab.open(needed());
     const guest = await lab.boot({ name: 'ipsec', cpus: 2, memory: 2048 });
-    const plan = await planOf(yaml);
-    const stations = cablesOf(plan).filter(({ ends }) => ends[1].name === 'eth0');
-    world = await GuestWorld.up(guest, plan, {
-      agents: ['P', 'M'],
-      places: [...placesOf(plan), ...gateways],
-      cables: [
-        ...stations,
-        cable('P to-M', 'X in', 1600),
-        cable('X out', 'Y out', OUTSIDE),
-        cable('Y in', 'M to-P', 1600),
-      ],
-      prepare: ['X', 'Y'].map(countersScript).join('\n'),
-    });
-    await world.awake('hp', '10.0.3.2', 'fd00:0:0:3::2');
+    world = await upIpsecWorld(guest, ['X', 'Y'].map(countersScript).join('\n'));
   });
   afterAll(async () => {
     world?.close();
@@ -265,9 +166,7 @@ describe.skipIf(missing !== undefined)(titled('IPsec below the tunnels'), () => 
   });
 
   test('pings and TCP cross, in both families; the states count them, and only ESP is between the gateways', async () => {
-    const states = [addState(outbound, keys.there), addState(inbound, keys.back)];
-    await ip('X', ...states, outPolicy('add', outbound, keys.there), ...inPolicies(inbound));
-    await ip('Y', ...states, outPolicy('add', inbound, keys.back), ...inPolicies(outbound));
+    await protect(world, keys);
     const crossed = await crossing(async () => {
       for (const to of ['10.0.3.2', 'fd00:0:0:3::2']) expect(await pings('hp', to), to).toBe(3);
       for (const to of ['10.0.1.2', 'fd00:0:0:1::2']) expect(await pings('hm', to), to).toBe(3);

@@ -13,9 +13,9 @@ import {
   type InterfaceTraffic,
   type Place,
   placesOf,
-  planOf,
   TRANSFER_BYTES,
-} from './namespaces.js';
+} from '../../lab/namespaces.js';
+import { planOf } from '../../lab/plan.js';
 import { missing, needed, titled } from './support.js';
 
 const yaml = `

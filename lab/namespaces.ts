@@ -3,15 +3,13 @@
  * one; the others are their kernels alone. An agent's start is what costs most under emulation, so nothing else in the
  * guest is a process of node: what `cabernet up` does is done here, from outside.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ExecOptions, type Guest, type Output, type Running } from '../../lab/guest.js';
-import { packageRoot } from '../../lab/paths.js';
-import { connect } from '../../src/api/client.js';
-import { NodeService } from '../../src/api/node.js';
-import { applyIntents, waitUntilUp } from '../../src/world/apply.js';
-import { loadWorld, type MachinePlan, type NodeClient, type WorldPlan } from '../../src/world/index.js';
+import { type ExecOptions, type Guest, type Output, type Running } from './guest.js';
+import { packageRoot } from './paths.js';
+import { connect } from '../src/api/client.js';
+import { NodeService } from '../src/api/node.js';
+import { applyIntents, waitUntilUp } from '../src/world/apply.js';
+import { type MachinePlan, type NodeClient, type WorldPlan } from '../src/world/index.js';
 
 /** Emulated processors, and others who want the host's, ms. */
 const PATIENCE = 120_000;
@@ -190,18 +188,6 @@ export class GuestWorld {
 
 export function enter(place: string): readonly string[] {
   return ['nsenter', `--net=/run/netns/${place}`, '--'];
-}
-
-/** Of a world file's text. */
-export async function planOf(yaml: string): Promise<WorldPlan> {
-  const folder = mkdtempSync(join(tmpdir(), 'cabernet-plan-'));
-  try {
-    const file = join(folder, 'world.yaml');
-    writeFileSync(file, yaml);
-    return (await loadWorld(file)).plan;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 // ---- namespaces and cables, as src/world/fabric.ts makes them, by few processes: each costs a tenth of a second
