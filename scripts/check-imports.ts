@@ -8,6 +8,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'native/lib': [],
   'src/api': ['gen/cabernet'],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
+  'src/graph': [],
   'src/nic': ['native/lib'],
   'src/node': [
     'src/dataplane',
