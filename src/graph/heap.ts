@@ -5,7 +5,7 @@
  */
 export class IndexedHeap {
   readonly #primary: Float64Array;
-  readonly #secondary: Int32Array;
+  readonly #secondary: Int32Array | Float64Array;
   readonly #items: Int32Array;
   /** By item: its place, or -1. */
   readonly #place: Int32Array;
@@ -15,7 +15,7 @@ export class IndexedHeap {
    * Items are ordered by `primary`, then `secondary`, then their number. The caller owns the two arrays and calls
    * {@link put} after it has written an item's keys.
    */
-  constructor(primary: Float64Array, secondary: Int32Array) {
+  constructor(primary: Float64Array, secondary: Int32Array | Float64Array) {
     this.#primary = primary;
     this.#secondary = secondary;
     this.#items = new Int32Array(primary.length);

@@ -12,3 +12,5 @@ export {
 export { nextHops } from './ecmp.js';
 export { DynamicTree, type TreeUpdate } from './incremental.js';
 export { kShortestPaths, pathsByWeight } from './yen.js';
+export { type DisjointOptions, type DisjointPaths, disjointPaths } from './disjoint.js';
+export { type Penalties, type RiskGroups, type Shared, sharedBy } from './sharing.js';

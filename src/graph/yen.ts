@@ -8,6 +8,7 @@ import { type SearchOptions, type ShortestPathTree, shortestPath, shortestPathTr
 import { checkCount } from './errors.js';
 import { type Graph } from './graph.js';
 import { comparePaths, type Path, pathAlong, sumAlong } from './path.js';
+import { PriorityQueue } from './queue.js';
 
 /** A lower bound adds the same weights in another order: by this share it may be too high. */
 const ROUNDING = 1e-12;
@@ -56,7 +57,7 @@ export function* pathsByWeight(
 ): Generator<Path, void, void> {
   graph.checkNode(source);
   const rest = shortestPathTree(graph, target, { ...options, direction: 'to' });
-  const sets = new SetHeap();
+  const sets = new PriorityQueue(compareSets);
   sets.push({ prefix: [], banned: new Set(), bound: 0 });
   for (let set = sets.pop(); set !== undefined; set = sets.pop()) {
     if (set.best === undefined) {
@@ -140,42 +141,7 @@ function bestOf(
   return way && pathAlong(graph, source, [...set.prefix, ...way.arcs], weights);
 }
 
-/** A binary heap of sets by their bound; sets whose best path is known come by that path's order. */
-class SetHeap {
-  readonly #sets: PathSet[] = [];
-
-  push(set: PathSet): void {
-    const sets = this.#sets;
-    let place = sets.push(set) - 1;
-    while (place > 0) {
-      const above = (place - 1) >> 1;
-      if (compareSets(set, sets[above] as PathSet) >= 0) break;
-      sets[place] = sets[above] as PathSet;
-      place = above;
-    }
-    sets[place] = set;
-  }
-
-  pop(): PathSet | undefined {
-    const sets = this.#sets;
-    const top = sets[0];
-    const last = sets.pop();
-    if (top === undefined || last === undefined || sets.length === 0) return top;
-    let place = 0;
-    for (;;) {
-      let child = 2 * place + 1;
-      if (child >= sets.length) break;
-      if (child + 1 < sets.length && compareSets(sets[child + 1] as PathSet, sets[child] as PathSet) < 0)
-        child++;
-      if (compareSets(sets[child] as PathSet, last) >= 0) break;
-      sets[place] = sets[child] as PathSet;
-      place = child;
-    }
-    sets[place] = last;
-    return top;
-  }
-}
-
+/** By their bound; sets whose best path is known come by that path's order. */
 function compareSets(a: PathSet, b: PathSet): number {
   if (a.bound !== b.bound) return a.bound - b.bound;
   if (a.best && b.best) return comparePaths(a.best, b.best);
