@@ -5,6 +5,7 @@
  * give it that label. Each arc makes a label greater, also one of weight 0 or one that is lost in rounding. So labels and
  * parents depend on the graph alone, not on the order in which an algorithm finds them, and parents never form a cycle.
  */
+import { checkWeight } from './errors.js';
 import { type Adjacency, type ArcFilter, type Graph } from './graph.js';
 import { IndexedHeap } from './heap.js';
 import { type Path, pathAlong } from './path.js';
@@ -16,9 +17,12 @@ export const UNREACHED = 2 ** 31 - 1;
 export type Direction = 'from' | 'to';
 
 export interface SearchOptions {
-  /** Arcs it refuses are not there. Asked at least once per arc that is looked at. */
+  /** Arcs it refuses are not there. */
   readonly usable?: ArcFilter;
-  /** By arc, instead of the graph's own weights; from 0, Infinity for an arc that is not there. Not checked. */
+  /**
+   * By arc, instead of the graph's own weights; Infinity for an arc that is not there. A search that comes to one that
+   * is NaN or negative throws GraphError `WEIGHT`.
+   */
   readonly weights?: Float64Array;
 }
 
@@ -120,7 +124,9 @@ function grow(tree: ShortestPathTree, usable: ArcFilter | undefined, target: num
     for (let i = first[node] as number; i < (first[node + 1] as number); i++) {
       const arc = arcs[i] as number;
       const next = end[arc] as number;
-      const reach = here + (weights[arc] as number);
+      const weight = weights[arc] as number;
+      if (!(weight >= 0)) checkWeight(weight, `the weight of arc ${arc}`);
+      const reach = here + weight;
       const known = distance[next] as number;
       if (reach > known || reach === Infinity) continue;
       const knownHops = hops[next] as number;

@@ -6,6 +6,7 @@
  *
  * A cost is (penalty, weight), compared in this order: penalties are whole numbers and stay exact.
  */
+import { checkWeight } from './errors.js';
 import { IndexedHeap } from './heap.js';
 
 export class FlowNetwork {
@@ -30,9 +31,10 @@ export class FlowNetwork {
 
   /**
    * An arc whose first unit costs `weight` and every further one, up to `capacity`, `penalty` more.
-   * Returns its number, for {@link flow}.
+   * Returns its number, for {@link flow}. Throws GraphError `WEIGHT`.
    */
   add(tail: number, head: number, capacity: number, penalty: number, weight: number): number {
+    checkWeight(weight, 'a weight');
     const arc = this.#head.length;
     this.#pair(tail, head, 1, 0, weight);
     this.#pair(tail, head, capacity - 1, penalty, weight);

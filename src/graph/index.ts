@@ -14,3 +14,12 @@ export { DynamicTree, type TreeUpdate } from './incremental.js';
 export { kShortestPaths, pathsByWeight } from './yen.js';
 export { type DisjointOptions, type DisjointPaths, disjointPaths } from './disjoint.js';
 export { type Penalties, type RiskGroups, type Shared, sharedBy } from './sharing.js';
+export { type Bandwidth, type Constraint } from './constraint.js';
+export { type WidestPath, widestPath } from './widest.js';
+export { larac, type LaracAnswer } from './larac.js';
+export {
+  type ConstrainedAnswer,
+  type ConstrainedOptions,
+  constrainedPath,
+  type Limit,
+} from './constrained.js';

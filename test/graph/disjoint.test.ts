@@ -7,7 +7,7 @@ import {
   disjointPaths,
   type Graph,
   GraphBuilder,
-  GraphError,
+  type GraphError,
   kShortestPaths,
   type Penalties,
   type RiskGroups,
