@@ -19,7 +19,10 @@ export interface DisjointOptions extends SearchOptions {
   readonly risks?: RiskGroups;
   /** 1 each unless given (of a node: 0 unless `disjoint` is `node`). */
   readonly penalties?: Partial<Penalties>;
-  /** With risk groups: how many first paths are tried at most; 500 unless given. */
+  /**
+   * With risk groups: how many first paths are tried at most, 500 unless given. The search for each one's second path
+   * settles at most 20 times as many labels.
+   */
   readonly work?: number;
 }
 
@@ -68,7 +71,10 @@ export function disjointPaths(
   const uses = new Uses(risks, paths);
   // no choice has less without the groups, so none has less with them
   if (uses.shared.groups.length === 0 || penalties.group === 0) return result(paths, risks, penalties, true);
-  const found = leastRisk({ graph, source, target, search: options, risks, penalties, work }, paths);
+  const found = leastRisk(
+    { graph, source, target, search: options, risks, penalties, work, labels: 20 * work },
+    paths,
+  );
   return result(found.paths, risks, penalties, found.exact);
 }
 
@@ -145,20 +151,19 @@ function takePath(
 ): Path {
   const { first } = graph.out;
   const arcs: number[] = [];
-  const depth = new Map([[source, 0]]);
+  const nodes = [source];
   for (let at = source; at !== target;) {
     let arc = first[at] as number;
     while ((flow[arc] as number) === 0) arc++;
     flow[arc] = (flow[arc] as number) - 1;
-    arcs.push(arc);
     at = graph.head[arc] as number;
-    const before = depth.get(at);
-    if (before === undefined) depth.set(at, arcs.length);
-    else {
-      for (const left of arcs.splice(before)) {
-        const end = graph.head[left] as number;
-        if (end !== at) depth.delete(end);
-      }
+    const before = nodes.indexOf(at);
+    if (before < 0) {
+      arcs.push(arc);
+      nodes.push(at);
+    } else {
+      arcs.length = before;
+      nodes.length = before + 1;
     }
   }
   return pathAlong(graph, source, arcs, weights);

@@ -13,6 +13,7 @@ export { nextHops } from './ecmp.js';
 export { DynamicTree, type TreeUpdate } from './incremental.js';
 export { kShortestPaths, pathsByWeight } from './yen.js';
 export { type DisjointOptions, type DisjointPaths, disjointPaths } from './disjoint.js';
+export { type BesideOptions, type PathBeside, pathBeside } from './beside.js';
 export { type Penalties, type RiskGroups, type Shared, sharedBy } from './sharing.js';
 export { type Bandwidth, type Constraint } from './constraint.js';
 export { type WidestPath, widestPath } from './widest.js';

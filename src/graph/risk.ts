@@ -7,40 +7,21 @@
  * weight. The lighter path of a better pair weighs less than half of the best pair found, so when the best has only the penalty
  * that nothing avoids, the search ends there with a proof; it ends with one also when no path is left.
  */
-import { type SearchOptions, shortestPath, type ShortestPathTree, shortestPathTree } from './dijkstra.js';
-import { type Graph } from './graph.js';
-import { type Path, pathAlong } from './path.js';
-import { PriorityQueue } from './queue.js';
-import { groupsOf, type Penalties, type RiskGroups, Uses } from './sharing.js';
+import { bestBeside, compareCosts, type Cost, type RiskProblem } from './beside.js';
+import { shortestPath, type ShortestPathTree, shortestPathTree } from './dijkstra.js';
+import { type Path } from './path.js';
+import { groupsOf, Uses } from './sharing.js';
 import { pathsByWeight } from './yen.js';
-
-export interface RiskProblem {
-  readonly graph: Graph;
-  readonly source: number;
-  readonly target: number;
-  readonly search: SearchOptions;
-  readonly risks: RiskGroups;
-  readonly penalties: Penalties;
-  /** First paths to try. */
-  readonly work: number;
-}
 
 export interface LeastRisk {
   readonly paths: readonly Path[];
   readonly exact: boolean;
 }
 
-/** A bound on the labels of one search for a second path. */
-const MOST_LABELS = 20_000;
 /** First paths that are tried to avoid conflicts, before all are tried by weight. */
 const MOST_EXCLUSIONS = 100;
 /** Sums of the same weights in another order differ by less than this share. */
 const ROUNDING = 1e-12;
-
-interface Cost {
-  readonly penalty: number;
-  readonly weight: number;
-}
 
 /** One thing that fails as a whole. */
 interface Risk {
@@ -55,7 +36,7 @@ export function leastRisk(problem: RiskProblem, start: readonly Path[]): LeastRi
   pair.run();
   const grown = [...(pair.best ?? start.slice(0, 2))];
   while (grown.length < start.length) {
-    const next = pair.respond(new Uses(problem.risks, grown), undefined);
+    const next = bestBeside(problem, pair.rest, new Uses(problem.risks, grown), undefined);
     grown.push(next.path ?? (grown[0] as Path));
   }
   const better = compareCosts(costOf(problem, grown), costOf(problem, start)) < 0;
@@ -65,7 +46,7 @@ export function leastRisk(problem: RiskProblem, start: readonly Path[]): LeastRi
 class PairSearch {
   readonly #problem: RiskProblem;
   /** To the target, for lower bounds. */
-  readonly #rest: ShortestPathTree;
+  readonly rest: ShortestPathTree;
   /** What every path uses, and so every two paths share. */
   readonly #unavoidable: ReadonlySet<string>;
   readonly #leastPenalty: number;
@@ -79,8 +60,8 @@ class PairSearch {
   constructor(problem: RiskProblem) {
     const { graph, target, search, penalties } = problem;
     this.#problem = problem;
-    this.#rest = shortestPathTree(graph, target, { ...search, direction: 'to' });
-    const risks = unavoidableRisks(problem, this.#rest);
+    this.rest = shortestPathTree(graph, target, { ...search, direction: 'to' });
+    const risks = unavoidableRisks(problem, this.rest);
     this.#unavoidable = new Set(risks.map(nameOf));
     this.#leastPenalty = risks.reduce((sum, risk) => sum + penalties[risk.kind], 0);
   }
@@ -115,7 +96,7 @@ class PairSearch {
     if (known) return known;
     const problem = this.#problem;
     const within = limit && { penalty: limit.penalty, weight: limit.weight - first.weight };
-    const answer = this.respond(new Uses(problem.risks, [first]), within);
+    const answer = bestBeside(problem, this.rest, new Uses(problem.risks, [first]), within);
     if (!answer.finished) this.#complete = false;
     const pair = answer.path === undefined ? undefined : ([first, answer.path] as const);
     this.#tried.set(key, pair ?? []);
@@ -158,100 +139,6 @@ class PairSearch {
       }
     }
   }
-
-  /**
-   * The path of least (penalty, weight) beside paths with these uses; if there is a limit, only one below it.
-   * Strictly disjoint: Dijkstra. Else labels (penalty, weight, groups paid for); a label is dropped if another one at its node
-   * costs no more even after paying for the groups that only the former has paid for.
-   */
-  respond(
-    uses: Uses,
-    limit: Cost | undefined,
-  ): { readonly path: Path | undefined; readonly finished: boolean } {
-    const { graph, source, target, search } = this.#problem;
-    const clean = shortestPath(graph, source, target, { ...search, usable: this.#beside(uses) });
-    if (clean) return { path: clean, finished: true };
-    return searchLabels(this.#problem, this.#rest, uses, limit);
-  }
-
-  /** Arcs that share nothing penalised. */
-  #beside(uses: Uses): (arc: number) => boolean {
-    const { graph, search, risks, penalties } = this.#problem;
-    return (arc) => {
-      const edge = graph.edge[arc] as number;
-      if (penalties.edge > 0 && uses.edges.has(edge)) return false;
-      if (penalties.node > 0 && uses.nodes.has(graph.head[arc] as number)) return false;
-      if (penalties.group > 0 && risks[edge]?.some((group) => uses.groups.has(group))) return false;
-      return search.usable === undefined || search.usable(arc);
-    };
-  }
-}
-
-interface Label extends Cost {
-  readonly node: number;
-  /** One bit per group that is paid for. */
-  readonly paid: bigint;
-  readonly arc: number;
-  readonly before: Label | undefined;
-}
-
-function searchLabels(
-  { graph, source, target, search, risks, penalties }: RiskProblem,
-  rest: ShortestPathTree,
-  uses: Uses,
-  limit: Cost | undefined,
-): { readonly path: Path | undefined; readonly finished: boolean } {
-  const weights = search.weights ?? graph.weights;
-  const bits = new Map([...uses.groups.keys()].map((group, i) => [group, 1n << BigInt(i)]));
-  const { first, arcs, end } = graph.out;
-  const kept = new Map<number, Label[]>();
-  const queue = new PriorityQueue<Label>(compareCosts);
-  queue.push({ node: source, penalty: 0, weight: 0, paid: 0n, arc: -1, before: undefined });
-  let work = 0;
-  for (let label = queue.pop(); label !== undefined; label = queue.pop()) {
-    const { node } = label;
-    if (node === target) return { path: unwind(graph, source, label, weights), finished: true };
-    const others = kept.get(node) ?? [];
-    if (others.some((other) => dominates(other, label, penalties.group))) continue;
-    if (++work > MOST_LABELS) return { path: undefined, finished: false };
-    kept.set(node, [...others, label]);
-    for (let i = first[node] as number; i < (first[node + 1] as number); i++) {
-      const arc = arcs[i] as number;
-      const [next, edge] = [end[arc] as number, graph.edge[arc] as number];
-      const weight = label.weight + (weights[arc] as number);
-      const least = weight + (rest.distance[next] as number);
-      if (least === Infinity || next === source) continue;
-      if (search.usable !== undefined && !search.usable(arc)) continue;
-      let { penalty, paid } = label;
-      if (uses.edges.has(edge)) penalty += penalties.edge;
-      if (uses.nodes.has(next)) penalty += penalties.node;
-      for (const group of risks[edge] ?? []) {
-        const bit = bits.get(group) ?? 0n;
-        if ((bit & ~paid) !== 0n) penalty += penalties.group;
-        paid |= bit;
-      }
-      if (limit && compareCosts({ penalty, weight: least * (1 - ROUNDING) }, limit) >= 0) continue;
-      queue.push({ node: next, penalty, weight, paid, arc, before: label });
-    }
-  }
-  return { path: undefined, finished: true };
-}
-
-function dominates(a: Label, b: Label, price: number): boolean {
-  const penalty = a.penalty + price * countBits(b.paid & ~a.paid);
-  return penalty < b.penalty || (penalty === b.penalty && a.weight <= b.weight);
-}
-
-function countBits(word: bigint): number {
-  let count = 0;
-  for (let left = word; left !== 0n; left &= left - 1n) count++;
-  return count;
-}
-
-function unwind(graph: Graph, source: number, last: Label, weights: Float64Array): Path {
-  const arcs: number[] = [];
-  for (let label = last; label.before !== undefined; label = label.before) arcs.push(label.arc);
-  return pathAlong(graph, source, arcs.toReversed(), weights);
 }
 
 /** What no path avoids: of what the shortest one uses, that whose failure leaves none. */
@@ -292,8 +179,4 @@ function costOf(problem: RiskProblem, paths: readonly Path[]): Cost {
     penalty: new Uses(problem.risks, paths).penalty(problem.penalties),
     weight: paths.reduce((sum, path) => sum + path.weight, 0),
   };
-}
-
-function compareCosts(a: Cost, b: Cost): number {
-  return a.penalty - b.penalty || a.weight - b.weight;
 }

@@ -129,6 +129,44 @@ describe('the cheapest path within bounds', () => {
     expect(kinds).toContain('unreachable');
   });
 
+  it.each([2, 3])('with %d bounds that some path just meets, for any work', (bounds) => {
+    const seen = new Set<string>();
+    const amount = fc.integer({ min: 0, max: 9 });
+    const work = fc.constantFrom(1, 2, 4, 8, 16, 1000);
+    fc.assert(
+      fc.property(
+        graphs(amount, { most: 7, edges: 16 }),
+        fc.array(fc.array(amount, { minLength: 16, maxLength: 16 }), {
+          minLength: bounds,
+          maxLength: bounds,
+        }),
+        fc.nat(),
+        work,
+        (spec, lists, which, work) => {
+          const graph = build(spec);
+          const all = everyPath(graph, 0, 1);
+          if (all.length === 0) return;
+          const some = all[which % all.length]!;
+          const constraints = lists.map((list, i) => {
+            const values = graph.perArc(list.slice(0, graph.edgeCount));
+            return { name: `metric ${i}`, values, bound: sum(values, some) };
+          });
+          const least = Math.min(...fitting(graph, { constraints }).map((arcs) => sum(graph.weights, arcs)));
+          const answer = constrainedPath(graph, 0, 1, { constraints, work });
+          seen.add(answer.kind);
+          if (answer.kind === 'unknown') expect(answer.lowerBound).toBeLessThanOrEqual(least);
+          else if (answer.kind === 'feasible') {
+            expect(answer.lowerBound).toBeLessThanOrEqual(least);
+            expect(fitting(graph, { constraints })).toContainEqual([...answer.path.arcs]);
+          } else expect(answer).toMatchObject({ kind: 'optimal', path: { weight: least } });
+          if (work === 1000) expect(answer.kind).toBe('optimal');
+        },
+      ),
+      { numRuns: 1000, seed: bounds },
+    );
+    expect([...seen].sort()).toEqual(['feasible', 'optimal', 'unknown']);
+  });
+
   function expectLimits(
     graph: Graph,
     options: ConstrainedOptions,

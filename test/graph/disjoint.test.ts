@@ -9,6 +9,8 @@ import {
   GraphBuilder,
   type GraphError,
   kShortestPaths,
+  type Path,
+  pathBeside,
   type Penalties,
   type RiskGroups,
   sharedBy,
@@ -68,6 +70,28 @@ function leastCost(
   };
   choose(0, []);
   return best;
+}
+
+/** What a path costs beside others: for each thing used by them, once. */
+function costBeside(
+  graph: Graph,
+  others: readonly Path[],
+  arcs: readonly number[],
+  penalties: Penalties,
+  risks: RiskGroups,
+): [penalty: number, weight: number] {
+  const edges = arcs.map((arc) => graph.edge[arc]!);
+  const groupsOf = (own: readonly number[]): number[] => own.flatMap((edge) => risks[edge] ?? []);
+  const both = (mine: readonly number[], theirs: readonly number[]): number =>
+    [...new Set(mine)].filter((one) => theirs.includes(one)).length;
+  const nodes = arcs.slice(0, -1).map((arc) => graph.head[arc]!);
+  const theirEdges = others.flatMap((path) => path.edges);
+  const theirNodes = others.flatMap((path) => path.nodes.slice(1, -1));
+  const penalty =
+    penalties.edge * both(edges, theirEdges) +
+    penalties.node * both(nodes, theirNodes) +
+    penalties.group * both(groupsOf(edges), groupsOf(theirEdges));
+  return [penalty, sum(graph.weights, arcs)];
 }
 
 function expectSound(
@@ -144,6 +168,45 @@ describe('disjoint paths', () => {
     );
   });
 
+  it('of weight 0 in circles, over parallel edges', () => {
+    fc.assert(
+      fc.property(graphs(fc.constantFrom(0, 0, 1), { most: 5, edges: 12 }), (spec) => {
+        const graph = build(spec);
+        const found = disjointPaths(graph, 0, 1);
+        expect(found && [found.penalty, found.weight]).toEqual(leastCost(graph, 2, EDGE, []));
+        if (found) expectSound(graph, found, EDGE, []);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('change places where they meet in both directions, over an edge of weight 0 or two', () => {
+    const links = [
+      [0, 2, 1],
+      [3, 1, 1],
+      [0, 3, 5],
+      [2, 1, 5],
+    ] as const;
+    const order = fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 });
+    fc.assert(
+      fc.property(order, fc.boolean(), (order, oneWay) => {
+        const builder = new GraphBuilder(4);
+        for (const which of order) {
+          const link = links[which];
+          if (link) builder.addEdge(link[0], link[1], link[2]);
+          else if (oneWay) builder.addOneWay(which - 2, 7 - which, 0);
+          else if (which === 4) builder.addEdge(2, 3, 0);
+        }
+        const graph = builder.build();
+        const found = disjointPaths(graph, 0, 1)!;
+        expect([found.weight, found.penalty]).toEqual([12, 0]);
+        expect(found.paths.map((path) => flaw(graph, path, 0, 1)).join('')).toBe('');
+        if (!oneWay) expect(found.paths.map((path) => path.nodes.length)).toEqual([3, 3]);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
   it('three, with any penalties and any weights', () => {
     const penalty = fc.integer({ min: 0, max: 3 });
     fc.assert(
@@ -213,6 +276,90 @@ describe('paths with shared-risk groups', () => {
     );
   });
 
+  it('two, where all edges are in one group besides others: the best of all pairs', () => {
+    fc.assert(
+      fc.property(
+        graphs(fc.integer({ min: 1, max: 30 }), { most: 7, edges: 14 }),
+        risksOf(14),
+        (spec, lists) => {
+          const graph = build(spec);
+          const risks = spec.edges.map((_, edge) => [9, ...(lists[edge] ?? [])]);
+          const penalties = { edge: 0, node: 0, group: 1 };
+          const found = disjointPaths(graph, 0, 1, { risks, penalties });
+          expect(found && [found.penalty, found.weight]).toEqual(leastCost(graph, 2, penalties, risks));
+          if (found) expect(found.exact).toBe(true);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('two: what is proven with little work is so with much', () => {
+    const graph = grid(4, 4);
+    const next = sequence(17);
+    let [both, not] = [0, 0];
+    for (let round = 0; round < 30; round++) {
+      const risks = Array.from({ length: graph.edgeCount }, () => [99, next(12), next(12)]);
+      const much = disjointPaths(graph, 0, 15, { risks, work: 400 })!;
+      for (const work of [1, 2, 4, 8, 16]) {
+        const little = disjointPaths(graph, 0, 15, { risks, work })!;
+        expectSound(graph, little, EDGE, risks, [0, 15]);
+        if (!little.exact) not++;
+        else {
+          both++;
+          expect([little.penalty, little.weight, true]).toEqual([much.penalty, much.weight, much.exact]);
+        }
+      }
+    }
+    expect(not).toBeGreaterThan(0);
+    expect(both).toBeGreaterThan(0);
+  });
+
+  it('one beside others: the best of all paths', () => {
+    const price = fc.integer({ min: 0, max: 3 });
+    const prices = fc.record({ edge: price, node: price, group: price });
+    const few = fc.integer({ min: 1, max: 2 });
+    let shares = 0;
+    fc.assert(
+      fc.property(
+        graphs(wholeWeights, { most: 6, edges: 13 }),
+        risksOf(13),
+        prices,
+        few,
+        fc.nat(),
+        (spec, lists, penalties, count, which) => {
+          const graph = build(spec);
+          const risks = lists.slice(0, graph.edgeCount);
+          const paths = kShortestPaths(graph, 0, 1, 100);
+          if (paths.length === 0) return;
+          const others = Array.from({ length: count }, (_, i) => paths[(which + i) % paths.length]!);
+          const found = pathBeside(graph, others, { risks, penalties });
+          const costs = everyPath(graph, 0, 1).map((arcs) =>
+            costBeside(graph, others, arcs, penalties, risks),
+          );
+          costs.sort(([a, x], [b, y]) => a - b || x - y);
+          if (found === 'unknown' || found === undefined) throw new Error('a path is there');
+          expect([found.penalty, found.path.weight]).toEqual(costs[0]);
+          expect(flaw(graph, found.path, 0, 1)).toBe('');
+          if (found.penalty > 0 && found.shared.groups.length > 0) shares++;
+        },
+      ),
+      { numRuns: 1500 },
+    );
+    expect(shares).toBeGreaterThan(0);
+  });
+
+  it('one beside others: unknown where the work does not suffice', () => {
+    const graph = grid(4, 4);
+    const others = kShortestPaths(graph, 0, 15, 1);
+    const risks = Array.from({ length: graph.edgeCount }, (_, edge) => [edge % 3]);
+    expect(pathBeside(graph, others, { risks, work: 3 })).toBe('unknown');
+    expect(pathBeside(graph, others, { risks })).toMatchObject({
+      path: { weight: expect.any(Number) as number },
+    });
+    expect(pathBeside(graph, others, { usable: () => false })).toBeUndefined();
+  });
+
   it('two, with little work: sound, and right wherever they say so', () => {
     let [proven, other] = [0, 0];
     fc.assert(
@@ -235,6 +382,25 @@ describe('paths with shared-risk groups', () => {
     );
     expect(proven).toBeGreaterThan(0);
     expect(other).toBeGreaterThan(0);
+  });
+
+  it('two, with next to no work for the second paths: nothing is called proven that is not', () => {
+    let proven = 0;
+    fc.assert(
+      fc.property(graphs(wholeWeights, { most: 7, edges: 12 }), risksOf(12), (spec, lists) => {
+        const graph = build(spec);
+        const risks = lists.slice(0, graph.edgeCount);
+        const penalties = { edge: 1, node: 0, group: 3 };
+        const found = disjointPaths(graph, 0, 1, { risks, penalties, work: 0 });
+        if (!found) return;
+        expectSound(graph, found, penalties, risks);
+        if (!found.exact) return;
+        proven++;
+        expect([found.penalty, found.weight]).toEqual(leastCost(graph, 2, penalties, risks));
+      }),
+      { numRuns: 1000 },
+    );
+    expect(proven).toBeGreaterThan(0);
   });
 
   it('three: no worse than without regard to the groups, never better than the best', () => {
@@ -314,6 +480,13 @@ describe('what is refused', () => {
     expect(() => disjointPaths(graph, source, target, options)).toThrow(
       expect.objectContaining({ name: 'GraphError', code }) as GraphError,
     );
+  });
+
+  it('paths to be protected that do not join the same two nodes', () => {
+    const [path] = kShortestPaths(graph, 0, 1, 1);
+    const refusal = expect.objectContaining({ name: 'GraphError', code: 'NODE' }) as GraphError;
+    for (const others of [[], [path!, kShortestPaths(graph, 0, 2, 1)[0]!], kShortestPaths(graph, 1, 1, 1)])
+      expect(() => pathBeside(graph, others)).toThrow(refusal);
   });
 
   it('nothing where there is merely no path', () => {
