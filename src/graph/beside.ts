@@ -39,6 +39,14 @@ export function compareCosts(a: Cost, b: Cost): number {
   return a.penalty - b.penalty || a.weight - b.weight;
 }
 
+export interface Beside {
+  readonly path: Path | undefined;
+  /** Whether the search came to its end: no path then means that there is none below the limit. */
+  readonly finished: boolean;
+  /** Labels settled. */
+  readonly labels: number;
+}
+
 export interface BesideOptions extends SearchOptions {
   /** What is not to be shared besides groups: `edge` (as unless given), or `node`: edges and the nodes between. */
   readonly disjoint?: 'edge' | 'node';
@@ -117,7 +125,7 @@ export function bestBeside(
   rest: ShortestPathTree,
   uses: Uses,
   limit: Cost | undefined,
-): { readonly path: Path | undefined; readonly finished: boolean } {
+): Beside {
   const { graph, source, target, search, risks, penalties } = problem;
   const clean = shortestPath(graph, source, target, {
     ...search,
@@ -129,7 +137,7 @@ export function bestBeside(
       return search.usable === undefined || search.usable(arc);
     },
   });
-  if (clean) return { path: clean, finished: true };
+  if (clean) return { path: clean, finished: true, labels: 0 };
   return searchLabels(problem, rest, uses, limit);
 }
 
@@ -149,7 +157,7 @@ function searchLabels(
   rest: ShortestPathTree,
   uses: Uses,
   limit: Cost | undefined,
-): { readonly path: Path | undefined; readonly finished: boolean } {
+): Beside {
   const weights = search.weights ?? graph.weights;
   const bits = new Map([...uses.groups.keys()].map((group, i) => [group, 1n << BigInt(i)]));
   const { first, arcs, end } = graph.out;
@@ -159,11 +167,12 @@ function searchLabels(
   let work = 0;
   for (let label = queue.pop(); label !== undefined; label = queue.pop()) {
     const { node } = label;
-    if (node === target) return { path: unwind(graph, source, label, weights), finished: true };
-    const others = kept.get(node) ?? [];
-    if (others.some((other) => dominates(other, label, penalties.group))) continue;
-    if (++work > labels) return { path: undefined, finished: false };
-    kept.set(node, [...others, label]);
+    if (node === target) return { path: unwind(graph, source, label, weights), finished: true, labels: work };
+    const others = kept.get(node);
+    if (others?.some((other) => dominates(other, label, penalties.group))) continue;
+    if (++work > labels) return { path: undefined, finished: false, labels };
+    if (others) others.push(label);
+    else kept.set(node, [label]);
     for (let i = first[node] as number; i < (first[node + 1] as number); i++) {
       const arc = arcs[i] as number;
       const [next, edge] = [end[arc] as number, graph.edge[arc] as number];
@@ -183,7 +192,7 @@ function searchLabels(
       queue.push({ node: next, penalty, weight, paid, arc, before: label });
     }
   }
-  return { path: undefined, finished: true };
+  return { path: undefined, finished: true, labels: work };
 }
 
 function dominates(a: Label, b: Label, price: number): boolean {

@@ -18,6 +18,8 @@ export interface LeastRisk {
   readonly exact: boolean;
 }
 
+/** All searches for a second path together settle at most this many times the labels allowed to one. */
+const MOST_SEARCHES = 5;
 /** First paths that are tried to avoid conflicts, before all are tried by weight. */
 const MOST_EXCLUSIONS = 100;
 /** Sums of the same weights in another order differ by less than this share. */
@@ -55,11 +57,13 @@ class PairSearch {
   #cost: Cost | undefined;
   /** Whether every search for a second path was finished. */
   #complete = true;
+  #labelsLeft: number;
   proven = false;
 
   constructor(problem: RiskProblem) {
     const { graph, target, search, penalties } = problem;
     this.#problem = problem;
+    this.#labelsLeft = MOST_SEARCHES * problem.labels;
     this.rest = shortestPathTree(graph, target, { ...search, direction: 'to' });
     const risks = unavoidableRisks(problem, this.rest);
     this.#unavoidable = new Set(risks.map(nameOf));
@@ -72,17 +76,21 @@ class PairSearch {
 
   run(): void {
     this.#avoidConflicts();
-    const { graph, source, target, search, work } = this.#problem;
+    const { graph, source, target, search } = this.#problem;
     for (const path of pathsByWeight(graph, source, target, search)) {
       // what is still to come is a pair of paths no lighter than this one
       if (this.#atLeast && 2 * path.weight >= (this.#cost?.weight ?? Infinity) * (1 - ROUNDING)) {
         this.proven = this.#complete;
         return;
       }
-      if (this.#tried.size >= work) return;
+      if (this.#spent) return;
       this.offer(path, this.#cost);
     }
     this.proven = this.#complete;
+  }
+
+  get #spent(): boolean {
+    return this.#tried.size >= this.#problem.work || this.#labelsLeft <= 0;
   }
 
   get #atLeast(): boolean {
@@ -97,6 +105,7 @@ class PairSearch {
     const problem = this.#problem;
     const within = limit && { penalty: limit.penalty, weight: limit.weight - first.weight };
     const answer = bestBeside(problem, this.rest, new Uses(problem.risks, [first]), within);
+    this.#labelsLeft -= answer.labels;
     if (!answer.finished) this.#complete = false;
     const pair = answer.path === undefined ? undefined : ([first, answer.path] as const);
     this.#tried.set(key, pair ?? []);
@@ -111,11 +120,11 @@ class PairSearch {
 
   /** First paths that leave out, one by one, what the pairs so far have shared. */
   #avoidConflicts(): void {
-    const { graph, source, target, search, risks, work } = this.#problem;
+    const { graph, source, target, search, risks } = this.#problem;
     const seen = new Set<string>();
     const queue: (readonly Risk[])[] = [[]];
     for (let turn = 0; turn < queue.length && turn < MOST_EXCLUSIONS; turn++) {
-      if (this.#atLeast || this.#tried.size >= work) return;
+      if (this.#atLeast || this.#spent) return;
       const excluded = queue[turn] as readonly Risk[];
       const path = shortestPath(graph, source, target, {
         ...search,

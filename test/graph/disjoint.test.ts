@@ -295,19 +295,19 @@ describe('paths with shared-risk groups', () => {
   });
 
   it('two: what is proven with little work is so with much', () => {
-    const graph = grid(4, 4);
+    const graph = grid(5, 5);
     const next = sequence(17);
     let [both, not] = [0, 0];
-    for (let round = 0; round < 30; round++) {
-      const risks = Array.from({ length: graph.edgeCount }, () => [99, next(12), next(12)]);
-      const much = disjointPaths(graph, 0, 15, { risks, work: 400 })!;
-      for (const work of [1, 2, 4, 8, 16]) {
-        const little = disjointPaths(graph, 0, 15, { risks, work })!;
-        expectSound(graph, little, EDGE, risks, [0, 15]);
+    for (let round = 0; round < 20; round++) {
+      const risks = Array.from({ length: graph.edgeCount }, () => [99, next(20), next(20)]);
+      const much = disjointPaths(graph, 0, 24, { risks, work: 400 })!;
+      for (const work of [1, 4, 8, 16, 32]) {
+        const little = disjointPaths(graph, 0, 24, { risks, work })!;
+        expectSound(graph, little, EDGE, risks, [0, 24]);
         if (!little.exact) not++;
         else {
           both++;
-          expect([little.penalty, little.weight, true]).toEqual([much.penalty, much.weight, much.exact]);
+          expect([little.penalty, little.weight]).toEqual([much.penalty, much.weight]);
         }
       }
     }
