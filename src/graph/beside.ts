@@ -68,9 +68,9 @@ export interface PathBeside {
 
 /**
  * The path of least (penalty, weight), in this order, beside the given ones, which all join the same two nodes.
- * `undefined` if there is no path. **Exact**, or `'unknown'` where the work did not suffice: NP-hard with risk groups, one
- * search by Dijkstra's algorithm if a path is there that shares nothing. It need not be half of the best pair: see
- * `disjointPaths`.
+ * `undefined` if there is no path. **Exact**, or `'unknown'` where the work did not suffice: NP-hard with risk
+ * groups, one search by Dijkstra's algorithm if a path is there that shares nothing. It need not be half of the
+ * best pair: see `disjointPaths`.
  *
  * Throws GraphError `NODE` (other ends, or no path given), `COUNT`, `LENGTH`, `GROUP`.
  */
@@ -115,8 +115,8 @@ function endsOf(graph: Graph, paths: readonly Path[]): readonly [number, number]
 
 /**
  * The path of least (penalty, weight) beside paths with these uses; if there is a limit, only one below it.
- * Strictly disjoint: Dijkstra. Else labels (penalty, weight, groups paid for); a label is dropped if another one at its
- * node costs no more even after paying for the groups that only the former has paid for.
+ * Strictly disjoint: Dijkstra. Else labels (penalty, weight, groups paid for); a label is dropped if another one at
+ * its node costs no more even after paying for the groups that only the former has paid for.
  *
  * @param rest to the target, for lower bounds
  */

@@ -75,12 +75,13 @@ interface Request {
 }
 
 /**
- * The cheapest path whose sums are within all bounds and whose arcs all have the bandwidth. Costs are `options.weights` or the
- * graph's weights. **Exact** within the work allowed (NP-hard for fractions; pseudo-polynomial for small whole numbers), and
- * says when that did not suffice. A sum may exceed its bound by rounding alone (a share of 1e-12).
+ * The cheapest path whose sums are within all bounds and whose arcs all have the bandwidth. Costs are
+ * `options.weights` or the graph's weights. **Exact** within the work allowed (NP-hard for fractions;
+ * pseudo-polynomial for small whole numbers), and says when that did not suffice. A sum may exceed its bound by
+ * rounding alone (a share of 1e-12).
  *
- * Where no path fits, the answer says of each bound what is the best alone and with the others kept; those searches have the
- * same work bound each.
+ * Where no path fits, the answer says of each bound what is the best alone and with the others kept; those searches
+ * have the same work bound each.
  *
  * Throws GraphError `NODE`, `BOUND`, `LENGTH`, `WEIGHT`, `COUNT`.
  */
@@ -126,7 +127,7 @@ export function constrainedPath(
   return { kind: 'infeasible', limits: limitsOf(request) };
 }
 
-/** A path within all bounds by a few searches, if one is found; the best of those. */
+/** A path within all bounds by a few searches, if they find one; the best of those. */
 function quickPath(
   { graph, source, target, costs, options }: Request,
   usable: ArcFilter,
@@ -138,6 +139,12 @@ function quickPath(
   if (!cheapest) return undefined;
   if (fits(cheapest)) return { path: cheapest, optimal: true };
   let best: Path | undefined;
+  const offer = (weights: Float64Array): void => {
+    const found = shortestPath(graph, source, target, { weights, usable });
+    if (!found || !fits(found)) return;
+    const path = pathAlong(graph, source, found.arcs, costs);
+    if (!best || path.weight < best.weight) best = path;
+  };
   for (const constraint of constraints) {
     const answer = larac(graph, source, target, constraint, { weights: costs, usable });
     if (answer.kind === 'infeasible') return undefined;
@@ -146,12 +153,24 @@ function quickPath(
       if (lowerBound >= path.weight * (1 - ROUNDING)) return { path, optimal: true };
       if (!best || path.weight < best.weight) best = path;
     }
-    const least = shortestPath(graph, source, target, { weights: constraint.values, usable });
-    if (!least || !fits(least)) continue;
-    const byCost = pathAlong(graph, source, least.arcs, costs);
-    if (!best || byCost.weight < best.weight) best = byCost;
+    offer(constraint.values);
   }
+  if (constraints.length > 1) offer(mixed(graph, constraints));
   return best && { path: best, optimal: false };
+}
+
+/**
+ * Each sum as a share of its bound, added up: J. M. Jaffe, "Algorithms for finding paths with multiple constraints",
+ * Networks 14, 1984.
+ */
+function mixed(graph: Graph, constraints: readonly Constraint[]): Float64Array {
+  const shares = new Float64Array(graph.arcCount);
+  for (const { values, bound } of constraints) {
+    // a bound of 0 or of Infinity has no shares
+    if (!(bound > 0 && bound < Infinity)) continue;
+    for (const [arc, value] of values.entries()) shares[arc] = (shares[arc] as number) + value / bound;
+  }
+  return shares;
 }
 
 function sumsOf(path: Path, constraints: readonly Constraint[]): number[] {
@@ -228,8 +247,8 @@ function leastSum(
 }
 
 /**
- * The most bandwidth that leaves a path within all bounds: the widths there are, by bisection (with less bandwidth there
- * are more paths).
+ * The most bandwidth that leaves a path within all bounds: the widths there are, by bisection (with less bandwidth
+ * there are more paths).
  */
 function widestWithin(
   request: Request,

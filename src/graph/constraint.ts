@@ -3,8 +3,8 @@ import { checkCount, GraphError } from './errors.js';
 import { type ArcFilter, type Graph } from './graph.js';
 
 /**
- * A bound on a sum along the path. What multiplies along a path is a sum too: the logarithm of each link's availability,
- * `-Math.log(a)`, or of what its loss leaves over, `-Math.log1p(-loss)`.
+ * A bound on a sum along the path. What multiplies along a path is a sum too: the logarithm of each link's
+ * availability, `-Math.log(a)`, or of what its loss leaves over, `-Math.log1p(-loss)`.
  */
 export interface Constraint {
   /** `'delay'`: what answers call it. Not `'bandwidth'`, and not twice. */

@@ -1,9 +1,11 @@
 /**
- * Dijkstra's algorithm (E. W. Dijkstra, "A note on two problems in connexion with graphs", 1959) and the tree it makes.
+ * Dijkstra's algorithm (E. W. Dijkstra, "A note on two problems in connexion with graphs", 1959) and the tree it
+ * makes.
  *
- * A node's label is (distance, hops), compared in this order, and its parent is the arc of lowest id among those that
- * give it that label. Each arc makes a label greater, also one of weight 0 or one that is lost in rounding. So labels and
- * parents depend on the graph alone, not on the order in which an algorithm finds them, and parents never form a cycle.
+ * A node's label is (distance, hops), compared in this order, and its parent is the arc of lowest id among those
+ * that give it that label. Each arc makes a label greater, also one of weight 0 or one that is lost in rounding. So
+ * labels and parents depend on the graph alone, not on the order in which an algorithm finds them, and parents
+ * never form a cycle.
  */
 import { checkWeight } from './errors.js';
 import { type Adjacency, type ArcFilter, type Graph } from './graph.js';
@@ -20,8 +22,8 @@ export interface SearchOptions {
   /** Arcs it refuses are not there. */
   readonly usable?: ArcFilter;
   /**
-   * By arc, instead of the graph's own weights; Infinity for an arc that is not there. A search that comes to one that
-   * is NaN or negative throws GraphError `WEIGHT`.
+   * By arc, instead of the graph's own weights; Infinity for an arc that is not there. A search that comes to one
+   * that is NaN or negative throws GraphError `WEIGHT`.
    */
   readonly weights?: Float64Array;
 }

@@ -20,8 +20,8 @@ export interface DisjointOptions extends SearchOptions {
   /** 1 each unless given (of a node: 0 unless `disjoint` is `node`). */
   readonly penalties?: Partial<Penalties>;
   /**
-   * With risk groups: how many first paths are tried at most, 500 unless given. The search for one's second path settles
-   * at most 20 times as many labels, all of them together 100 times as many.
+   * With risk groups: how many first paths are tried at most, 500 unless given. The search for one's second path
+   * settles at most 20 times as many labels, all of them together 100 times as many.
    */
   readonly work?: number;
 }

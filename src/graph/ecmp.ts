@@ -3,8 +3,9 @@ import { type ShortestPathTree } from './dijkstra.js';
 import { GraphError } from './errors.js';
 
 /**
- * The arcs out of `node` that begin a shortest path to the root of a tree with direction `to`, by ascending id. Along
- * each of them (distance, hops) gets strictly smaller, so tables made of them are free of loops, whatever is of weight 0.
+ * The arcs out of `node` that begin a shortest path to the root of a tree with direction `to`, by ascending id.
+ * Along each of them (distance, hops) gets strictly smaller, so tables made of them are free of loops, whatever is
+ * of weight 0.
  *
  * Sums of fractions are seldom equal to the last bit: weights that are integers make ties certain, or `tolerance`
  * does: a path longer by that share of the distance still counts as equal (0.01: by 1 %).

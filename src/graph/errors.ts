@@ -1,5 +1,6 @@
 /**
- * The one error of the graph algorithms. What does not exist (no path, a bound that cannot be met) is a result, not an error.
+ * The one error of the graph algorithms. What does not exist (no path, a bound that cannot be met) is a result, not
+ * an error.
  */
 
 /**

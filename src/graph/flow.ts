@@ -1,8 +1,8 @@
 /**
- * Flow of least cost, one unit at a time along shortest paths of the residual network (R. G. Busacker and P. J. Gowen,
- * 1961), with node potentials so that Dijkstra's algorithm does although arcs back cost less than nothing
- * (J. Edmonds and R. M. Karp, Journal of the ACM 19, 1972). For unit capacities this is the method of J. W. Suurballe (Networks 4,
- * 1974) and R. Bhandari (*Survivable Networks*, 1999).
+ * Flow of least cost, one unit at a time along shortest paths of the residual network (R. G. Busacker and P. J.
+ * Gowen, 1961), with node potentials so that Dijkstra's algorithm does although arcs back cost less than nothing
+ * (J. Edmonds and R. M. Karp, Journal of the ACM 19, 1972). For unit capacities this is the method of J. W.
+ * Suurballe (Networks 4, 1974) and R. Bhandari (*Survivable Networks*, 1999).
  *
  * A cost is (penalty, weight), compared in this order: penalties are whole numbers and stay exact.
  */

@@ -150,8 +150,8 @@ export class Graph {
   }
 
   /**
-   * Changes one arc's weight; Infinity removes it, a finite weight brings it back. Constant time. Trees made before are
-   * not told: see `DynamicTree`. Throws GraphError `ARC`, `WEIGHT`.
+   * Changes one arc's weight; Infinity removes it, a finite weight brings it back. Constant time. Trees made before
+   * are not told: see `DynamicTree`. Throws GraphError `ARC`, `WEIGHT`.
    */
   setWeight(arc: number, weight: number): void {
     if (!Number.isInteger(arc) || arc < 0 || arc >= this.arcCount)

@@ -1,7 +1,8 @@
 /**
- * A 4-ary heap of numbered items with a place per item, so that a key can change: on typed arrays, no allocation after
- * the constructor. Four children per item share a cache line's worth of keys (LaMarca and Ladner, "The influence of caches on
- * the performance of heaps", 1996).
+ * A 4-ary heap of numbered items with a place per item, so that a key can change: on typed arrays, no allocation
+ * after the constructor. Four children rather than two: half the levels for keys that move up, which most do
+ * (D. B. Johnson, "Priority queues with update and finding minimum spanning trees", Information Processing Letters
+ * 4, 1975).
  */
 export class IndexedHeap {
   readonly #primary: Float64Array;

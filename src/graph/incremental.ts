@@ -4,7 +4,7 @@
  *
  * Each node has the label it holds and the label its neighbours now give it. Where the two differ the node waits in a
  * heap, by the smaller of them; the first either takes the given label, when that is smaller, or gives up its own and
- * asks again. Work is done only at nodes whose label or parent changes, and their neighbours.
+ * asks again. Work is done at the nodes whose labels change and at their neighbours.
  */
 import { type Direction, type ShortestPathTree, shortestPathTree, UNREACHED } from './dijkstra.js';
 import { GraphError } from './errors.js';
@@ -54,8 +54,9 @@ export class DynamicTree {
 
   /**
    * Brings the tree up to date after these arcs' weights have been set in the graph, in any number and either way.
-   * Every arc that changed since the last update must be named; naming others is harmless. Several trees may follow one
-   * graph, each by its own call. O(d log d + D) for d changed nodes with D arcs. Throws GraphError `ARC`.
+   * Every arc that changed since the last update must be named; naming others is harmless. Several trees may follow
+   * one graph, each by its own call. O(d log d + D) for d changed nodes and D arcs into them and their neighbours.
+   * Throws GraphError `ARC`.
    */
   update(arcs: Iterable<number>): TreeUpdate {
     const { graph } = this.tree;

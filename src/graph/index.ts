@@ -1,12 +1,12 @@
 /** Graph algorithms of the controllers. Pure: it knows nothing of networks, and nothing outside this folder. */
 export { GraphError, type GraphErrorCode } from './errors.js';
-export { type Adjacency, type ArcFilter, Graph, GraphBuilder } from './graph.js';
+export { type Adjacency, type ArcFilter, type Graph, GraphBuilder } from './graph.js';
 export { type Path } from './path.js';
 export {
   type Direction,
   type SearchOptions,
   shortestPath,
-  ShortestPathTree,
+  type ShortestPathTree,
   shortestPathTree,
 } from './dijkstra.js';
 export { nextHops } from './ecmp.js';

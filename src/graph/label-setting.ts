@@ -1,7 +1,7 @@
 /**
- * The cheapest path within several bounds, exactly: labels with dominance (E. Q. V. Martins, "On a multicriteria shortest
- * path problem", European Journal of Operational Research 16, 1984) and looking ahead (P. Van Mieghem and F. A. Kuipers,
- * "Concepts of exact QoS routing algorithms", IEEE/ACM Transactions on Networking 12, 2004: SAMCRA).
+ * The cheapest path within several bounds, exactly: labels with dominance (E. Q. V. Martins, "On a multicriteria
+ * shortest path problem", European Journal of Operational Research 16, 1984) and looking ahead (P. Van Mieghem and
+ * F. A. Kuipers, "Concepts of exact QoS routing algorithms", IEEE/ACM Transactions on Networking 12, 2004: SAMCRA).
  */
 import { type Constraint, meets, ROUNDING } from './constraint.js';
 import { type ShortestPathTree, shortestPathTree } from './dijkstra.js';
@@ -83,7 +83,8 @@ export function searchLabels(search: LabelSearch): LabelResult {
     if (isDominated(others, label)) continue;
     if (work >= search.work) return { path: undefined, finished: false, lowerBound, work };
     work++;
-    if (others) others.push(label);
+    // labels come by ascending cost: of one sum the last is the least, and stands for all before it
+    if (others && constraints.length > 1) others.push(label);
     else settled.set(node, [label]);
     for (let i = first[node] as number; i < (first[node + 1] as number); i++) {
       const arc = arcs[i] as number;

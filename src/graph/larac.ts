@@ -1,6 +1,6 @@
 /**
- * The cheapest path within one bound, by Lagrange relaxation: A. Jüttner, B. Szviatovszki, I. Mécs, Z. Rajkó, "Lagrange
- * relaxation based method for the QoS routing problem", INFOCOM 2001 (LARAC).
+ * The cheapest path within one bound, by Lagrange relaxation: A. Jüttner, B. Szviatovszki, I. Mécs, Z. Rajkó,
+ * "Lagrange relaxation based method for the QoS routing problem", INFOCOM 2001 (LARAC).
  */
 import { admissible, checkConstraints, type Constraint, meets, ROUNDING } from './constraint.js';
 import { type SearchOptions, shortestPath } from './dijkstra.js';
@@ -24,9 +24,10 @@ export type LaracAnswer =
 const MOST_ROUNDS = 200;
 
 /**
- * A path within the bound, and how far it may be from the cheapest one. Feasibility is exact; the cost is **not**: the
- * cheapest path is between `lowerBound` and the answer (`constrainedPath` is exact). Costs are `options.weights` or the
- * graph's weights. O(m log² m) shortest-path searches at worst, usually fewer than ten.
+ * A path within the bound, and how far it may be from the cheapest one. Feasibility is exact; the cost is **not**:
+ * the cheapest path is between `lowerBound` and the answer (`constrainedPath` is exact). Costs are
+ * `options.weights` or the graph's weights. O(m² log⁴ m) at worst (the paper); as a rule a handful of searches by
+ * Dijkstra's algorithm.
  * Throws GraphError `NODE`, `BOUND`, `LENGTH`, `WEIGHT`.
  */
 export function larac(

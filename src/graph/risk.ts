@@ -1,11 +1,12 @@
 /**
  * Paths that share as few risks as possible, where risks are also groups of edges.
  *
- * Two paths: for a first path, the best second one is found exactly. First paths are, in turn, the two of
- * the answer without groups; the shortest ones that avoid what was shared so far (conflicting risks, after M. J. Rostami,
- * S. Khorsandi and A. A. Khodaparast, "CoSE: A SRLG-disjoint routing algorithm", ECUMN 2007); then all paths by ascending
- * weight. The lighter path of a better pair weighs less than half of the best pair found, so when the best has only the penalty
- * that nothing avoids, the search ends there with a proof; it ends with one also when no path is left.
+ * Two paths: for a first path, the best second one is found exactly. First paths are, in turn, the two of the
+ * answer without groups; the shortest ones that avoid what was shared so far (conflicting risks, after M. J.
+ * Rostami, S. Khorsandi and A. A. Khodaparast, "CoSE: A SRLG-disjoint routing algorithm", ECUMN 2007); then all
+ * paths by ascending weight. The lighter path of a better pair weighs less than half of the best pair found, so
+ * when the best has only the penalty that nothing avoids, the search ends there with a proof; it ends with one also
+ * when no path is left.
  */
 import { bestBeside, compareCosts, type Cost, type RiskProblem } from './beside.js';
 import { shortestPath, type ShortestPathTree, shortestPathTree } from './dijkstra.js';
@@ -97,7 +98,10 @@ class PairSearch {
     return this.#cost !== undefined && this.#cost.penalty <= this.#leastPenalty;
   }
 
-  /** Tries a first path and returns the pair it makes, if that is known: with a limit, only a better pair is looked for. */
+  /**
+   * Tries a first path and returns the pair it makes, if that is known: with a limit, only a better pair is looked
+   * for.
+   */
   offer(first: Path, limit: Cost | undefined): readonly Path[] | undefined {
     const key = first.arcs.join();
     const known = this.#tried.get(key);

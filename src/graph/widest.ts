@@ -15,8 +15,8 @@ export interface WidestPath {
 }
 
 /**
- * The widest path, and of several the lightest; undefined if there is no path. An arc of weight Infinity is not there, one of
- * capacity 0 is. O((n + m) log n). Exact. Throws GraphError `NODE`, `LENGTH`, `WEIGHT`.
+ * The widest path, and of several the lightest; undefined if there is no path. An arc of weight Infinity is not
+ * there, one of capacity 0 is. O((n + m) log n). Exact. Throws GraphError `NODE`, `LENGTH`, `WEIGHT`.
  *
  * @param capacity by arc, in any unit
  */

@@ -1,8 +1,8 @@
 /**
- * The k shortest loopless paths: J. Y. Yen, "Finding the k shortest loopless paths in a network", Management Science 17,
- * 1971, as E. L. Lawler puts it (Management Science 18, 1972): each path found splits the set it was the best of into sets
- * without common members, so no path is found twice. A set's best path is looked for only when a lower bound says
- * that it may be next.
+ * The k shortest loopless paths: J. Y. Yen, "Finding the k shortest loopless paths in a network", Management
+ * Science 17, 1971, as E. L. Lawler puts it (Management Science 18, 1972): each path found splits the set it was
+ * the best of into sets without common members, so no path is found twice. A set's best path is looked for only
+ * when a lower bound says that it may be next.
  */
 import { type SearchOptions, type ShortestPathTree, shortestPath, shortestPathTree } from './dijkstra.js';
 import { checkCount } from './errors.js';
@@ -46,8 +46,8 @@ export function kShortestPaths(
 }
 
 /**
- * All loopless paths by ascending weight, each computed when it is asked for. There may be exponentially many. The graph must not
- * change meanwhile. Throws GraphError `NODE` at the first path.
+ * All loopless paths by ascending weight, each computed when it is asked for. There may be exponentially many. The
+ * graph must not change meanwhile. Throws GraphError `NODE` at the first path.
  */
 export function* pathsByWeight(
   graph: Graph,
