@@ -7,6 +7,7 @@ import { dirname, join, normalize } from 'node:path';
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'native/lib': [],
   'src/api': ['gen/cabernet'],
+  'src/store': [],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
   'src/graph': [],
   'src/nic': ['native/lib'],
