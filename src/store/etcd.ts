@@ -53,6 +53,7 @@ export class EtcdStore implements Store {
   readonly #root: string;
   readonly #data: Buffer;
   readonly #closing = new AbortController();
+  readonly #commits = new Set<Promise<unknown>>();
 
   private constructor(options: EtcdOptions) {
     if (!OWNER.test(options.owner) || options.owner.length > OWNER_LENGTH) {
@@ -62,6 +63,9 @@ export class EtcdStore implements Store {
       );
     }
     if (options.hosts.length === 0) throw new StoreError('INVALID', 'no hosts of etcd');
+    if (!options.tls?.key !== !options.tls?.certificate) {
+      throw new StoreError('INVALID', 'a certificate and its key go together');
+    }
     this.client = connect(options);
     this.#root = `cabernet/${options.owner}/`;
     this.#data = Buffer.from(`${this.#root}=/`);
@@ -148,9 +152,9 @@ export class EtcdStore implements Store {
       failure.push({ request_range: { key: fence.key, keys_only: true } });
     }
     const success = nested(this.#operations(checked), compare.length);
-    const { succeeded, responses, header } = await this.#call('committing to etcd', () =>
-      this.client.kv.txn({ compare, success, failure }),
-    );
+    const answer = this.#call('committing to etcd', () => this.client.kv.txn({ compare, success, failure }));
+    this.#commits.add(answer);
+    const { succeeded, responses, header } = await answer.finally(() => this.#commits.delete(answer));
     if (succeeded) return revisionOf(header.revision);
     const found = responses.map(({ response_range: { kvs } }) => kvs[0]);
     if (fence && found.at(-1)?.create_revision !== String(fence.created)) {
@@ -172,6 +176,7 @@ export class EtcdStore implements Store {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    await Promise.allSettled(this.#commits);
     this.client.close();
   }
 

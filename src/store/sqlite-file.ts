@@ -1,5 +1,5 @@
 /** The file of a SQLite store: whose it is, that it is whole, that nobody else has it; its schema. */
-import { chmodSync, closeSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -75,6 +75,12 @@ export function createPrivate(path: string): boolean {
   }
 }
 
+function makePrivate(path: string): void {
+  for (const name of [path, `${path}-wal`]) {
+    if (existsSync(name)) chmodSync(name, 0o600);
+  }
+}
+
 function pragma(db: Database, text: string): number {
   const value: unknown = db.pragma(text, { simple: true });
   return Number(value);
@@ -126,7 +132,7 @@ function attempt(path: string, owner: string): Database {
     db.pragma('trusted_schema = OFF');
     db.pragma('cell_size_check = ON');
     const isNew = checkIdentity(db, path, owner);
-    chmodSync(path, 0o600);
+    makePrivate(path);
     db.pragma('journal_mode = WAL');
     // an fsync of the log before a commit is answered
     db.pragma('synchronous = FULL');
@@ -141,6 +147,24 @@ function attempt(path: string, owner: string): Database {
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/** More commits than a store makes between a copy and its end; two million such leaps stay safe integers. */
+const LEAP = 2 ** 32;
+
+/** Makes a copy a store of its own: no revision of it will ever be one of the original's, and no history joins them. */
+export function detach(path: string): void {
+  const db = new Sqlite(path, { timeout: 0, fileMustExist: true });
+  try {
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.transaction(() => {
+      db.prepare('DELETE FROM history').run();
+      db.prepare('UPDATE state SET revision = revision + ?').run(LEAP);
+      db.prepare('UPDATE state SET compacted = revision').run();
+    }).exclusive();
+  } finally {
+    db.close();
   }
 }
 

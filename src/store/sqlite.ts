@@ -5,7 +5,7 @@
  * The present state is one table; another holds what each commit replaced. From the two follow the past (pages at a
  * revision) and the events (watches), so that nothing is kept in memory for a watcher.
  */
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, rmSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { Database } from 'better-sqlite3';
@@ -21,7 +21,7 @@ import {
 } from './check.js';
 import { conflict, StoreError } from './errors.js';
 import { leavable } from './iteration.js';
-import { createPrivate, fromSqlite, openFile, syncFolder } from './sqlite-file.js';
+import { createPrivate, detach, fromSqlite, openFile, syncFolder } from './sqlite-file.js';
 import {
   type Batch,
   type Commit,
@@ -214,25 +214,26 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * A copy of the whole store as of one moment, made while it is used; refuses to replace a file. Until it is whole it is
-   * called `<path>.partial`.
+   * A copy of the whole store as of one moment, made while it is used. It never replaces a file; until it is whole it is
+   * called `<path>.partial`. A store that is restored from it goes on at revisions which this one never reaches, and
+   * answers what was learned after the copy with `COMPACTED`.
    */
   async backup(path: string): Promise<void> {
     if (this.#ended) throw this.#ended;
     const partial = `${path}.partial`;
-    for (const name of [path, partial]) {
-      if (!createPrivate(name)) throw new StoreError('INVALID', `${name} is there already`);
-    }
+    if (existsSync(path)) throw new StoreError('INVALID', `${path} is there already`);
+    if (!createPrivate(partial)) throw new StoreError('INVALID', `${partial} is there already`);
     const copying = this.#db.backup(partial);
     this.#backups.add(copying);
     try {
       await copying;
-      renameSync(partial, path);
+      detach(partial);
+      linkSync(partial, path);
       syncFolder(path);
     } catch (error) {
-      for (const name of [path, partial]) rmSync(name, { force: true });
       throw fromSqlite(error, `copying to ${path}`);
     } finally {
+      rmSync(partial, { force: true });
       this.#backups.delete(copying);
     }
   }
