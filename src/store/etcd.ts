@@ -44,7 +44,7 @@ const OWNER_LENGTH = 100;
 /** Entries of the first request for a page; the next ones follow the size of what came. */
 const FIRST_CHUNK = 16;
 
-/** etcd's --max-txn-ops, which holds for the sum along a nesting. */
+/** etcd's --max-txn-ops, which holds for the sum along a nesting; LIMITS stay far below it on both levels. */
 const OPERATIONS = 128;
 
 export class EtcdStore implements Store {
@@ -236,7 +236,7 @@ export class EtcdStore implements Store {
 function nested(operations: readonly IRequestOp[], compares: number): IRequestOp[] {
   if (operations.length <= OPERATIONS) return [...operations];
   const groups = Math.max(compares, Math.ceil(OPERATIONS / 2));
-  const size = Math.min(OPERATIONS - groups, Math.ceil(operations.length / groups));
+  const size = Math.ceil(operations.length / groups);
   const all: IRequestOp[] = [];
   for (let start = 0; start < operations.length; start += size) {
     all.push({ request_txn: { success: operations.slice(start, start + size) } });

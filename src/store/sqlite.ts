@@ -117,7 +117,8 @@ function statements(db: Database) {
     forget: db.prepare<[number]>('DELETE FROM history WHERE revision = ?'),
     nextRevision: db
       .prepare<[number, Buffer, Buffer], number>(
-        'SELECT revision FROM history WHERE revision > ? AND key >= ? AND key < ? ORDER BY revision LIMIT 1',
+        // by the index of revisions: `+` keeps the planner from collecting every key's and sorting them
+        'SELECT revision FROM history WHERE revision > ? AND +key >= ? AND +key < ? ORDER BY revision LIMIT 1',
       )
       .pluck(),
     changesOf: db.prepare<[number, Buffer, Buffer], PastRow>(
