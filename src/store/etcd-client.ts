@@ -136,8 +136,11 @@ async function* stream(
         start_revision: after + 1,
         prev_kv: true,
         progress_notify: true,
+        // else one answer holds up to a thousand commits
+        fragment: true,
       },
     });
+    let held: IEvent[] = [];
     for await (const response of call as unknown as AsyncIterable<IWatchResponse>) {
       if (response.canceled) {
         if (Number(response.compact_revision) > 0) {
@@ -148,8 +151,11 @@ async function* stream(
         }
         throw new Error(response.cancel_reason || 'etcd ended the watch');
       }
-      // never part of a revision: that etcd does only when asked to
-      yield* batchesOf(response.events);
+      // All of a revision comes before anything of the next. What is fragmented ends with one that is not.
+      const events = [...held, ...response.events];
+      const whole = response.fragment ? startOfLast(events) : events.length;
+      held = events.slice(whole);
+      yield* batchesOf(events.slice(0, whole));
       // nothing up to there is missing
       if (!response.created && response.events.length === 0) yield revisionOf(response.header.revision);
     }
@@ -158,6 +164,15 @@ async function* stream(
     signal.removeEventListener('abort', cancel);
     call.cancel();
   }
+}
+
+/** Where the events of the last revision begin. */
+function startOfLast(events: readonly IEvent[]): number {
+  const last = events.at(-1)?.kv.mod_revision;
+  return Math.max(
+    0,
+    events.findIndex(({ kv }) => kv.mod_revision === last),
+  );
 }
 
 function* batchesOf(events: readonly IEvent[]): Generator<RawBatch, void, undefined> {

@@ -470,6 +470,27 @@ export function conformance(makePlace: () => Promise<Place>): void {
       await coming.return?.();
     });
 
+    test('commits of the largest values are whole, one batch each', async () => {
+      const start = await commit(put('a'));
+      const value = (fill: number): Uint8Array => new Uint8Array(LIMITS.value - 100).fill(fill);
+      const changes = (fill: number): Change[] =>
+        ['a', 'b'].map((key) => ({ kind: 'put', key, value: value(fill) }));
+      const small = Array.from({ length: 5 }, (_, index) => put(`c${index}`));
+      for (let fill = 1; fill <= 6; fill++) await commit(...changes(fill), ...small);
+      const batches = await take(store.watch('', start), 6);
+      for (const [index, { events }] of batches.entries()) {
+        expect(events).toHaveLength(7);
+        const [, b] = events;
+        if (b?.kind !== 'put') throw new Error('b was put');
+        expect([b.entry.key, b.entry.value[0], b.entry.value.length]).toEqual([
+          'b',
+          index + 1,
+          LIMITS.value - 100,
+        ]);
+        expect(b.previous?.value[0]).toBe(index === 0 ? undefined : index);
+      }
+    });
+
     test('many readers at their own pace see the same', async () => {
       const { revision } = await store.list('');
       const readers = Array.from({ length: 10 }, () => take(store.watch('', revision), 30));
