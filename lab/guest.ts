@@ -366,7 +366,11 @@ async function serveFiles(folder: string): Promise<ChildProcess> {
   const [program, args] = existsSync('/usr/libexec/virtiofsd')
     ? [
         '/usr/libexec/virtiofsd',
-        ['--socket-path', socket, '--shared-dir', '/', '--sandbox', 'chroot', '--cache', 'always'],
+        [
+          ...['--socket-path', socket, '--shared-dir', '/', '--sandbox', 'chroot', '--cache', 'always'],
+          // overlayfs does not go into what the guest would mount by itself
+          '--no-announce-submounts',
+        ],
       ]
     : [
         '/usr/lib/qemu/virtiofsd',
