@@ -81,8 +81,8 @@ function arriving(top: number, inner: Buffer): Buffer {
 export async function forward(): Promise<Row[]> {
   const small = withRoutes(1000);
   const large = withRoutes(100_000);
-  const few = await Instance.start(small.tables, { chunks: 4096 });
-  const many = await Instance.start(large.tables, { chunks: 65536 });
+  const few = await Instance.start(small.tables, { chunks: 4096, benchmarks: true });
+  const many = await Instance.start(large.tables, { chunks: 65536, benchmarks: true });
   try {
     setDestinations(few, small.networks, 1000);
     setDestinations(many, large.networks, 10_000);

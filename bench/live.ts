@@ -145,7 +145,7 @@ async function measureOnce(instance: Instance, way: Way): Promise<{ rate: number
 
 async function run(): Promise<Row[]> {
   const { tables } = withRoutes(1000);
-  const instance = await Instance.start(tables);
+  const instance = await Instance.start(tables, { benchmarks: true });
   const links: XdpLink[] = [];
   try {
     for (const index of [cableHp, generator, wireQ, sink]) {

@@ -96,10 +96,11 @@ export class Instance {
   /**
    * Interfaces 2 to `interfaces` + 1 exist, so that frames may come and go by them. `puntLimit`: packets a window to
    * a virtual node's kernel, instead of the limits by kind. `jumbo`: the build for frames in several buffers.
+   * `benchmarks`: the programs for repeated runs as well.
    */
   static async start(
     tables: Tables,
-    options: { puntLimit?: number; chunks?: number; jumbo?: boolean } = {},
+    options: { puntLimit?: number; chunks?: number; jumbo?: boolean; benchmarks?: boolean } = {},
     interfaces = 16,
   ): Promise<Instance> {
     const name = `cbpk-${process.pid}-${instances++}`;
@@ -118,7 +119,7 @@ export class Instance {
       object.setMaxEntries('punts', NODES * Limit.LIMIT_PUNT_ROW);
       // each holds the whole data plane once more, which is most of a load's time
       for (const program of object.programNames) {
-        if (program.startsWith('bench_')) object.setAutoload(program, false);
+        if (program.startsWith('bench_')) object.setAutoload(program, options.benchmarks ?? false);
       }
       if (options.puntLimit !== undefined) {
         const limits = Uint32Array.from({ length: PuntKind.PUNT_COUNT }, () => options.puntLimit ?? 0);
