@@ -272,12 +272,10 @@ describe.skipIf(missing !== undefined)(titled("the kernel's MPLS"), () => {
     expect(await pingOnce('hp', '10.200.0.1', 1401)).toMatch(/From 10\.0\.1\.1 .*\(mtu = 1400\)/);
     expect(await pingOnce('hp', 'fd00:200::1', 1401)).toMatch(/From fd00:0:0:1::1 .*mtu=1400/);
     // the kernel knows its own end of the link by its route: from that MTU it takes the labels
-    for (const [to, told] of [
-      ['10.0.1.2', 'message too long, mtu=1400'],
-      ['fd00:0:0:1::2', 'message too long, mtu: 1400'],
-    ] as const) {
+    for (const to of ['10.0.1.2', 'fd00:0:0:1::2']) {
       expect(await pingOnce('K', to, 1400)).toContain('1 received');
-      expect(await pingOnce('K', to, 1401)).toContain(told);
+      // newer ones of iputils do not say the MTU here
+      expect(await pingOnce('K', to, 1401)).toMatch(/message too long(, mtu[=:] ?1400)?$/im);
     }
   });
 
