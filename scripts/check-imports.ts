@@ -10,6 +10,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/store': [],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
   'src/graph': [],
+  'src/controller': ['src/api', 'src/store', 'gen/cabernet'],
+  'src/infrastructure': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
+  'src/connectivity': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
+  'src/service': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
   'src/nic': ['native/lib'],
   'src/node': [
     'src/dataplane',

@@ -1,0 +1,14 @@
+/** `cabernet.types.v1` by short names: what the APIs of the controllers have in common. */
+import { cabernet } from '../../gen/cabernet.js';
+import { type Message, messageType } from './message.js';
+
+/** The generated namespace, for its enums. */
+export const types = cabernet.types.v1;
+export const statusType = messageType(types.Status);
+export const sloType = messageType(types.Slo);
+
+export type ResourceStatus = Message<cabernet.types.v1.Status>;
+export type Slo = Message<cabernet.types.v1.Slo>;
+export type Price = Message<cabernet.types.v1.Price>;
+export type Term = Message<cabernet.types.v1.Term>;
+export type NodeShare = Message<cabernet.types.v1.NodeShare>;
