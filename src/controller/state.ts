@@ -2,7 +2,7 @@
  * The resources of one controller: in memory for reading, in the store for good. Every change is a transaction: it sees
  * the state as it will be, and is written as a whole before anybody else sees it. Transactions run one after the other.
  */
-import { aborted, failedPrecondition, resourceExhausted, unavailable } from '../api/errors.js';
+import { aborted, type ApiError, failedPrecondition, resourceExhausted, unavailable } from '../api/errors.js';
 import { type Change, type Revision, type Store, StoreError } from '../store/index.js';
 import { type Body, type Catalogue, type Item, type Shape } from './kind.js';
 
@@ -238,9 +238,14 @@ class Draft<Bodies extends Shape<Bodies>> implements Transaction<Bodies> {
   }
 }
 
-/** What befalls the store, in the words of the API. */
+/** What befalls the store, in the words of the API; anything else as it is. */
 export function translateStoreError(error: unknown): unknown {
-  if (!(error instanceof StoreError)) return error;
+  return storeErrorAsApi(error) ?? error;
+}
+
+/** Undefined for anything but an error of the store. */
+export function storeErrorAsApi(error: unknown): ApiError | undefined {
+  if (!(error instanceof StoreError)) return undefined;
   const { message } = error;
   switch (error.code) {
     case 'CONFLICT':

@@ -1,6 +1,6 @@
 /** The Watch method: what a caller may see, each change once and in order. */
 import { ApiError, outOfRange } from '../api/errors.js';
-import { types } from '../api/types.js';
+import { type EventType, types } from '../api/types.js';
 import { type Batch, type StoreEvent, StoreError } from '../store/index.js';
 import { type Access, type Caller } from './access.js';
 import { type Item, type Shape } from './kind.js';
@@ -15,7 +15,7 @@ export interface WatchRequest {
 }
 
 export interface WatchResponse<R> {
-  readonly type: number;
+  readonly type: EventType;
   readonly resource?: R;
   readonly resumeToken: string;
 }

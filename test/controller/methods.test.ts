@@ -65,7 +65,8 @@ let refusal: ApiError | undefined;
 
 const request = messageType(v1.UpdateRequest);
 const update = (resources: readonly object[], more: object = {}): Promise<{ resources: Resource[] }> =>
-  methods.update(request.complete({ resources, ...more } as never), call());
+  methods.update(request.complete({ resources, ...more }), call());
+const first = (iterable: AsyncIterable<unknown>): Promise<unknown> => iterable[Symbol.asyncIterator]().next();
 const watchAll = { collections: [], resumeToken: '', includeCurrent: true };
 const names = (resources: readonly Resource[]): string[] =>
   resources.map((one) => (one.kind === undefined ? '' : (one[one.kind as 'node']?.name ?? '')));
@@ -295,21 +296,15 @@ describe('watch', () => {
   test.each(['x', 'djEueg', Buffer.from('v1.zzzzzzzzzzzz.1').toString('base64url')])(
     'a token %s is refused',
     async (resumeToken) => {
-      const first = methods
-        .watch({ collections: [], includeCurrent: false, resumeToken }, call())
-        [Symbol.asyncIterator]()
-        .next();
-      expect(await reasonOf(first)).toBe('RESUME_TOKEN resume_token');
+      const watching = methods.watch({ collections: [], includeCurrent: false, resumeToken }, call());
+      expect(await reasonOf(first(watching))).toBe('RESUME_TOKEN resume_token');
     },
   );
 
   test('a token from a revision that is not there yet is told to begin anew', async () => {
     const resumeToken = Buffer.from('v1.zzzz.all').toString('base64url');
-    const first = methods
-      .watch({ collections: [], includeCurrent: false, resumeToken }, call())
-      [Symbol.asyncIterator]()
-      .next();
-    expect(await reasonOf(first)).toBe('RESUME_TOKEN_EXPIRED resume_token');
+    const watching = methods.watch({ collections: [], includeCurrent: false, resumeToken }, call());
+    expect(await reasonOf(first(watching))).toBe('RESUME_TOKEN_EXPIRED resume_token');
   });
 });
 

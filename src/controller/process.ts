@@ -1,0 +1,84 @@
+/**
+ * A controller as a process: its store, its lead, its API, its end. What it does is made by `make` when it leads.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import { createLogger, type Logger, type LogLevel } from '../api/log.js';
+import { type Implementation, startServer } from '../api/server.js';
+import { SqliteStore } from '../store/sqlite.js';
+import { type Store } from '../store/index.js';
+import { storeErrorAsApi } from './state.js';
+
+export interface ControllerOptions {
+  readonly role: 'infrastructure' | 'connectivity' | 'service';
+  /** Of the provider: 1 to 20 characters of [a-z0-9-], beginning with a letter. */
+  readonly name: string;
+  /** Unix socket for the provider's own operator. */
+  readonly socket: string;
+  /** The SQLite file; its folder is made if it is missing. */
+  readonly state: string;
+  readonly logLevel?: LogLevel | undefined;
+}
+
+export interface Context {
+  readonly role: ControllerOptions['role'];
+  readonly name: string;
+  readonly store: Store;
+  readonly log: Logger;
+  /** Aborts when the process is to end. */
+  readonly ending: AbortSignal;
+}
+
+export interface Controller {
+  readonly services: readonly Implementation[];
+  /** After the last call has ended. */
+  close(): Promise<void>;
+}
+
+/** Why it cannot run; the message is for the operator. */
+export class ControllerStartError extends Error {
+  override readonly name = 'ControllerStartError';
+}
+
+const NAME = /^[a-z][a-z0-9-]{0,19}$/;
+
+/** Runs until SIGTERM or SIGINT. */
+export async function runController(
+  options: ControllerOptions,
+  make: (context: Context) => Promise<Controller>,
+): Promise<void> {
+  const { role, name } = options;
+  if (!NAME.test(name)) {
+    throw new ControllerStartError(
+      `--name must be 1 to 20 characters of [a-z0-9-], beginning with a letter, not ${JSON.stringify(name)}`,
+    );
+  }
+  const log = createLogger({ component: role, level: options.logLevel });
+  const ending = new AbortController();
+  const signal = new Promise<string>((done) => {
+    for (const one of ['SIGTERM', 'SIGINT'] as const) process.once(one, () => done(one));
+  });
+  await mkdir(dirname(options.state), { recursive: true, mode: 0o700 });
+  const store = await SqliteStore.open({ path: options.state, owner: `${role}/${name}` });
+  try {
+    const controller = await make({ role, name, store, log, ending: ending.signal });
+    try {
+      const server = await startServer({
+        socketPath: options.socket,
+        services: controller.services,
+        log,
+        translate: storeErrorAsApi,
+      });
+      log.info('ready', { provider: name });
+      log.info('ending', { signal: await signal });
+      ending.abort();
+      await server.stop();
+    } finally {
+      ending.abort();
+      await controller.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
