@@ -4,7 +4,8 @@
  */
 import { isIP } from 'node:net';
 
-import { type Client } from '../api/client.js';
+import { type Client, connect } from '../api/client.js';
+import { failedPrecondition } from '../api/errors.js';
 import { type ServiceType } from '../api/message.js';
 
 /** Who is to answer. */
@@ -43,3 +44,17 @@ export function parseAddressOfServer(text: string): Address | undefined {
     ? { kind: 'tcp', host, port }
     : undefined;
 }
+
+/** By unix sockets only, where the file's mode says who may call. */
+export const unixDialer: Dialer = {
+  dial(service, address) {
+    const parsed = parseAddressOfServer(address);
+    if (parsed?.kind !== 'unix') {
+      throw failedPrecondition({
+        reason: 'NO_CREDENTIALS',
+        message: `${address} is not a unix socket, and without credentials nothing else can be called.`,
+      });
+    }
+    return connect(service, { socketPath: parsed.path });
+  },
+};

@@ -5,9 +5,11 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { createLogger, type Logger, type LogLevel } from '../api/log.js';
-import { type Implementation, startServer } from '../api/server.js';
+import { type Call, type Implementation, startServer } from '../api/server.js';
 import { SqliteStore } from '../store/sqlite.js';
 import { type Store } from '../store/index.js';
+import { type Caller } from './access.js';
+import { type Dialer, unixDialer } from './dial.js';
 import { storeErrorAsApi } from './state.js';
 
 export interface ControllerOptions {
@@ -26,6 +28,9 @@ export interface Context {
   readonly name: string;
   readonly store: Store;
   readonly log: Logger;
+  readonly dialer: Dialer;
+  /** Who calls, from what the connection has proven. */
+  readonly callerOf: (call: Call) => Caller;
   /** Aborts when the process is to end. */
   readonly ending: AbortSignal;
 }
@@ -62,7 +67,15 @@ export async function runController(
   await mkdir(dirname(options.state), { recursive: true, mode: 0o700 });
   const store = await SqliteStore.open({ path: options.state, owner: `${role}/${name}` });
   try {
-    const controller = await make({ role, name, store, log, ending: ending.signal });
+    const controller = await make({
+      role,
+      name,
+      store,
+      log,
+      dialer: unixDialer,
+      callerOf: () => ({ role: 'local', name: '' }),
+      ending: ending.signal,
+    });
     try {
       const server = await startServer({
         socketPath: options.socket,
