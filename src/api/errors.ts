@@ -1,12 +1,13 @@
 /**
  * Errors as they cross the API: a google.rpc status, a stable reason, the operation, the field, and a sentence that
  * says what would be right. On the wire the last four travel in the trailing metadata `cabernet-error-bin` as an
- * encoded ErrorDetail; what a program threw by mistake crosses as INTERNAL and nothing more.
+ * encoded ErrorDetail, and in `grpc-status-details-bin` for everybody else's tools; what a program threw by mistake crosses as INTERNAL and nothing more.
  */
 import { Metadata, type ServiceError, status as Status, type StatusObject } from '@grpc/grpc-js';
 
 import { cabernet } from '../../gen/cabernet.js';
 import { MessageError, messageType } from './message.js';
+import { encodeRpcStatus, STATUS_METADATA } from './rpc-status.js';
 
 export { Status };
 
@@ -79,6 +80,8 @@ export const ERROR_METADATA = 'cabernet-error-bin';
 // Trailers share HTTP/2's limit for headers, which a client may set as low as 8 KiB.
 const MESSAGE_LIMIT = 1500;
 const FIELD_LIMIT = 250;
+/** Of the second copy, for tools that know google.rpc.Status only. */
+const STATUS_MESSAGE_LIMIT = 500;
 const REASON = /^[A-Z][A-Z0-9_]{0,62}$/;
 
 const errorDetail = messageType(cabernet.node.v1.ErrorDetail);
@@ -93,15 +96,14 @@ function shown(text: string, limit: number): string {
 /** What grpc-js sends for an error. */
 export function toStatus(error: ApiError, metadata: Metadata = new Metadata()): StatusObject {
   const message = shown(error.message, MESSAGE_LIMIT);
-  metadata.set(
-    ERROR_METADATA,
-    errorDetail.encode({
-      reason: REASON.test(error.reason) ? error.reason : nameOf(error.status),
-      operation: shown(error.operation, FIELD_LIMIT),
-      field: shown(error.field ?? '', FIELD_LIMIT),
-      message,
-    }),
-  );
+  const detail = {
+    reason: REASON.test(error.reason) ? error.reason : nameOf(error.status),
+    operation: shown(error.operation, FIELD_LIMIT),
+    field: shown(error.field ?? '', FIELD_LIMIT),
+  };
+  metadata.set(ERROR_METADATA, errorDetail.encode({ ...detail, message }));
+  const brief = shown(message, STATUS_MESSAGE_LIMIT);
+  metadata.set(STATUS_METADATA, encodeRpcStatus({ ...detail, code: error.status, message: brief }));
   return { code: error.status, details: message, metadata };
 }
 

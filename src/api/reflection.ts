@@ -36,10 +36,11 @@ interface Reflection {
   readonly handle: handleBidiStreamingCall<unknown, unknown>;
 }
 
+const HEALTH = 'grpc.health.v1.Health';
 const METHOD = 'ServerReflectionInfo';
 
 /** By the method's path. The library reads and links all descriptors: a seventh of a server's start. */
-function loadReflection(): ReadonlyMap<string, Reflection> {
+function loadReflection(services: string[]): ReadonlyMap<string, Reflection> {
   const library = createRequire(import.meta.url)('@grpc/reflection') as {
     readonly ReflectionService: typeof ReflectionService;
   };
@@ -49,7 +50,7 @@ function loadReflection(): ReadonlyMap<string, Reflection> {
   const health = Object.values(healthService)[0];
   if (health) packages['health'] = definition(health.requestType.fileDescriptorProtos);
   const found = new Map<string, Reflection>();
-  new library.ReflectionService(packages).addToServer({
+  new library.ReflectionService(packages, { services }).addToServer({
     addService(service, implementation) {
       const method = service[METHOD];
       const handle = implementation[METHOD];
@@ -60,13 +61,13 @@ function loadReflection(): ReadonlyMap<string, Reflection> {
   return found;
 }
 
-/** Adds reflection of everything in `proto/` and of health; it is loaded when it is asked for the first time. */
-export function addReflection(server: Pick<Server, 'addService'>): void {
+/** Adds reflection of these services and of health; it is loaded when it is asked for the first time. */
+export function addReflection(server: Pick<Server, 'addService'>, services: readonly string[]): void {
   let loaded: ReadonlyMap<string, Reflection> | undefined;
   for (const version of ['v1', 'v1alpha']) {
     const path = `/grpc.reflection.${version}.ServerReflection/${METHOD}`;
     const reflection = (): Reflection => {
-      loaded ??= loadReflection();
+      loaded ??= loadReflection([...services, HEALTH]);
       const found = loaded.get(path);
       if (!found) throw new Error(`@grpc/reflection has no ${path}`);
       return found;

@@ -63,7 +63,7 @@ class UnixServer implements ApiServer {
     for (const service of options.services) this.#add(service, options.translate);
     const names = options.services.map(({ name }) => name);
     this.#setServing = addHealth(this.#server, names);
-    addReflection(this.#server);
+    addReflection(this.#server, names);
   }
 
   // Every method is registered as a stream both ways, which on the wire they all are: one wrapper then serves the four kinds.
