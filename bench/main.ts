@@ -11,6 +11,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   },
   tcp: async () => (await import('./tcp.js')).tcp(),
   up: async () => (await import('./worlds.js')).worlds(),
+  graph: async () => (await import('./graph.js')).graph(),
   tables: async () => (await import('./tables.js')).tables(),
 };
 
