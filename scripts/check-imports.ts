@@ -10,6 +10,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/store': [],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
   'src/graph': [],
+  'src/metrics': [],
   'src/controller': ['src/api', 'src/store', 'gen/cabernet'],
   'src/infrastructure': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
   'src/connectivity': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
@@ -18,6 +19,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/node': [
     'src/dataplane',
     'src/nic',
+    'src/metrics',
     'src/api',
     'native/lib',
     'gen/cabernet',

@@ -95,6 +95,14 @@ export type Translate = (thrown: unknown) => ApiError | undefined;
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
 
+/** Told of every call that has ended: `OK` or the name of the status it ended with. */
+export type Observe = (call: {
+  readonly service: string;
+  readonly method: string;
+  readonly status: string;
+  readonly seconds: number;
+}) => void;
+
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 
 /** One call under way. */
@@ -106,9 +114,19 @@ export class Exchange {
   readonly #outbound: Outbound;
   readonly #started = performance.now();
   readonly #translate: Translate | undefined;
+  readonly #observe: Observe | undefined;
   #peerGone = false;
 
-  constructor(stream: Stream, type: MethodType, log: Logger, translate: Translate | undefined) {
+  constructor(
+    stream: Stream,
+    type: MethodType,
+    log: Logger,
+    {
+      translate,
+      observe,
+    }: { readonly translate?: Translate | undefined; readonly observe?: Observe | undefined },
+  ) {
+    this.#observe = observe;
     this.#stream = stream;
     this.#type = type;
     this.#translate = translate;
@@ -247,7 +265,10 @@ export class Exchange {
   }
 
   #log(error: ApiError | undefined): void {
-    const ms = Math.round(performance.now() - this.#started);
+    const seconds = (performance.now() - this.#started) / 1000;
+    const ms = Math.round(seconds * 1000);
+    const [, service = '', method = ''] = this.#type.schema.path.split('/');
+    this.#observe?.({ service, method, status: error ? (Status[error.status] ?? 'UNKNOWN') : 'OK', seconds });
     if (!error) {
       this.call.log.debug('done', { ms });
       return;

@@ -10,7 +10,7 @@ import {
 } from '@grpc/grpc-js';
 
 import { type ApiError, unavailable } from './errors.js';
-import { Exchange, type Implementation, type Translate } from './exchange.js';
+import { Exchange, type Implementation, type Observe, type Translate } from './exchange.js';
 import { type Logger } from './log.js';
 import { addHealth, addReflection } from './reflection.js';
 import { type PublishedSocket, publishSocket } from './socket.js';
@@ -22,6 +22,7 @@ export {
   type Handlers,
   implement,
   type Implementation,
+  type Observe,
   type Translate,
 } from './exchange.js';
 
@@ -31,6 +32,7 @@ export interface ServerOptions {
   readonly services: readonly Implementation[];
   readonly log: Logger;
   readonly translate?: Translate | undefined;
+  readonly observe?: Observe | undefined;
 }
 
 export interface ApiServer {
@@ -60,14 +62,14 @@ class UnixServer implements ApiServer {
       'grpc.max_concurrent_streams': 1000,
       'grpc-node.flow_control_window': MAX_MESSAGE_BYTES,
     });
-    for (const service of options.services) this.#add(service, options.translate);
+    for (const service of options.services) this.#add(service, options);
     const names = options.services.map(({ name }) => name);
     this.#setServing = addHealth(this.#server, names);
     addReflection(this.#server, names);
   }
 
   // Every method is registered as a stream both ways, which on the wire they all are: one wrapper then serves the four kinds.
-  #add(service: Implementation, translate: Translate | undefined): void {
+  #add(service: Implementation, options: ServerOptions): void {
     const definition: Record<string, ServiceDefinition[string]> = {};
     const implementation: Record<string, handleBidiStreamingCall<Buffer, Buffer>> = {};
     for (const { type, handler } of service.methods) {
@@ -81,7 +83,7 @@ class UnixServer implements ApiServer {
         responseDeserialize: identity,
       };
       implementation[type.schema.name] = (stream) => {
-        const exchange = new Exchange(stream, type, this.#log, translate);
+        const exchange = new Exchange(stream, type, this.#log, options);
         const run = exchange.run(handler, this.#stopping ? shuttingDown() : undefined);
         this.#running.set(
           exchange,

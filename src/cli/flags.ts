@@ -30,5 +30,6 @@ export interface NodeFlags {
   readonly port: readonly string[];
   readonly jumbo: boolean;
   readonly capacity: readonly string[];
+  readonly metrics?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }

@@ -178,6 +178,7 @@ program
   .option('--port <glob>', 'interfaces offered to stations; may be repeated', collect, [])
   .option('--jumbo', 'frames in several buffers: MTUs above 3500, where the drivers can', false)
   .option('--capacity <table=number>', "a table's size, such as chunks=8192; may be repeated", collect, [])
+  .option('--metrics <address:port>', 'serve /metrics to Prometheus there, such as on 127.0.0.1:9464')
   .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
   .action(async (options: NodeFlags) => {
     const { nodeCommand } = await import('./node.js');

@@ -44,5 +44,6 @@ export async function nodeCommand(flags: NodeFlags): Promise<void> {
     jumbo: flags.jumbo,
     logLevel: flags.logLevel,
     capacities: capacitiesOf(flags.capacity),
+    ...(flags.metrics !== undefined && { metrics: flags.metrics }),
   });
 }

@@ -15,6 +15,7 @@ const PLAIN: ReadonlySet<string> = new Set([
   'ManifestError',
   'ApiError',
   'StartError',
+  'MetricsAddressError',
   'DataPlaneError',
   'BpfError',
   'UsageError',

@@ -10,9 +10,11 @@ import { release } from 'node:os';
 import { resolve } from 'node:path';
 
 import { createLogger, type LogLevel } from '../api/log.js';
-import { startServer } from '../api/server.js';
+import { type Observe, startServer } from '../api/server.js';
 import { type Capacities } from '../dataplane/index.js';
+import { type MetricsServer } from '../metrics/server.js';
 import { Agent } from './agent.js';
+import { addAgentMetrics } from './metrics.js';
 import { translate } from './refusal.js';
 import { nodeService } from './rpc/index.js';
 
@@ -33,6 +35,8 @@ export interface NodeOptions {
   readonly jumbo?: boolean;
   readonly capacities?: Partial<Capacities>;
   readonly logLevel?: LogLevel;
+  /** Where Prometheus asks: `127.0.0.1:9464`. */
+  readonly metrics?: string;
 }
 
 /** Why the agent cannot run here; the message is for the operator. */
@@ -105,6 +109,18 @@ function waitForSignal(): Promise<NodeJS.Signals> {
   });
 }
 
+/** The library for it is loaded only where it is wanted. */
+async function metricsOf(
+  name: string,
+  agent: Agent,
+): Promise<{ observe: Observe; serve: (address: string) => Promise<MetricsServer> }> {
+  const { Metrics } = await import('../metrics/metrics.js');
+  const { serveMetrics } = await import('../metrics/server.js');
+  const metrics = new Metrics({ role: 'node', name });
+  addAgentMetrics(metrics, agent);
+  return { observe: metrics.observe, serve: (address) => serveMetrics(address, metrics) };
+}
+
 /** Runs until SIGTERM or SIGINT. Throws StartError, ApiError or DataPlaneError when it cannot begin. */
 export async function runNode(options: NodeOptions): Promise<void> {
   prepareMachine(options);
@@ -112,12 +128,16 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const held = await lock(options.pinDir);
   const ended = waitForSignal();
   const agent = await Agent.start({ ...options, log });
+  let told: MetricsServer | undefined;
   try {
+    const metrics = options.metrics === undefined ? undefined : await metricsOf(options.name, agent);
+    if (metrics) told = await metrics.serve(options.metrics ?? '');
     const server = await startServer({
       socketPath: options.socket,
       services: [nodeService(agent)],
       log,
       translate,
+      observe: metrics?.observe,
     });
     log.info('forwarding', { machine: options.name, adopted: agent.plane.adopted });
     const signal = await ended;
@@ -125,6 +145,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
     await server.stop();
   } finally {
     // also where the socket cannot be had: what is open keeps the process
+    await told?.close();
     await agent.close();
     held.close();
   }

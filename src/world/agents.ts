@@ -38,6 +38,8 @@ function argumentsOf(world: string, machine: MachineState): readonly string[] {
     ...['--socket', socketPath(world, name)],
     ...['--pin-dir', pinDirectory(world, name)],
     ...['--netns-prefix', nodeNamespacePrefix(world, name)],
+    // in the machine's own namespace
+    ...['--metrics', '127.0.0.1:9464'],
     ...machine.interfaces.flatMap((one) => ['--interface', one.name]),
     ...['--port', `${PORT_PREFIX}*`],
     ...(machine.jumbo ? ['--jumbo'] : []),

@@ -78,6 +78,25 @@ test('the new agent owns what the old one made: it changes and removes it', () =
   expect(world.run('trace', 'iptv/hp', '--to', '10.0.3.2').status).toBe(0);
 });
 
+test('an agent tells Prometheus what its counters say', () => {
+  const ask = `fetch('http://127.0.0.1:9464/metrics').then(async (a) => process.stdout.write(await a.text()))`;
+  const { stdout, status } = world.run('exec', 'P', '--', process.execPath, '-e', ask);
+  expect(status).toBe(0);
+  const value = (series: string, ...labels: string[]): number => {
+    const line = stdout
+      .split('\n')
+      .find((one) => one.startsWith(`cabernet_${series}{`) && labels.every((label) => one.includes(label)));
+    return Number(line?.split(' ').at(-1));
+  };
+  const vif = 'vif="vns/iptv/nodes/P/vifs/hp"';
+  const packets = value('vif_packets_total', vif, 'direction="received"');
+  // more may have come since
+  expect(packets).toBeGreaterThan(100_000);
+  expect(packets).toBeLessThanOrEqual(sum('iptv/P/hp', 'receivedPackets'));
+  expect(value('table_entries_used', 'table="vifs"')).toBeGreaterThan(0);
+  expect(value('api_call_seconds_count', 'method="Apply"', 'status="OK"')).toBeGreaterThan(0);
+});
+
 test('killed in the middle of `up`, and up again', () => {
   process.kill(agentOf('Q'), 'SIGKILL');
   process.kill(agentOf('M'), 'SIGKILL');
