@@ -2,15 +2,14 @@
  * Get, List, Update, Delete and Watch, the same for every controller: names, etags, pages, repeated requests. What a
  * change means is the controller's own: `admit`.
  */
-import { createHash } from 'node:crypto';
-
-import { aborted, type ApiError, failedPrecondition, invalidArgument } from '../api/errors.js';
+import { aborted, type ApiError, invalidArgument } from '../api/errors.js';
 import { paginate } from '../api/page.js';
 import { type Call } from '../api/server.js';
-import { type Access, type Caller, isOperator, mayNot, missing } from './access.js';
+import { type Access, type Caller, mayNot, missing } from './access.js';
 import { type Item, type Shape } from './kind.js';
-import { etagOf, shownResource } from './show.js';
+import { repeatOf } from './repeat.js';
 import { formatToken } from './resume.js';
+import { etagOf, shownResource } from './show.js';
 import { type State, type Transaction } from './state.js';
 import { watchResources, type WatchRequest, type WatchResponse } from './watch.js';
 
@@ -70,8 +69,6 @@ export interface ResourceMethods<R> {
 }
 
 const MOST = 1000;
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
-const REQUEST_LIFE = 3_600_000;
 
 export function resourceMethods<Bodies extends Shape<Bodies>, R extends object>(
   options: MethodOptions<Bodies>,
@@ -129,7 +126,7 @@ class Methods<Bodies extends Shape<Bodies>, R extends object> {
     const { state, admit } = this.#options;
     const caller = this.#options.callerOf(call);
     const given = this.#given(request.resources, caller);
-    const repeat = repeated(request, caller, given, state);
+    const repeat = repeatOf(request.requestId, caller, given, state);
     const work = async (tx: Transaction<Bodies>): Promise<Item<Bodies>[]> => {
       if (await repeat?.isDone()) return [];
       const changes = given.flatMap((one) => this.#put(tx, one));
@@ -289,49 +286,4 @@ function tooMany(field: string, count: number): ApiError {
     field,
     message: `${count} ${field} in one request; at most ${MOST}. Send them in parts.`,
   });
-}
-
-interface Repeat<Bodies> {
-  /** The very same request has been answered. */
-  isDone(): Promise<boolean>;
-  remember(tx: Transaction<Bodies>): void;
-}
-
-/** AIP-155: what is known of a request id, in the store, so that it outlives the process. */
-function repeated<Bodies extends Shape<Bodies>, R>(
-  request: UpdateRequest<R>,
-  caller: Caller,
-  given: readonly Given<Bodies>[],
-  state: State<Bodies>,
-): Repeat<Bodies> | undefined {
-  const { requestId } = request;
-  if (requestId === '') return undefined;
-  if (!REQUEST_ID.test(requestId)) {
-    throw invalidArgument({
-      reason: 'REQUEST_ID',
-      field: 'request_id',
-      message: 'request_id must be 1 to 64 characters of [A-Za-z0-9._:-].',
-    });
-  }
-  const key = `requests/${isOperator(caller) ? '' : caller.role}/${caller.name}/${requestId}`;
-  const hash = createHash('sha256');
-  for (const { kind, spec } of given) hash.update(state.catalogue.encode({ kind, body: spec }));
-  const digest = hash.digest('hex');
-  return {
-    async isDone() {
-      const entry = await state.store.get(key);
-      if (!entry) return false;
-      const [time, known] = Buffer.from(entry.value).toString('utf8').split(' ');
-      if (Date.now() - Number(time) > REQUEST_LIFE) return false;
-      if (known === digest) return true;
-      throw failedPrecondition({
-        reason: 'REQUEST_ID_REUSED',
-        field: 'request_id',
-        message: `request_id ${requestId} was used for another request; take a new one.`,
-      });
-    },
-    remember(tx) {
-      tx.putEntry(key, Buffer.from(`${Date.now()} ${digest}`));
-    },
-  };
 }

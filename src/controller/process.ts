@@ -10,6 +10,7 @@ import { SqliteStore } from '../store/sqlite.js';
 import { type Store } from '../store/index.js';
 import { type Caller } from './access.js';
 import { type Dialer, unixDialer } from './dial.js';
+import { forgetRequests } from './repeat.js';
 import { storeErrorAsApi } from './state.js';
 
 export interface ControllerOptions {
@@ -46,6 +47,9 @@ export class ControllerStartError extends Error {
   override readonly name = 'ControllerStartError';
 }
 
+/** Milliseconds. */
+const FORGET_EVERY = 600_000;
+
 const NAME = /^[a-z][a-z0-9-]{0,19}$/;
 
 /** Runs until SIGTERM or SIGINT. */
@@ -66,6 +70,9 @@ export async function runController(
   });
   await mkdir(dirname(options.state), { recursive: true, mode: 0o700 });
   const store = await SqliteStore.open({ path: options.state, owner: `${role}/${name}` });
+  const forgetting = setInterval(() => {
+    forgetRequests(store).catch((error: unknown) => log.warn('old requests are not forgotten', { error }));
+  }, FORGET_EVERY).unref();
   try {
     const controller = await make({
       role,
@@ -92,6 +99,7 @@ export async function runController(
       await controller.close();
     }
   } finally {
+    clearInterval(forgetting);
     await store.close();
   }
 }

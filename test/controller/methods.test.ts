@@ -15,6 +15,7 @@ import { messageType } from '../../src/api/message.js';
 import { type Access, type Caller } from '../../src/controller/access.js';
 import { type BodiesOf, Catalogue } from '../../src/controller/kind.js';
 import { type ResourceMethods, resourceMethods } from '../../src/controller/methods.js';
+import { forgetRequests } from '../../src/controller/repeat.js';
 import { State } from '../../src/controller/state.js';
 import { SqliteStore } from '../../src/store/sqlite.js';
 
@@ -206,6 +207,17 @@ describe('update', () => {
     const other = update([{ node: { name: 'nodes/P', site: 'c' } }], { requestId: 'r1' });
     expect(await reasonOf(other)).toBe('REQUEST_ID_REUSED request_id');
     expect(await reasonOf(update([], { requestId: 'a b' }))).toBe('REQUEST_ID request_id');
+  });
+
+  test('request ids are forgotten after an hour, those of the last hour are not', async () => {
+    for (let i = 0; i < 250; i++)
+      await update([{ node: { name: 'nodes/P', site: `${i}` } }], { requestId: `r${i}` });
+    const entries = async (): Promise<number> =>
+      (await store.list('requests/', { limit: 1000 })).entries.length;
+    expect(await forgetRequests(store)).toBe(0);
+    expect(await entries()).toBe(250);
+    expect(await forgetRequests(store, Date.now() + 3_700_000)).toBe(250);
+    expect(await entries()).toBe(0);
   });
 });
 
