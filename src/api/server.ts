@@ -155,7 +155,7 @@ async function settled(promises: readonly Promise<unknown>[], ms: number): Promi
 
 /**
  * Starts serving.
- * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, and what the file system throws
+ * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, SOCKET_FOLDER, and what the file system throws
  */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
   const server = new UnixServer(options);

@@ -130,9 +130,36 @@ async function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
 }
 
 /**
+ * Makes a folder and those above it that are missing. One try each: mkdir's own `recursive` asks for ever where a folder is
+ * there in which nothing can be made, such as `/proc/self/none`.
+ */
+async function makeFolders(path: string): Promise<void> {
+  if ((await makeFolder(path)) || dirname(path) === path) return;
+  await makeFolders(dirname(path));
+  if (await makeFolder(path)) return;
+  throw failedPrecondition({
+    reason: 'SOCKET_FOLDER',
+    field: 'socket',
+    message: `The folder ${path} is not there and cannot be made; give a path in another one.`,
+  });
+}
+
+/** False if the folder it would be in is missing. */
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o755 });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  return true;
+}
+
+/**
  * Makes the socket at `path`, mode 0600; its folder too if that is missing. `bind` must listen at the path it is given, and
  * goes on listening there when this resolves.
- * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, and what the file system or `bind` throws
+ * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, SOCKET_FOLDER, and what the file system or `bind`
+ * throws
  */
 export async function publishSocket(
   socketPath: string,
@@ -147,7 +174,7 @@ export async function publishSocket(
       message: `${path} is too long for a socket; ${LONGEST_PATH} bytes is the most, ${PRIVATE_FOLDER + 1} of them below its folder.`,
     });
   }
-  await mkdir(parent, { recursive: true, mode: 0o755 });
+  await makeFolders(parent);
   // in `parent` itself, for link(2) goes no further than its file system; mode 0700
   const folder = await mkdtemp(`${parent}/.`);
   try {

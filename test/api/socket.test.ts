@@ -127,6 +127,20 @@ test('too long a path is refused, not cut', async () => {
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
+test('a folder in which nothing can be made is an end, not a loop', async () => {
+  for (const path of ['/proc/self/none/agent.sock', '/proc/self/none/a/b/agent.sock']) {
+    expect(await failure(serve(path))).toMatchObject({
+      status: Status.FAILED_PRECONDITION,
+      reason: 'SOCKET_FOLDER',
+      field: 'socket',
+    });
+  }
+  const file = join(folder.path, 'file');
+  writeFileSync(file, 'precious');
+  expect(await failure(serve(join(file, 'agent.sock')))).toMatchObject({ code: 'ENOTDIR' });
+  expect(await failure(serve(join(file, 'a', 'agent.sock')))).toMatchObject({ code: 'ENOTDIR' });
+});
+
 test('stopping does not take a successor’s socket away', async () => {
   const path = join(folder.path, 'agent.sock');
   const listeners: Server[] = [];
