@@ -6,7 +6,8 @@ import { dirname, join, normalize } from 'node:path';
 
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'native/lib': [],
-  'src/api': ['gen/cabernet'],
+  'src/identity': [],
+  'src/api': ['src/identity', 'gen/cabernet'],
   'src/store': [],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
   'src/graph': [],
