@@ -1,10 +1,10 @@
 /**
- * A typed client over a unix socket. A method is a function: of a request, or of an async iterable of requests; it gives a
+ * A typed client over a unix socket or over TCP with mutual TLS. A method is a function: of a request, or of an async iterable of requests; it gives a
  * promise of the answer, or an async iterable of answers. What goes wrong is an ApiError, as the server threw it.
  */
-import { resolve } from 'node:path';
+import { Metadata, type ServiceError } from '@grpc/grpc-js';
 
-import { Client as GrpcClient, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type Connection, connectionOf, type TlsTarget, type UnixTarget } from './connection.js';
 
 import {
   ApiError,
@@ -14,7 +14,6 @@ import {
   invalidArgument,
   resourceExhausted,
   Status,
-  unavailable,
 } from './errors.js';
 import {
   type Draft,
@@ -62,11 +61,11 @@ export type Client<S> = { readonly [K in MethodKey<S>]: ClientMethod<S, K> } & {
   close(): void;
 };
 
-export interface ClientOptions {
-  readonly socketPath: string;
+/** An agent on this machine, or another over TCP with mutual TLS. */
+export type ClientOptions = (UnixTarget | TlsTarget) & {
   /** For methods that answer once. Default: 60 000. */
   readonly deadlineMs?: number | undefined;
-}
+};
 
 /** What the four kinds of grpc-js calls share. */
 interface Cancellable {
@@ -74,24 +73,12 @@ interface Cancellable {
 }
 
 class Channel {
-  readonly path: string;
-  readonly grpc: GrpcClient;
+  readonly connection: Connection;
   readonly #deadlineMs: number;
 
   constructor(options: ClientOptions) {
-    this.path = resolve(options.socketPath);
+    this.connection = connectionOf(options);
     this.#deadlineMs = options.deadlineMs ?? 60_000;
-    this.grpc = new GrpcClient(`unix:${this.path}`, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-      'grpc-node.flow_control_window': MAX_MESSAGE_BYTES,
-      // A call that failed is the caller's to repeat, and need not be kept for it.
-      'grpc.enable_retries': 0,
-      // An agent that starts again is found again soon.
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1000,
-      'grpc.use_local_subchannel_pool': 1,
-    });
   }
 
   deadline(options: CallOptions, answersOnce: boolean): { deadline: Date } | Record<string, never> {
@@ -110,15 +97,7 @@ class Channel {
     const known = fromServiceError(error, operation);
     const { code, details } = error as Partial<ServiceError>;
     if (code !== Status.UNAVAILABLE || !details?.startsWith('No connection established')) return known;
-    return this.unreachable(operation, /\bE[A-Z]{3,}\b/.exec(details)?.[0] ?? details);
-  }
-
-  unreachable(operation: string, detail: string): ApiError {
-    return unavailable({
-      reason: 'UNREACHABLE',
-      operation,
-      message: `Nobody answers at ${this.path} (${detail}); is the agent running?`,
-    });
+    return this.connection.unreachable(operation, details);
   }
 }
 
@@ -178,8 +157,8 @@ class Method {
 
   async none(request: unknown, options: CallOptions = {}): Promise<unknown> {
     const bytes = this.#encode(request);
+    const { grpc, release } = this.#channel.connection.hold();
     const answer = await new Promise<Buffer>((done, fail) => {
-      const { grpc } = this.#channel;
       const call = grpc.makeUnaryRequest(
         this.#type.schema.path,
         identity,
@@ -189,6 +168,7 @@ class Method {
         this.#channel.deadline(options, true),
         (error: ServiceError | null, value?: Buffer) => {
           unheed();
+          release();
           if (error) fail(this.#channel.failure(error, this.#operation));
           else done(value ?? Buffer.alloc(0));
         },
@@ -202,13 +182,15 @@ class Method {
     const ended = new AbortController();
     let settle: { done: (value: Buffer) => void; fail: (error: unknown) => void } | undefined;
     const answer = new Promise<Buffer>((done, fail) => (settle = { done, fail }));
-    const call = this.#channel.grpc.makeClientStreamRequest(
+    const { grpc, release } = this.#channel.connection.hold();
+    const call = grpc.makeClientStreamRequest(
       this.#type.schema.path,
       identity,
       identity,
       this.#channel.metadata(options),
       this.#channel.deadline(options, true),
       (error: ServiceError | null, value?: Buffer) => {
+        release();
         if (error) settle?.fail(this.#channel.failure(error, this.#operation));
         else settle?.done(value ?? Buffer.alloc(0));
         ended.abort();
@@ -236,19 +218,23 @@ class Method {
   }
 
   async *response(request: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
-    const call = this.#channel.grpc.makeServerStreamRequest(
+    const bytes = this.#encode(request);
+    const { grpc, release } = this.#channel.connection.hold();
+    const call = grpc.makeServerStreamRequest(
       this.#type.schema.path,
       identity,
       identity,
-      this.#encode(request),
+      bytes,
       this.#channel.metadata(options),
       this.#channel.deadline(options, false),
     );
+    call.once('status', release);
     yield* this.#answers(call, options);
   }
 
   async *both(requests: Requests<unknown>, options: CallOptions = {}): AsyncGenerator<unknown, void> {
-    const call = this.#channel.grpc.makeBidiStreamRequest(
+    const { grpc, release } = this.#channel.connection.hold();
+    const call = grpc.makeBidiStreamRequest(
       this.#type.schema.path,
       identity,
       identity,
@@ -256,7 +242,10 @@ class Method {
       this.#channel.deadline(options, false),
     );
     const ended = new AbortController();
-    call.once('status', () => ended.abort());
+    call.once('status', () => {
+      release();
+      ended.abort();
+    });
     let fault: unknown;
     void new Outbound(call, ended.signal)
       .sendAll(requests, (request) => this.#encode(request))
@@ -300,18 +289,15 @@ class Method {
   }
 }
 
-/** A client; it connects when first used, and again after the server was away. */
+/**
+ * A client; it connects when first used, and again after the server was away.
+ * @throws ApiError ADDRESS
+ */
 export function connect<S>(service: ServiceType<S>, options: ClientOptions): Client<S> {
   const channel = new Channel(options);
   const client: Record<string, unknown> = {
-    close: () => channel.grpc.close(),
-    ready: (deadlineMs: number) =>
-      new Promise<void>((done, fail) => {
-        channel.grpc.waitForReady(Date.now() + deadlineMs, (error) => {
-          if (error) fail(channel.unreachable('', `waited ${deadlineMs} ms`));
-          else done();
-        });
-      }),
+    close: () => channel.connection.close(),
+    ready: (deadlineMs: number) => channel.connection.ready(deadlineMs),
   };
   for (const [key, type] of service.methods) {
     const method = new Method(channel, type);

@@ -29,6 +29,7 @@ import {
   type StreamsOf,
 } from './message.js';
 import { Outbound } from './outbound.js';
+import { type Caller, callerOf, formatCaller } from './peer.js';
 import { MAX_MESSAGE_BYTES, REQUEST_ID_METADATA, streamsOf } from './wire.js';
 
 /** One call, as its handler sees it. */
@@ -36,6 +37,8 @@ export interface Call {
   /** The RPC's name: `ListVifs`. */
   readonly operation: string;
   readonly requestId: string;
+  /** Who calls. */
+  readonly principal: Caller;
   /** Aborted when the caller has gone, its deadline has passed or the server stops; the reason is an ApiError. */
   readonly signal: AbortSignal;
   readonly deadline: Date | undefined;
@@ -133,10 +136,12 @@ export class Exchange {
     const operation = type.schema.name;
     const [given] = stream.metadata.get(REQUEST_ID_METADATA);
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    const principal = callerOf(stream.metadata);
     const deadline = stream.getDeadline();
     this.call = {
       operation,
       requestId,
+      principal,
       signal: this.#abort.signal,
       deadline:
         typeof deadline === 'number'
@@ -144,7 +149,12 @@ export class Exchange {
             ? new Date(deadline)
             : undefined
           : deadline,
-      log: log.child('api', { operation, request: requestId }),
+      log: log.child('api', {
+        operation,
+        request: requestId,
+        // on the unix socket it is always the same
+        caller: principal.role === 'local' ? undefined : formatCaller(principal),
+      }),
     };
     this.#outbound = new Outbound(stream, this.#abort.signal);
     stream.once('cancelled', () => {

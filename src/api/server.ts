@@ -1,19 +1,16 @@
 /**
- * A gRPC server on a unix socket, with health and reflection: from a socket that is safe to publish to an end that lets
- * calls finish.
+ * A gRPC server on a unix socket, on TCP with mutual TLS, or on both, with health and reflection: from a socket that is safe
+ * to publish to an end that lets calls finish.
  */
-import {
-  type handleBidiStreamingCall,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-} from '@grpc/grpc-js';
+import { type handleBidiStreamingCall, Server, type ServiceDefinition } from '@grpc/grpc-js';
 
 import { type ApiError, unavailable } from './errors.js';
 import { Exchange, type Implementation, type Observe, type Translate } from './exchange.js';
 import { type Logger } from './log.js';
+import { allowLocal, type Authorize, gated, LOCAL } from './peer.js';
 import { addHealth, addReflection } from './reflection.js';
 import { type PublishedSocket, publishSocket } from './socket.js';
+import { identifyBy, listenTls, type TlsListener, type TlsOptions } from './tls.js';
 import { identity, MAX_MESSAGE_BYTES } from './wire.js';
 
 export {
@@ -25,10 +22,15 @@ export {
   type Observe,
   type Translate,
 } from './exchange.js';
+export { type Attempt, type Authorize, type Caller, formatCaller, type Refusal } from './peer.js';
 
 export interface ServerOptions {
-  /** Created with mode 0600, its folder too if missing. */
-  readonly socketPath: string;
+  /** Created with mode 0600, its folder too if missing. Whoever can open it is the caller `local`. */
+  readonly socketPath?: string | undefined;
+  /** TCP, for those with certificates of the same deployment. */
+  readonly tls?: TlsOptions | undefined;
+  /** Who may call what. Without it only `local` may call anything. */
+  readonly authorize?: Authorize | undefined;
   readonly services: readonly Implementation[];
   readonly log: Logger;
   readonly translate?: Translate | undefined;
@@ -36,7 +38,10 @@ export interface ServerOptions {
 }
 
 export interface ApiServer {
+  /** Empty without one. */
   readonly socketPath: string;
+  /** Where TCP is served, with the port that was chosen; empty without TLS. */
+  readonly address: string;
   /** What health says; true from the start. */
   setServing(serving: boolean): void;
   /**
@@ -46,16 +51,19 @@ export interface ApiServer {
   stop(graceMs?: number): Promise<void>;
 }
 
-class UnixServer implements ApiServer {
+class GrpcServer implements ApiServer {
   readonly #server: Server;
   readonly #log: Logger;
   readonly #running = new Map<Exchange, Promise<void>>();
   readonly #setServing: (serving: boolean) => void;
+  readonly #authorize: Authorize;
   #socket: PublishedSocket | undefined;
+  #tls: TlsListener | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServerOptions) {
     this.#log = options.log;
+    this.#authorize = options.authorize ?? allowLocal;
     this.#server = new Server({
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -98,16 +106,28 @@ class UnixServer implements ApiServer {
     return this.#socket?.path ?? '';
   }
 
-  async listen(socketPath: string): Promise<void> {
+  get address(): string {
+    return this.#tls?.address ?? '';
+  }
+
+  async listen({ socketPath, tls }: ServerOptions): Promise<void> {
+    const log = this.#log.child('api');
     try {
-      this.#socket = await publishSocket(socketPath, async (path) => {
-        await new Promise<void>((done, fail) => {
-          this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
-            error ? fail(error) : done(),
-          );
+      if (tls) {
+        const gate = gated(identifyBy(tls.credentials), this.#authorize, log);
+        this.#tls = await listenTls(this.#server, gate, tls, this.#log);
+      }
+      if (socketPath !== undefined) {
+        const gate = gated(() => LOCAL, this.#authorize, log);
+        this.#socket = await publishSocket(socketPath, async (path) => {
+          await new Promise<void>((done, fail) => {
+            this.#server.bindAsync(`unix:${path}`, gate, (error) => (error ? fail(error) : done()));
+          });
         });
-      });
+      }
     } catch (error) {
+      this.#tls?.close();
+      this.#tls?.destroy();
       this.#server.forceShutdown();
       throw error;
     }
@@ -125,6 +145,7 @@ class UnixServer implements ApiServer {
   async #stop(graceMs: number): Promise<void> {
     const end = performance.now() + graceMs;
     await this.#socket?.remove();
+    this.#tls?.close();
     this.#setServing(false);
     for (const exchange of this.#running.keys()) {
       if (exchange.streamsResponses) exchange.abort(shuttingDown());
@@ -135,6 +156,7 @@ class UnixServer implements ApiServer {
     const closed = new Promise<void>((done) => this.#server.tryShutdown(() => done()));
     await settled([closed], Math.max(250, Math.min(1000, end - performance.now())));
     this.#server.forceShutdown();
+    this.#tls?.destroy();
   }
 }
 
@@ -155,11 +177,15 @@ async function settled(promises: readonly Promise<unknown>[], ms: number): Promi
 
 /**
  * Starts serving.
- * @throws ApiError SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, SOCKET_FOLDER, and what the file system throws
+ * @throws ApiError ADDRESS, LISTEN, SOCKET_IN_USE, SOCKET_PATH_TAKEN, SOCKET_PATH_TOO_LONG, SOCKET_FOLDER, and what the file system throws
  */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
-  const server = new UnixServer(options);
-  await server.listen(options.socketPath);
-  options.log.child('api').info('serving', { socket: server.socketPath });
+  const server = new GrpcServer(options);
+  await server.listen(options);
+  const { socketPath, address } = server;
+  options.log.child('api').info('serving', {
+    socket: socketPath === '' ? undefined : socketPath,
+    address: address === '' ? undefined : address,
+  });
   return server;
 }
