@@ -55,10 +55,17 @@ const OPTIONS: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
   'grpc.use_local_subchannel_pool': 1,
+};
+
+const TLS_OPTIONS: ChannelOptions = {
+  ...OPTIONS,
   // The environment of whoever calls says nothing about the way to an agent.
   'grpc.enable_http_proxy': 0,
   // The server's name for TLS: no address is one (RFC 6066 §3), and nobody looks at it here.
   'grpc.ssl_target_name_override': 'cabernet',
+  // A machine that is gone ends its streams too.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
 };
 
 export function connectionOf(target: UnixTarget | TlsTarget): Connection {
@@ -192,7 +199,7 @@ class TlsConnection implements Connection {
     const secure = ChannelCredentials.createFromSecureContext(context, {
       checkServerIdentity: (_host, { raw }) => this.#judge(raw),
     });
-    const grpc = new GrpcClient(grpcTarget(this.#endpoint), secure, OPTIONS);
+    const grpc = new GrpcClient(grpcTarget(this.#endpoint), secure, TLS_OPTIONS);
     const era = new Era(grpc, (ended) => this.#eras.delete(ended));
     if (this.#closed) grpc.close();
     this.#eras.add(era);
@@ -233,22 +240,21 @@ class TlsConnection implements Connection {
 
   unreachable(operation: string, details: string): ApiError {
     const where = formatEndpoint(this.#endpoint);
-    const refuse = (reason: string, why: string): ApiError =>
-      unavailable({ reason, operation, message: `${where} is not called: ${why}.` });
+    const refuse = (reason: string, why: string): ApiError => {
+      const clause = why.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase()).replace(/\.$/, '');
+      return unavailable({ reason, operation, message: `${where} is not called: ${clause}.` });
+    };
     if (this.#refusal) {
       const { code, message } = this.#refusal;
       const reason = code === 'WRONG_PEER' ? code : `CERTIFICATE_${code}`;
-      return refuse(reason, message.replace(/\.$/, ''));
+      return refuse(reason, message);
     }
     const verdict = VERDICTS.find(([pattern]) => pattern.test(details));
     if (verdict) return refuse(verdict[1], verdict[2]);
     // A server that refuses us says nothing but goodbye: whether it has cause to, we know as well as it does.
     const { flaw } = this.#target.credentials;
     if (flaw)
-      return refuse(
-        `OWN_CERTIFICATE_${flaw.code}`,
-        `one's own certificate is refused: ${flaw.message.replace(/\.$/, '')}`,
-      );
+      return refuse(`OWN_CERTIFICATE_${flaw.code}`, `one's own certificate is refused: ${flaw.message}`);
     // `Failed to connect`: the connection ended before the first frame of HTTP/2
     const hangup = /ECONNRESET|EPIPE|Socket closed|disconnected before|Failed to connect/.test(details);
     const hint = hangup

@@ -3,7 +3,6 @@
  * who it is, and whether it was revoked, is asked before a byte of HTTP/2 is read, again for each call, and of all connections
  * whenever the credentials change. Nobody is told more than that the connection ended; the log tells why.
  */
-import { X509Certificate } from 'node:crypto';
 import { type AddressInfo, type Socket } from 'node:net';
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 
@@ -74,9 +73,13 @@ class Listener implements TlsListener {
     this.#tls = createServer({
       ...contextOf(credentials),
       requestCert: true,
-      rejectUnauthorized: true,
+      // refused below, where the log can say who and why
+      rejectUnauthorized: false,
       ALPNProtocols: ['h2'],
       handshakeTimeout: PATIENCE,
+      // a peer whose machine is gone without a word
+      keepAlive: true,
+      keepAliveInitialDelay: LOOK_EVERY,
     });
     this.#tls.maxConnections = MOST_CONNECTIONS;
     this.#tls.on('connection', (wire: Socket) => {
@@ -84,14 +87,12 @@ class Listener implements TlsListener {
       wire.once('close', () => this.#wires.delete(wire));
     });
     this.#tls.on('tlsClientError', (error: Error, socket) => {
-      // what OpenSSL thought of the certificate, where it got as far as one; declared an Error, and a code
-      const reason = socket.authorizationError as unknown;
-      this.#log.warn('no connection', { peer: peerOf(socket), reason, problem: error.message });
+      this.#log.info('no connection', { peer: peerOf(socket), problem: error.message });
       socket.destroy();
     });
     this.#tls.on('secureConnection', (socket) => {
       socket.on('error', (error: Error) => this.#log.debug('connection', { problem: error.message }));
-      if (socket.alpnProtocol !== 'h2' || !this.#stands(socket)) {
+      if (socket.alpnProtocol !== 'h2' || !this.#isAuthorized(socket) || !this.#stands(socket)) {
         socket.destroy();
         return;
       }
@@ -125,12 +126,19 @@ class Listener implements TlsListener {
     this.address = formatEndpoint({ host: address, port });
   }
 
+  /** Whether OpenSSL found the certificate good, with its key: of an authority that is trusted, for this use, in time. */
+  #isAuthorized(socket: TLSSocket): boolean {
+    if (socket.authorized) return true;
+    // declared an Error, and a code
+    const reason = socket.authorizationError as unknown;
+    this.#log.warn('no connection', { peer: peerOf(socket), reason });
+    return false;
+  }
+
   /** Whether whoever is there is still believed; the log tells why not. */
   #stands(socket: TLSSocket): boolean {
-    const certificate =
-      socket.getPeerX509Certificate() ?? new X509Certificate(socket.getPeerCertificate().raw);
     try {
-      this.#credentials.verify(certificate.raw);
+      this.#credentials.verify(socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0));
       return true;
     } catch (error) {
       if (!(error instanceof IdentityError)) throw error;

@@ -90,6 +90,14 @@ test('both ends know each other, for all kinds of calls', async () => {
   expect(seen).toEqual(Array.from({ length: 3 }, () => `spiffe://${DEPLOYMENT}/infrastructure/acme`));
 });
 
+test('an unknown client is told apart in the log by where it came from', async () => {
+  const server = await bench.serve({});
+  const socket = dial(server.address, {});
+  socket.on('error', () => undefined);
+  await new Promise((done) => socket.once('close', done).resume());
+  expect(bench.lines.join('\n')).toMatch(/warn tls no connection peer=127\.0\.0\.1:\d+ reason=\w+/);
+});
+
 test('the address says nothing: a name in place of it will do', async () => {
   const server = await bench.serve({ getMachine: () => ({ name: 'P' }) });
   const credentials = await bench.credentials('operator/alice');
