@@ -22,6 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/nic',
     'src/metrics',
     'src/api',
+    'src/identity',
     'native/lib',
     'gen/cabernet',
     'gen/layout',
@@ -30,7 +31,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Starts processes by path and knows the API; wires and namespaces are the kernel's.
   'src/world': ['src/api', 'native/lib', 'gen/cabernet'],
   // `cabernet node` is the agent's own entry.
-  'src/cli': ['src/world', 'src/nic', 'src/api', 'src/node/main', 'native/lib', 'gen/cabernet'],
+  'src/cli': [
+    'src/world',
+    'src/nic',
+    'src/api',
+    'src/identity',
+    'src/node/main',
+    'native/lib',
+    'gen/cabernet',
+  ],
 };
 
 function filesUnder(folder: string): string[] {

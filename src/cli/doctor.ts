@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 
 import { Agents, bpfFsMounted, chooseWorld, type Finding, knownWorlds, packageRoot } from '../world/index.js';
 import type { DoctorFlags } from './flags.js';
+import { remoteAgents } from './remote.js';
 import { UsageError } from './report.js';
 
 type Check = Pick<Finding, 'severity' | 'subject' | 'text'>;
@@ -118,10 +119,19 @@ async function examine(names: readonly string[], jumbo: boolean): Promise<readon
 }
 
 export async function doctorCommand(interfaces: readonly string[], options: DoctorFlags): Promise<void> {
+  const remote = await remoteAgents(options);
+  if (remote) {
+    await printAgents(remote);
+    return;
+  }
   const examined = interfaces.length === 0 ? [] : await examine([...new Set(interfaces)], options.jumbo);
   print('this host', [root(), kernel(), node(), size(), ...bpf(), ...tools(), ...built(), ...examined]);
   if (process.getuid?.() !== 0 || (options.world === undefined && knownWorlds().length === 0)) return;
-  const agents = new Agents(chooseWorld(options.world));
+  await printAgents(new Agents(chooseWorld(options.world)));
+}
+
+/** What each agent says of its machine. */
+async function printAgents(agents: Agents): Promise<void> {
   try {
     const { answers, silent } = await agents.ask((agent) => agent.diagnose());
     for (const { machine, value } of answers) print(machine, value);

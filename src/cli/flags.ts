@@ -16,7 +16,14 @@ export interface CaptureFlags {
   readonly world?: string;
 }
 
-export interface DoctorFlags {
+/** Of commands that may call one agent over TCP in place of a world's. */
+export interface RemoteFlags {
+  readonly address?: string;
+  readonly credentials?: string;
+  readonly server?: string;
+}
+
+export interface DoctorFlags extends RemoteFlags {
   readonly jumbo: boolean;
   readonly world?: string;
 }
@@ -31,5 +38,27 @@ export interface NodeFlags {
   readonly jumbo: boolean;
   readonly capacity: readonly string[];
   readonly metrics?: string;
+  readonly listen?: string;
+  readonly credentials?: string;
+  readonly provider?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Of all `cabernet ca` commands. */
+export interface CaFlags {
+  readonly directory: string;
+}
+
+export interface CaInitFlags extends CaFlags {
+  readonly deployment: string;
+  readonly days?: number;
+}
+
+export interface CaIssueFlags extends CaFlags {
+  readonly out: string;
+  readonly days?: number;
+}
+
+export interface CaShowFlags extends CaFlags {
+  readonly output: string;
 }

@@ -1,9 +1,11 @@
 /** `cabernet get`: one table, now or again whenever it changes. */
 import { type Agent, Agents, chooseWorld, requireRoot, suggestion, type WorldState } from '../world/index.js';
+import type { RemoteFlags } from './flags.js';
 import { type Answer, type Kind, matches } from './get/kind.js';
 import { links, machines, nodes, vifs, vns } from './get/network.js';
 import { counters, drops, labels, neighbours, paths, routes, tunnels } from './get/traffic.js';
 import { formatRows } from './output.js';
+import { remoteAgents } from './remote.js';
 import { UsageError } from './report.js';
 
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -21,7 +23,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   drops,
 };
 
-export interface GetFlags {
+export interface GetFlags extends RemoteFlags {
   readonly output: string;
   readonly watch?: true;
   readonly world?: string;
@@ -38,9 +40,10 @@ function kindOf(what: string): Kind {
 
 export async function getCommand(what: string, name: string | undefined, flags: GetFlags): Promise<void> {
   const kind = kindOf(what);
-  requireRoot('`cabernet get`');
-  const state = chooseWorld(flags.world);
-  const agents = new Agents(state);
+  const remote = await remoteAgents(flags);
+  if (!remote) requireRoot('`cabernet get`');
+  const state = remote ? undefined : chooseWorld(flags.world);
+  const agents = remote ?? new Agents(state ?? []);
   try {
     if (flags.watch) await watch(kind, state, agents, name, flags);
     else {
@@ -80,7 +83,7 @@ const PERIOD = 1000;
 /** Until it is interrupted. A terminal shows the newest table, anything else gets every table that differs. */
 async function watch(
   kind: Kind,
-  state: WorldState,
+  state: WorldState | undefined,
   agents: Agents,
   name: string | undefined,
   flags: GetFlags,

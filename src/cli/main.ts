@@ -5,7 +5,17 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { version } from '../api/version.js';
-import type { CaptureFlags, DoctorFlags, NodeFlags, TraceFlags } from './flags.js';
+import type {
+  CaFlags,
+  CaInitFlags,
+  CaIssueFlags,
+  CaptureFlags,
+  CaShowFlags,
+  DoctorFlags,
+  NodeFlags,
+  RemoteFlags,
+  TraceFlags,
+} from './flags.js';
 import { report } from './report.js';
 
 function wholeNumber(text: string): number {
@@ -25,6 +35,22 @@ const worldOption = (): Option =>
 
 const outputOption = (): Option =>
   new Option('-o, --output <format>', 'how to print').choices(['table', 'json', 'yaml']).default('table');
+
+/** For one agent over TCP, in place of those of a world. */
+const remoteOptions = (): readonly Option[] => [
+  new Option('--address <host:port>', "call one machine's agent over TCP, not a world's").env(
+    'CABERNET_ADDRESS',
+  ),
+  new Option('--credentials <directory>', 'who you are to it: certificate.pem, key.pem, authorities.pem').env(
+    'CABERNET_CREDENTIALS',
+  ),
+  new Option('--server <name>', 'who has to be there: agent/PROVIDER/MACHINE').env('CABERNET_SERVER'),
+];
+
+function withRemote(command: Command): Command {
+  for (const option of remoteOptions()) command.addOption(option);
+  return command;
+}
 
 /** Repeated options become a list. */
 function collect(value: string, list: readonly string[]): readonly string[] {
@@ -79,8 +105,7 @@ program
     await execCommand(place, command[0] === '--' ? command.slice(1) : command, withWorld(options));
   });
 
-program
-  .command('get')
+withRemote(program.command('get'))
   .description('show what there is')
   .argument(
     '<what>',
@@ -94,7 +119,7 @@ program
     async (
       what: string,
       name: string | undefined,
-      options: { output: string; watch?: true; world?: string },
+      options: RemoteFlags & { output: string; watch?: true; world?: string },
     ) => {
       const { getCommand } = await import('./get.js');
       await getCommand(what, name, withWorld(options));
@@ -145,8 +170,7 @@ program
     await captureCommand(point, withWorld(options));
   });
 
-program
-  .command('doctor')
+withRemote(program.command('doctor'))
   .description('look for what stands in the way, on this host and at every agent')
   .argument('[interface...]', 'interfaces of this host that an agent is to have')
   .option('--jumbo', 'the agent is to be started with --jumbo', false)
@@ -177,12 +201,106 @@ program
   .option('--interface <name>', 'an underlay interface; may be repeated', collect, [])
   .option('--port <glob>', 'interfaces offered to stations; may be repeated', collect, [])
   .option('--jumbo', 'frames in several buffers: MTUs above 3500, where the drivers can', false)
+  .option('--listen <address:port>', 'serve the API over TCP too, with mutual TLS')
+  .option(
+    '--credentials <directory>',
+    "the agent's certificate agent/PROVIDER/MACHINE: see `cabernet ca issue`",
+  )
+  .option('--provider <name>', 'the infrastructure provider whose calls over TCP it answers')
   .option('--capacity <table=number>', "a table's size, such as chunks=8192; may be repeated", collect, [])
   .option('--metrics <address:port>', 'serve /metrics to Prometheus there, such as on 127.0.0.1:9464')
   .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
   .action(async (options: NodeFlags) => {
     const { nodeCommand } = await import('./node.js');
     await nodeCommand(options);
+  });
+
+const ca = program
+  .command('ca')
+  .description('the certificate authority of a deployment: who is who between machines')
+  .addHelpText(
+    'after',
+    `
+NAME is infrastructure/PROVIDER, connectivity/PROVIDER, service/PROVIDER, operator/PERSON or agent/PROVIDER/MACHINE.
+
+  cabernet ca init --directory ca --deployment example.net
+  cabernet ca issue agent/acme/P --directory ca --out credentials/P
+  cabernet ca issue operator/alice --directory ca --out credentials/alice`,
+  );
+
+const caCommand = (parent: Command, word: string, description: string): Command =>
+  parent
+    .command(word)
+    .description(description)
+    .addOption(new Option('--directory <path>', "the authority's").env('CABERNET_CA').makeOptionMandatory());
+
+function days(text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0) return value;
+  throw new InvalidArgumentError('Days, such as 90 or 0.5.');
+}
+
+caCommand(ca, 'init', 'make the authority of a deployment')
+  .requiredOption('--deployment <name>', 'what all certificates are of, such as example.net')
+  .option('--days <n>', 'how long it lives: 3650 if left out', days)
+  .action(async (options: CaInitFlags) => {
+    const { caInitCommand } = await import('./ca.js');
+    await caInitCommand(options);
+  });
+
+caCommand(ca, 'issue', 'issue a certificate and its key, or renew them')
+  .argument('<name>', 'whose, such as agent/acme/P or operator/alice')
+  .requiredOption('--out <directory>', 'the directory of credentials, made if it is missing')
+  .option('--days <n>', 'how long it lives: 90 if left out', days)
+  .action(async (name: string, options: CaIssueFlags) => {
+    const { caIssueCommand } = await import('./ca.js');
+    await caIssueCommand(name, options);
+  });
+
+caCommand(ca, 'list', 'show what was issued')
+  .addOption(outputOption())
+  .action(async (options: CaShowFlags) => {
+    const { caListCommand } = await import('./ca.js');
+    await caListCommand(options);
+  });
+
+caCommand(ca, 'revoke', 'take certificates back')
+  .argument('<which>', 'a serial number, or a name for all that are valid')
+  .action(async (which: string, options: CaFlags) => {
+    const { caRevokeCommand } = await import('./ca.js');
+    await caRevokeCommand(which, options);
+  });
+
+caCommand(ca, 'status', 'show the authority, and how far a rotation is')
+  .addOption(outputOption())
+  .action(async (options: CaShowFlags) => {
+    const { caStatusCommand } = await import('./ca.js');
+    await caStatusCommand(options);
+  });
+
+const rotate = ca.command('rotate').description('replace the authority by a new one, in three steps');
+
+caCommand(rotate, 'begin', 'first: a new authority is trusted beside the old one, which still issues')
+  .option('--days <n>', 'how long the new one lives: 3650 if left out', days)
+  .addOption(outputOption())
+  .action(async (options: CaShowFlags & { days?: number }) => {
+    const { caRotateCommand } = await import('./ca.js');
+    await caRotateCommand('begin', options);
+  });
+
+caCommand(rotate, 'switch', 'second: new certificates come from the new one; renew all with `ca issue`')
+  .addOption(outputOption())
+  .action(async (options: CaShowFlags) => {
+    const { caRotateCommand } = await import('./ca.js');
+    await caRotateCommand('switch', options);
+  });
+
+caCommand(rotate, 'finish', 'last: the old one is no longer trusted, and its key deleted')
+  .option('--anyway', 'also if some have certificates of the old one only')
+  .addOption(outputOption())
+  .action(async (options: CaShowFlags & { anyway?: true }) => {
+    const { caRotateCommand } = await import('./ca.js');
+    await caRotateCommand('finish', options);
   });
 
 // A reader that has seen enough (`cabernet get vifs | head`) is no error.

@@ -1,4 +1,5 @@
 /** `cabernet node`: the agent's own options, checked, and the agent. */
+import { isOwner, NAME_RULES } from '../api/names.js';
 import { type NodeOptions, runNode } from '../node/main.js';
 import type { NodeFlags } from './flags.js';
 import { UsageError } from './report.js';
@@ -33,6 +34,18 @@ function capacitiesOf(texts: readonly string[]): Capacities {
   return capacities;
 }
 
+/** TCP is for all three or none. */
+function remoteOf({ listen, credentials, provider }: NodeFlags): Pick<NodeOptions, 'remote'> {
+  if (listen === undefined && credentials === undefined && provider === undefined) return {};
+  if (listen === undefined || credentials === undefined || provider === undefined) {
+    throw new UsageError(
+      '--listen, --credentials and --provider go together: where, who this is, who may call',
+    );
+  }
+  if (!isOwner(provider)) throw new UsageError(`--provider ${provider}: ${NAME_RULES.owner}`);
+  return { remote: { listen, credentials, provider } };
+}
+
 export async function nodeCommand(flags: NodeFlags): Promise<void> {
   await runNode({
     name: flags.name,
@@ -45,5 +58,6 @@ export async function nodeCommand(flags: NodeFlags): Promise<void> {
     logLevel: flags.logLevel,
     capacities: capacitiesOf(flags.capacity),
     ...(flags.metrics !== undefined && { metrics: flags.metrics }),
+    ...remoteOf(flags),
   });
 }

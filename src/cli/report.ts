@@ -18,6 +18,7 @@ const PLAIN: ReadonlySet<string> = new Set([
   'MetricsAddressError',
   'DataPlaneError',
   'BpfError',
+  'IdentityError',
   'UsageError',
 ]);
 

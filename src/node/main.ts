@@ -9,13 +9,15 @@ import { createServer, type Server } from 'node:net';
 import { release } from 'node:os';
 import { resolve } from 'node:path';
 
-import { createLogger, type LogLevel } from '../api/log.js';
-import { type Observe, startServer } from '../api/server.js';
+import { createLogger, type Logger, type LogLevel } from '../api/log.js';
+import { formatCaller, type Observe, startServer } from '../api/server.js';
 import { type Capacities } from '../dataplane/index.js';
+import { type Credentials } from '../identity/credentials.js';
 import { type MetricsServer } from '../metrics/server.js';
 import { Agent } from './agent.js';
 import { addAgentMetrics } from './metrics.js';
 import { translate } from './refusal.js';
+import { rightsAt } from './rights.js';
 import { nodeService } from './rpc/index.js';
 
 export interface NodeOptions {
@@ -37,6 +39,17 @@ export interface NodeOptions {
   readonly logLevel?: LogLevel;
   /** Where Prometheus asks: `127.0.0.1:9464`. */
   readonly metrics?: string;
+  /** TCP beside the socket. */
+  readonly remote?: RemoteOptions;
+}
+
+export interface RemoteOptions {
+  /** `ADDRESS:PORT` to serve `cabernet.node.v1` on, with mutual TLS. */
+  readonly listen: string;
+  /** Directory of the agent's own certificate, `agent/PROVIDER/NAME`. */
+  readonly credentials: string;
+  /** The infrastructure provider that owns the machine, and may call everything. */
+  readonly provider: string;
 }
 
 /** Why the agent cannot run here; the message is for the operator. */
@@ -121,10 +134,39 @@ async function metricsOf(
   return { observe: metrics.observe, serve: (address) => serveMetrics(address, metrics) };
 }
 
-/** Runs until SIGTERM or SIGINT. Throws StartError, ApiError or DataPlaneError when it cannot begin. */
+/** The agent's certificate, read again when it changes. */
+async function openCredentials(
+  options: NodeOptions,
+  remote: RemoteOptions,
+  log: Logger,
+): Promise<Credentials> {
+  const { Credentials } = await import('../identity/credentials.js');
+  const identity = log.child('identity');
+  const credentials = await Credentials.open(remote.credentials, {
+    onProblem: (problem) => identity.warn('what is there is not used', { problem }),
+  });
+  const { principal } = credentials;
+  const { name } = options;
+  if (principal.role !== 'agent' || principal.name !== remote.provider || principal.machine !== name) {
+    credentials.close();
+    throw new StartError(
+      `the certificate in ${remote.credentials} is ${formatCaller(principal)}: it has to be agent/${remote.provider}/${name}`,
+    );
+  }
+  const note = (): void => {
+    identity.info('certificate', { caller: formatCaller(principal), until: new Date(credentials.expires) });
+  };
+  note();
+  credentials.onChange(note);
+  return credentials;
+}
+
+/** Runs until SIGTERM or SIGINT. Throws StartError, ApiError, IdentityError or DataPlaneError when it cannot begin. */
 export async function runNode(options: NodeOptions): Promise<void> {
   prepareMachine(options);
   const log = createLogger({ component: 'node', level: options.logLevel });
+  const { remote } = options;
+  const credentials = remote && (await openCredentials(options, remote, log));
   const held = await lock(options.pinDir);
   const ended = waitForSignal();
   const agent = await Agent.start({ ...options, log });
@@ -134,6 +176,9 @@ export async function runNode(options: NodeOptions): Promise<void> {
     if (metrics) told = await metrics.serve(options.metrics ?? '');
     const server = await startServer({
       socketPath: options.socket,
+      ...(remote && credentials
+        ? { tls: { address: remote.listen, credentials }, authorize: rightsAt(remote.provider) }
+        : {}),
       services: [nodeService(agent)],
       log,
       translate,
@@ -148,5 +193,6 @@ export async function runNode(options: NodeOptions): Promise<void> {
     await told?.close();
     await agent.close();
     held.close();
+    credentials?.close();
   }
 }

@@ -110,15 +110,16 @@ export class Agent {
   }
 }
 
-/** All agents of a world, connected when first asked. */
+/** Several agents, connected when first asked. */
 export class Agents {
   readonly #agents: readonly Agent[];
 
-  constructor(
-    state: WorldState,
-    machines: readonly string[] = state.plan.machines.map((machine) => machine.name),
-  ) {
-    this.#agents = machines.map((machine) => new Agent(machine, clientOf(state.plan.name, machine)));
+  /** All of a world, or these. */
+  constructor(whose: WorldState | readonly Agent[]) {
+    this.#agents =
+      'plan' in whose
+        ? whose.plan.machines.map(({ name }) => new Agent(name, clientOf(whose.plan.name, name)))
+        : whose;
   }
 
   [Symbol.iterator](): Iterator<Agent> {

@@ -19,7 +19,8 @@ export interface Kind {
   readonly columns: readonly Column[];
   /** It changes without any event: shown again every second. */
   readonly counts?: boolean;
-  readonly read: (state: WorldState, agents: Agents) => Promise<Answer>;
+  /** Without a world there is one agent, called over TCP. */
+  readonly read: (state: WorldState | undefined, agents: Agents) => Promise<Answer>;
 }
 
 export function matches(found: Found, asked: string): boolean {

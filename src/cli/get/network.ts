@@ -10,6 +10,7 @@ import {
 import { type Cell } from '../output.js';
 import { type Found, type Kind, rowsOf } from './kind.js';
 import { networkOf, short } from '../names.js';
+import { UsageError } from '../report.js';
 
 export const machines: Kind = {
   columns: [
@@ -27,7 +28,9 @@ export const machines: Kind = {
       nodes: (await agent.nodes()).length,
     }));
     const said = new Map(answers.map((answer) => [answer.machine, answer.value]));
-    const found = state.plan.machines.map((machine): Found => {
+    const planned =
+      state?.plan.machines ?? answers.map(({ machine }) => ({ name: machine, provider: '', addresses: [] }));
+    const found = planned.map((machine): Found => {
       const known = said.get(machine.name);
       const interfaces = known?.info.interfaces.filter((one) => one.role !== 'vif') ?? [];
       const shown = interfaces.map((one) => `${one.name} ${one.up ? one.xdpMode || 'no program' : 'down'}`);
@@ -131,6 +134,7 @@ export const links: Kind = {
     { key: 'state', title: 'STATE' },
   ],
   async read(state, agents) {
+    if (!state) throw new UsageError('links join machines: `get links` needs a world, not one agent');
     const { answers, silent } = await agents.ask(async (agent) => {
       const [vifs, tunnels, labels] = await Promise.all([agent.vifs(), agent.tunnels(), agent.labels()]);
       return { machine: agent.machine, vifs, tunnels, labels };
