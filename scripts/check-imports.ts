@@ -12,7 +12,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
   'src/graph': [],
   'src/metrics': [],
-  'src/controller': ['src/api', 'src/store', 'gen/cabernet'],
+  'src/controller': ['src/api', 'src/store', 'src/identity', 'src/metrics', 'gen/cabernet'],
   'src/infrastructure': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
   'src/connectivity': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
   'src/service': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],

@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { type Client, connect } from '../api/client.js';
 import { failedPrecondition } from '../api/errors.js';
 import { type ServiceType } from '../api/message.js';
+import { type Credentials } from '../identity/credentials.js';
 
 /** Who is to answer. */
 export interface Expected {
@@ -45,16 +46,33 @@ export function parseAddressOfServer(text: string): Address | undefined {
     : undefined;
 }
 
-/** By unix sockets only, where the file's mode says who may call. */
-export const unixDialer: Dialer = {
-  dial(service, address) {
-    const parsed = parseAddressOfServer(address);
-    if (parsed?.kind !== 'unix') {
-      throw failedPrecondition({
-        reason: 'NO_CREDENTIALS',
-        message: `${address} is not a unix socket, and without credentials nothing else can be called.`,
+/**
+ * By unix sockets, where the file's mode says who may call; and by TCP, which takes credentials: who answers must be who is
+ * expected, of the same deployment.
+ */
+export function dialerWith(credentials: Credentials | undefined): Dialer {
+  return {
+    dial(service, address, { role, name, machine }) {
+      const parsed = parseAddressOfServer(address);
+      if (parsed?.kind === 'unix') return connect(service, { socketPath: parsed.path });
+      if (!credentials || !parsed) {
+        throw failedPrecondition({
+          reason: parsed ? 'NO_CREDENTIALS' : 'ADDRESS',
+          message: parsed
+            ? `${address} is not a unix socket, and without credentials nothing else can be called.`
+            : `${JSON.stringify(address.slice(0, 100))} is no address; give unix:/PATH, ADDRESS:PORT or [IPV6]:PORT.`,
+        });
+      }
+      const { deployment } = credentials.principal;
+      return connect(service, {
+        address,
+        credentials,
+        server: (there) =>
+          there.deployment === deployment &&
+          there.role === role &&
+          there.name === name &&
+          there.machine === machine,
       });
-    }
-    return connect(service, { socketPath: parsed.path });
-  },
-};
+    },
+  };
+}
