@@ -86,7 +86,25 @@ static __always_inline int arrive_at_vif(struct xdp_md *ctx, struct packet *pk, 
 	return receive_at_vif(ctx, pk, cursor, vif);
 }
 
-static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor, __u32 context)
+/* At a vif on the way up; NULL: it is down. */
+static __always_inline const struct vif *enter_vif(struct packet *pk, __u32 id)
+{
+	const struct vif *vif = bpf_map_lookup_elem(&vifs, &id);
+
+	pk->vif = id;
+	pk->depth++;
+	if (!vif || !(vif->flags & VIF_UP))
+		return NULL;
+	pk->node = vif->node;
+	return vif;
+}
+
+/*
+ * `own`: the first entry is the explicit null of this vif's circuit, at the
+ * bottom of the stack; else 0.
+ */
+static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor, __u32 context,
+				 __u32 own)
 {
 	const struct label_entry *entry;
 	const struct label_slot *slot;
@@ -98,10 +116,10 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 		if (!entry)
 			return drop(ctx, pk, DROP_TRUNCATED);
 		word = bpf_ntohl(entry->word);
-		slot = label_lookup(context, entry_label(word));
+		slot = own ? NULL : label_lookup(context, entry_label(word));
 		/* target is cleared a grace period after label: see struct label_slot */
-		target = slot ? slot->target : 0;
-		action = slot ? slot->action : LABEL_NONE;
+		target = slot ? slot->target : own;
+		action = slot ? slot->action : own ? LABEL_DELIVER : LABEL_NONE;
 		trace(LABEL, pk, -(int)sizeof(*entry), target, entry_label(word), context, action,
 		      word & 0x1ff);
 		if (!target)
@@ -111,12 +129,9 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 			return swap(ctx, pk, target, word);
 		if (!entry_ttl(word))
 			return drop(ctx, pk, DROP_LABEL_TTL);
-		pk->vif = target;
-		pk->depth++;
-		vif = bpf_map_lookup_elem(&vifs, &target);
-		if (!vif || !(vif->flags & VIF_UP))
+		vif = enter_vif(pk, target);
+		if (!vif)
 			return drop(ctx, pk, DROP_VIF_DOWN);
-		pk->node = vif->node;
 		if (entry_bottom(word))
 			return arrive_at_vif(ctx, pk, cursor, vif);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
- * The way down: vif -> path -> label, vif below -> ... -> tunnel -> underlay
- * hop. One look-up per layer, at most MAX_DEPTH. What is found is put into the
+ * The way down: vif -> path -> label, vif below -> ... -> tunnel or wire ->
+ * underlay hop. One look-up per layer, at most MAX_DEPTH. What is found is put into the
  * tag; the egress program writes it. Lengths are checked here: after egress
  * one frame that does not fit would take the rest of its batch with it.
  */
@@ -24,30 +24,61 @@ static __always_inline int leave_by_port(struct xdp_md *ctx, const struct packet
 	return redirect_tagged(ctx, pk, tag, vif->port, 0);
 }
 
-static __always_inline int leave_by_tunnel(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
-					   __u32 tunnel_id)
+/* The ready headers of what a path of the lowest layer runs over; 0: none. */
+static __always_inline __u32 hop_below(const struct path *path, __u16 entropy)
 {
-	const struct tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &tunnel_id);
+	__u32 id = path->tunnel;
+
+	if (id) {
+		const struct tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &id);
+
+		/* the way is chosen by other bits than the far end's queue will be */
+		return tunnel ? tunnel->hops[entropy >> 8 & (MAX_WAYS - 1)] : 0;
+	}
+	id = path->wire;
+	const struct wire *wire = bpf_map_lookup_elem(&wires, &id);
+
+	return wire ? wire->hop : 0;
+}
+
+static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+					const struct path *path)
+{
 	const struct underlay_hop *hop;
 	__u32 length = pk->length + tag->labels * LABEL_BYTES;
 
-	if (!tunnel)
-		return drop(ctx, pk, DROP_NO_PATH);
-	/* the way is chosen by other bits than the far end's queue will be */
-	tag->underlay_hop = tunnel->hops[tag->entropy >> 8 & (MAX_WAYS - 1)];
+	tag->underlay_hop = hop_below(path, tag->entropy);
 	hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
 	if (!hop || !hop->ifindex)
-		return drop(ctx, pk, DROP_TUNNEL_UNRESOLVED);
+		return drop(ctx, pk, path->wire ? DROP_WIRE_UNRESOLVED : DROP_TUNNEL_UNRESOLVED);
 
 	if (tag->flags & TAG_CONTROL_WORD)
 		length += CONTROL_WORD_BYTES;
-	length +=
-		hop->l2 + sizeof(struct udp) + (hop->family == 4 ? sizeof(struct ipv4) : sizeof(struct ipv6));
-	trace(UNDERLAY_HOP, pk, length - pk->length - tag->labels * LABEL_BYTES, tag->underlay_hop, tunnel_id,
-	      hop->ifindex, length, hop->room);
+	length += hop->bytes;
+	trace(UNDERLAY_HOP, pk, length - pk->length - tag->labels * LABEL_BYTES, tag->underlay_hop,
+	      path->wire ? CONTEXT_WIRE | path->wire : CONTEXT_TUNNEL | path->tunnel, hop->ifindex, length,
+	      hop->room);
 	if (length > hop->room)
 		return drop(ctx, pk, DROP_TOO_BIG);
 	return redirect_tagged(ctx, pk, tag, hop->ifindex, length - pk->length);
+}
+
+/*
+ * A circuit has no label of its own: what is above it goes as it is. Its own
+ * frames, above which there is nothing, bear an explicit null, so that labels
+ * are what begins a frame either way. A label is never swapped onto a circuit:
+ * that would be a second link on it.
+ */
+static __always_inline int leave_by_circuit(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
+					    const struct path *path, __u32 above, __u32 innermost)
+{
+	if (!above) {
+		if (innermost)
+			return drop(ctx, pk, DROP_NO_PATH);
+		tag->stack[MAX_DEPTH - 1] = entry_word(LABEL_EXPLICIT_NULL, true, LABEL_TTL);
+	}
+	tag->labels = above ? above : 1;
+	return leave_by_hop(ctx, pk, tag, path);
 }
 
 /*
@@ -68,6 +99,10 @@ static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, 
 		if (!path || !path->label)
 			return drop(ctx, pk, DROP_NO_PATH);
 		count_path(path_id, pk->length);
+		trace(PATH, pk, path->label == LABEL_IMPLICIT_NULL && i ? 0 : LABEL_BYTES, path_id,
+		      path->label, path->vif, path->tunnel, path->wire);
+		if (path->label == LABEL_IMPLICIT_NULL)
+			return leave_by_circuit(ctx, pk, tag, path, i, innermost);
 		if (i)
 			tag->stack[MAX_DEPTH - 1 - i] = entry_word(path->label, false, LABEL_TTL);
 		else if (innermost)
@@ -76,9 +111,8 @@ static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, 
 		else
 			tag->stack[MAX_DEPTH - 1] = entry_word(path->label, true, LABEL_TTL);
 		tag->labels = i + 1;
-		trace(PATH, pk, LABEL_BYTES, path_id, path->label, path->vif, path->tunnel, i);
 		if (!path->vif)
-			return leave_by_tunnel(ctx, pk, tag, path->tunnel);
+			return leave_by_hop(ctx, pk, tag, path);
 
 		vif = bpf_map_lookup_elem(&vifs, &path->vif);
 		if (!vif || !(vif->flags & VIF_UP))

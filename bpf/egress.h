@@ -126,6 +126,20 @@ static __always_inline bool write_outer(struct xdp_md *ctx, const struct underla
 	return true;
 }
 
+/* The same on a wire, where the labels follow the Ethernet header. */
+static __always_inline bool write_ethernet(struct xdp_md *ctx, const struct underlay_hop *hop,
+					   const struct tag *tag, const __u32 l2)
+{
+	struct cursor cursor = cursor_at(ctx);
+	void *to = take_bytes(&cursor, l2 + MOST_LABEL_BYTES);
+
+	if (!to)
+		return false;
+	copy(to, hop->ethernet, l2);
+	write_labels(to + l2, tag);
+	return true;
+}
+
 /* The seed of the pseudo header is fold(source + destination + protocol + length). */
 static __always_inline bool write_udp_checksum(struct xdp_md *ctx, const struct underlay_hop *hop)
 {
@@ -185,9 +199,7 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 		hop = bpf_map_lookup_elem(&underlay_hops, &tag.underlay_hop);
 		if (!hop)
 			return egress_drop(ctx, DROP_TUNNEL_UNRESOLVED);
-		push = hop->l2 + sizeof(struct udp) +
-		       (hop->family == 4 ? sizeof(struct ipv4) : sizeof(struct ipv6)) +
-		       tag.labels * sizeof(struct label_entry) +
+		push = hop->bytes + tag.labels * sizeof(struct label_entry) +
 		       (tag.flags & TAG_CONTROL_WORD ? sizeof(struct control_word) : 0);
 	}
 	strip = strip_bytes(&tag);
@@ -200,10 +212,13 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 			written = hop->l2 == ETHERNET_BYTES
 					  ? write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv4))
 					  : write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv4));
-		else
+		else if (hop->family == 6)
 			written = hop->l2 == ETHERNET_BYTES
 					  ? write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv6))
 					  : write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv6));
+		else
+			written = hop->l2 == ETHERNET_BYTES ? write_ethernet(ctx, hop, &tag, ETHERNET_BYTES)
+							    : write_ethernet(ctx, hop, &tag, TAGGED_BYTES);
 		if (written && hop->flags & TUNNEL_CHECKSUM)
 			written = write_udp_checksum(ctx, hop);
 		if (!written)

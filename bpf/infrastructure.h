@@ -2,18 +2,15 @@
 /*
  * A frame has arrived from a wire. What is MPLS-in-UDP for this machine is
  * ours: its outer header names the tunnel, the tunnel is the context of the
- * first label. Everything else is the machine's own and goes to its kernel.
+ * first label. So is what bears labels without IP on a port or VLAN that is
+ * one of our wires (lsp.h). Everything else is the machine's own and goes to
+ * its kernel.
  */
 #ifndef CABERNET_INFRASTRUCTURE_H
 #define CABERNET_INFRASTRUCTURE_H
 
 #include "checksum.h"
-#include "connectivity.h"
-
-struct arrival {
-	__u32 tunnel;
-	enum drop_reason reason; /* DROP_NONE with tunnel 0: not ours */
-};
+#include "lsp.h"
 
 /* The source port is the flow's entropy: it is handed on at a swap. */
 static __always_inline enum drop_reason take_udp(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor,
@@ -59,7 +56,7 @@ static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct pac
 	struct arrival arrival = {};
 	const struct tunnel_slot4 *end;
 	const struct tunnel *tunnel;
-	__u32 length;
+	__u32 length, id;
 
 	/* short or not UDP: the kernel's to judge */
 	if (!ip || ip->protocol != PROTOCOL_UDP || ip->version_ihl >> 4 != 4)
@@ -83,8 +80,9 @@ static __always_inline struct arrival arrive_ipv4(struct xdp_md *ctx, struct pac
 			arrival.reason = DROP_TUNNEL_UNKNOWN;
 		return arrival;
 	}
-	arrival.tunnel = end->tunnel;
-	tunnel = bpf_map_lookup_elem(&tunnels, &arrival.tunnel);
+	id = end->tunnel;
+	arrival.context = CONTEXT_TUNNEL | id;
+	tunnel = bpf_map_lookup_elem(&tunnels, &id);
 	/* the slot may serve another pair while we read it (an element of the
 	 * IPv6 table likewise): only the tunnel's record says whose it is */
 	if (!tunnel || tunnel->family != 4 || *(__u32 *)tunnel->remote != ip->source ||
@@ -129,8 +127,8 @@ static __always_inline struct arrival arrive_ipv6(struct xdp_md *ctx, struct pac
 			arrival.reason = DROP_TUNNEL_UNKNOWN;
 		return arrival;
 	}
-	arrival.tunnel = *id;
-	tunnel = bpf_map_lookup_elem(&tunnels, &arrival.tunnel);
+	arrival.context = CONTEXT_TUNNEL | *id;
+	tunnel = bpf_map_lookup_elem(&tunnels, id);
 	if (!tunnel || tunnel->family != 6) {
 		arrival.reason = DROP_TUNNEL_UNKNOWN;
 		return arrival;
@@ -157,16 +155,18 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 	struct arrival arrival;
 	const struct vlan *vlan;
 	bool stacked = false;
+	__u32 vid = 0;
 	__be16 type;
 
 	if (!ethernet)
 		return drop(ctx, pk, DROP_TRUNCATED);
 	type = ethernet->type;
-	/* one tag, whichever: the tunnel's addresses are the credential */
+	/* one tag: to tunnels, whichever, since the addresses are the credential; to a wire, its own 802.1Q */
 	if (type == bpf_htons(ETHERTYPE_VLAN) || type == bpf_htons(ETHERTYPE_PROVIDER_VLAN)) {
 		vlan = take(cursor, struct vlan);
 		if (!vlan)
 			return XDP_PASS;
+		vid = type == bpf_htons(ETHERTYPE_VLAN) ? bpf_ntohs(vlan->tci) & VLAN_ID : NO_VLAN;
 		type = vlan->type;
 		if (type == bpf_htons(ETHERTYPE_VLAN)) {
 			vlan = take(cursor, struct vlan);
@@ -174,16 +174,19 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 				return XDP_PASS;
 			type = vlan->type;
 			stacked = true;
+			vid = NO_VLAN;
 		}
 	}
 	if (type == bpf_htons(ETHERTYPE_IPV4))
 		arrival = arrive_ipv4(ctx, pk, cursor);
 	else if (type == bpf_htons(ETHERTYPE_IPV6))
 		arrival = arrive_ipv6(ctx, pk, cursor);
+	else if (type == bpf_htons(ETHERTYPE_MPLS))
+		arrival = arrive_labelled(pk, cursor, ethernet, vid);
 	else
 		return XDP_PASS;
 
-	if (!arrival.tunnel && arrival.reason == DROP_NONE) {
+	if (!arrival.context && arrival.reason == DROP_NONE) {
 		trace(PASS, pk, 0, 0, bpf_ntohs(type), 0, 0, 0);
 		return XDP_PASS;
 	}
@@ -191,8 +194,9 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 		return drop(ctx, pk, DROP_VLAN_STACKED);
 	if (arrival.reason != DROP_NONE)
 		return drop(ctx, pk, arrival.reason);
-	trace(TUNNEL, pk, -(int)cursor->offset, arrival.tunnel, 0, 0, 0, 0);
-	return climb(ctx, pk, cursor, CONTEXT_TUNNEL | arrival.tunnel);
+	if (arrival.context & CONTEXT_TUNNEL)
+		trace(TUNNEL, pk, -(int)cursor->offset, arrival.context & ~CONTEXT_TUNNEL, 0, 0, 0, 0);
+	return climb(ctx, pk, cursor, arrival.context, arrival.own);
 }
 
 #endif

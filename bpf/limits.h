@@ -17,6 +17,7 @@
 #define MAX_VIFS 4096
 #define MAX_PATHS 8192
 #define MAX_TUNNELS 1024
+#define MAX_WIRES 1024
 #define MAX_UNDERLAY_HOPS 8192
 #define MAX_NEXT_HOPS 65536
 #define MAX_TABLES (2 * MAX_NODES)
@@ -50,6 +51,9 @@
 
 /* RFC 3032: 0 to 15 are reserved. */
 #define FIRST_LABEL 16
+/* The one entry of a circuit's own frames, and what its path has for a label. */
+#define LABEL_EXPLICIT_NULL 0
+#define LABEL_IMPLICIT_NULL 3
 /* Pipe model (RFC 3443): label TTL only ends loops below. */
 #define LABEL_TTL 64
 
@@ -58,6 +62,6 @@
 #define ENTROPY_PORT_MASK 0x3fff
 
 /* `struct` layouts of pinned maps: raised with every change of one. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 #endif

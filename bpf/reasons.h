@@ -42,7 +42,9 @@
 	X(HEADROOM, "no room in front of the frame for the headers")                                  \
 	X(NO_DEVICE, "the egress interface is not in the device table")                               \
 	X(NOT_A_CABLE, "a frame on an interface that is no vif's")                                    \
-	X(NOT_IP, "neither IPv4 nor IPv6 on a link that carries IP only")
+	X(NOT_IP, "neither IPv4 nor IPv6 on a link that carries IP only")                             \
+	X(WIRE_ADDRESS, "labels on a wire, not from its neighbour's MAC address to this machine's")   \
+	X(WIRE_UNRESOLVED, "the wire's interface or its neighbour's MAC address is not known")
 
 /* X(NAME, packets a second and virtual node, sentence) */
 #define PUNT_KINDS(X)                                                              \
@@ -77,7 +79,8 @@
 	X(PASS)         \
 	X(REWRITE)      \
 	X(PUSH)         \
-	X(STRIP)
+	X(STRIP)        \
+	X(WIRE)
 
 #define X(name, ...) DROP_##name,
 enum drop_reason { DROP_NONE, DROP_REASONS(X) DROP_COUNT };

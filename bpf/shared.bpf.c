@@ -35,6 +35,8 @@ enum limit {
 	LIMIT_DROP_ROW = DROP_ROW,
 	LIMIT_PUNT_ROW = PUNT_ROW,
 	LIMIT_FIRST_LABEL = FIRST_LABEL,
+	LIMIT_LABEL_EXPLICIT_NULL = LABEL_EXPLICIT_NULL,
+	LIMIT_LABEL_IMPLICIT_NULL = LABEL_IMPLICIT_NULL,
 	LIMIT_LABEL_TTL = LABEL_TTL,
 	LIMIT_UDP_PORT_MPLS = UDP_PORT_MPLS,
 	LIMIT_CAPTURE_BYTES = CAPTURE_BYTES,
@@ -59,11 +61,13 @@ struct shared_types {
 	struct capture capture;
 	struct trace_event trace_event;
 	struct tunnel_key6 tunnel_key6;
+	struct wire_key wire_key;
 	enum limit limit;
 	enum drop_reason drop_reason;
 	enum punt_kind punt_kind;
 	enum trace_kind trace_kind;
 	enum port_role port_role;
+	enum wire_kind wire_kind;
 	enum label_action label_action;
 	enum next_hop_kind next_hop_kind;
 	enum record_kind record_kind;

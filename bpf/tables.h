@@ -119,20 +119,66 @@ struct {
 	__type(value, __u32);
 } tunnel_ends6 SEC(".maps");
 
-/* The outer header of one tunnel by one underlay hop, ready to copy: Ethernet
- * (12 bytes of MAC addresses, then an 802.1Q tag if `l2` is 18, then the
- * type), IP with length zero, UDP with source port, length and checksum zero.
- * Immutable: a change is a new hop, swapped into `tunnel.hops`. */
+/*
+ * A port, or a port and VLAN, towards one adjacent machine of the provider,
+ * where labels come without IP (EtherType 0x8847). Of an `lsp` it is the
+ * context of infrastructure labels; a circuit carries one virtual link, whose
+ * vif it is to the letter: no label says so.
+ */
+enum wire_kind {
+	WIRE_NONE,
+	WIRE_LSP,
+	WIRE_CIRCUIT,
+};
+
+struct wire {
+	__u32 kind; /* enum wire_kind: a wire is switched on by this one write */
+	__u32 ifindex;
+	__u32 vlan; /* 802.1Q; 0: untagged */
+	__u32 vif;  /* of a circuit: its link's; 0: none yet */
+	/* The underlay hop to the neighbour; 0: unresolved. Its MAC addresses are also
+	 * those that an arriving frame must bear, the other way round: one write changes both. */
+	__u32 hop;
+	__u32 reserved[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_WIRES);
+	__type(key, __u32);
+	__type(value, struct wire);
+} wires SEC(".maps");
+
+/* Which wire a labelled frame has arrived on; checked against the wire's record. */
+struct wire_key {
+	__u32 ifindex;
+	__u32 vlan;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_WIRES);
+	__type(key, struct wire_key);
+	__type(value, __u32);
+} wire_ends SEC(".maps");
+
+/* All that is written below the labels of one tunnel by one way, or of one
+ * wire, ready to copy: Ethernet (12 bytes of MAC addresses, then an 802.1Q tag
+ * if `l2` is 18, then the type), and of a tunnel IP with length zero, UDP with
+ * source port, length and checksum zero. Immutable: a change is a new hop,
+ * swapped into `tunnel.hops` or `wire.hop`. */
 struct underlay_hop {
 	__u32 ifindex; /* 0: unresolved */
 	__u16 room;    /* the longest frame that fits, Ethernet header and tag included */
 	__u8 l2;       /* 14 or 18 */
-	__u8 family;   /* 4 or 6 */
+	__u8 family;   /* 4 or 6; 0: a wire's, which ends with the Ethernet header */
 	__u32 flags;   /* TUNNEL_CHECKSUM */
 	__u32 sum;     /* of the IPv4 header with length and checksum zero, not folded */
 	__u8 ethernet[20];
 	__u8 ip[48]; /* IPv4 + UDP (28) or IPv6 + UDP (48) */
-	__u8 reserved[4];
+	__u8 bytes;  /* of all that is written: `l2`, and IP and UDP */
+	__u8 reserved[3];
 };
 
 struct {
@@ -146,6 +192,7 @@ struct {
 /* ---- labels: what one means in the context it arrives in (RFC 5331) ---- */
 
 #define CONTEXT_TUNNEL 0x80000000u /* | tunnel id; a vif's context is its id */
+#define CONTEXT_WIRE 0x40000000u   /* | wire id */
 
 enum label_action {
 	LABEL_NONE,
@@ -217,10 +264,10 @@ struct {
 
 /* One way a virtual link is carried by the layer below. */
 struct path {
-	__u32 label;  /* what the far end expects; 0: free */
+	__u32 label;  /* what the far end expects; 0: free; LABEL_IMPLICIT_NULL: a circuit below */
 	__u32 vif;    /* below: a vif of the layer below ... */
-	__u32 tunnel; /* ... or, with vif 0, a tunnel */
-	__u32 reserved;
+	__u32 tunnel; /* ... or, with vif 0, a tunnel ... */
+	__u32 wire;   /* ... or, with both 0, a wire */
 };
 
 struct {
@@ -459,6 +506,7 @@ enum name_table {
 	NAME_TUNNEL,
 	NAME_PATH,
 	NAME_LABEL, /* id: bucket * LABEL_SLOTS + slot */
+	NAME_WIRE,
 };
 
 struct name_value {
@@ -469,7 +517,8 @@ struct name_value {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_VIFS + MAX_PATHS + MAX_NODES + MAX_TUNNELS + MAX_LABEL_BUCKETS * LABEL_SLOTS);
+	__uint(max_entries,
+	       MAX_VIFS + MAX_PATHS + MAX_NODES + MAX_TUNNELS + MAX_WIRES + MAX_LABEL_BUCKETS * LABEL_SLOTS);
 	__type(key, struct name_key);
 	__type(value, struct name_value);
 } names SEC(".maps");

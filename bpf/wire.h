@@ -19,6 +19,7 @@
 #define ETHERTYPE_ARP 0x0806
 #define ETHERTYPE_VLAN 0x8100
 #define ETHERTYPE_IPV6 0x86dd
+#define ETHERTYPE_MPLS 0x8847
 #define ETHERTYPE_PROVIDER_VLAN 0x88a8
 
 #define PROTOCOL_HOP_BY_HOP 0
@@ -36,6 +37,9 @@ struct vlan {
 	__be16 tci;
 	__be16 type;
 };
+
+#define VLAN_ID 0xfff
+#define NO_VLAN 0x1000 /* of tags that make no VLAN of ours: no frame's own number */
 
 struct ipv4 {
 	__u8 version_ihl;

@@ -12,6 +12,7 @@ export const NAME_RULES = {
   virtualNode: 'vns/VN/nodes/NODE, VN and NODE of 1 to 31 characters of A-Z, a-z, 0-9, _ and -',
   vif: 'vns/VN/nodes/NODE/vifs/VIF, VIF of 1 to 15 characters of A-Z, a-z, 0-9, _ and -, and not lo, all or default',
   tunnel: 'tunnels/NAME, NAME of 1 to 63 characters of A-Z, a-z, 0-9, _, . and -, and not . or ..',
+  wire: 'wires/NAME, NAME of 1 to 63 characters of A-Z, a-z, 0-9, _, . and -, and not . or ..',
   address: 'an IPv4 or IPv6 address such as 10.0.1.1 or fd00::1, without a zone',
   prefix: 'an address and its prefix length, such as 10.0.3.0/24 or fd00:0:0:3::/64, host bits zero',
   interfaceAddress: 'an address and its prefix length, such as 10.0.1.1/24 or fd00:0:0:1::1/64',
@@ -37,7 +38,7 @@ export interface PathName {
 const OWNER = /^[a-z][a-z0-9-]{0,62}$/;
 const LABEL = /^[A-Za-z0-9_-]{1,31}$/;
 const VIF = /^[A-Za-z0-9_-]{1,15}$/;
-const TUNNEL = /^[A-Za-z0-9_.-]{1,63}$/;
+const FLAT = /^[A-Za-z0-9_.-]{1,63}$/;
 // Names that a network namespace has already: its loopback, and two that net.ipv4.conf gives a meaning to.
 const TAKEN = new Set(['lo', 'all', 'default']);
 
@@ -61,8 +62,17 @@ export function parseVifName(text: string): VifName | undefined {
 
 /** The NAME of `tunnels/NAME`. */
 export function parseTunnelName(text: string): string | undefined {
-  const [tunnels, name = '', ...rest] = text.split('/', 3);
-  if (tunnels !== 'tunnels' || rest.length > 0 || !TUNNEL.test(name) || name === '.' || name === '..')
+  return parseFlatName('tunnels', text);
+}
+
+/** The NAME of `wires/NAME`. */
+export function parseWireName(text: string): string | undefined {
+  return parseFlatName('wires', text);
+}
+
+function parseFlatName(wanted: string, text: string): string | undefined {
+  const [collection, name = '', ...rest] = text.split('/', 3);
+  if (collection !== wanted || rest.length > 0 || !FLAT.test(name) || name === '.' || name === '..')
     return undefined;
   return name;
 }
@@ -84,6 +94,10 @@ export function formatVifName(name: VifName): string {
 
 export function formatTunnelName(name: string): string {
   return `tunnels/${name}`;
+}
+
+export function formatWireName(name: string): string {
+  return `wires/${name}`;
 }
 
 export function formatPathName(name: PathName): string {

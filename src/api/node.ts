@@ -16,6 +16,7 @@ export type Resource = Message<cabernet.node.v1.Resource>;
 export type ResourceDraft = Draft<cabernet.node.v1.Resource>;
 export type VirtualNode = Message<cabernet.node.v1.VirtualNode>;
 export type Tunnel = Message<cabernet.node.v1.Tunnel>;
+export type Wire = Message<cabernet.node.v1.Wire>;
 export type Vif = Message<cabernet.node.v1.Vif>;
 export type Path = Message<cabernet.node.v1.Path>;
 export type Label = Message<cabernet.node.v1.Label>;

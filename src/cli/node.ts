@@ -12,6 +12,7 @@ const TABLES: Readonly<Record<keyof Capacities, true>> = {
   vifs: true,
   paths: true,
   tunnels: true,
+  wires: true,
   underlayHops: true,
   nextHops: true,
   labels: true,

@@ -18,6 +18,7 @@ export async function adoptTables(tables: TableSet): Promise<Map<number, FoundTa
     ['vif', pools.vif],
     ['path', pools.path],
     ['tunnel', pools.tunnel],
+    ['wire', pools.wire],
   ] as const) {
     for (const [id] of names.entries(table)) pool.adopt(id);
   }
@@ -25,9 +26,11 @@ export async function adoptTables(tables: TableSet): Promise<Map<number, FoundTa
   adoptSet(pools.vif, (id) => tables.vifs.isSet(id));
   adoptSet(pools.path, (id) => tables.paths.isSet(id));
   adoptSet(pools.tunnel, (id) => tables.tunnels.isSet(id));
+  adoptSet(pools.wire, (id) => tables.wires.isSet(id));
   for (const id of pools.tunnel.ids()) {
     for (const hop of tables.tunnels.read(id).hops) pools.underlayHop.adopt(hop);
   }
+  for (const id of pools.wire.ids()) pools.underlayHop.adopt(tables.wires.read(id).hop);
   const found = new Map<number, FoundTables>();
   for (const node of pools.node.ids()) {
     const record = tables.nodes.read(node).tables;

@@ -13,6 +13,7 @@ export interface Capacities {
   readonly vifs: number;
   readonly paths: number;
   readonly tunnels: number;
+  readonly wires: number;
   readonly underlayHops: number;
   readonly nextHops: number;
   /** Labels, all contexts together; four times a power of two. */
@@ -31,6 +32,7 @@ const MAPS: Readonly<Record<keyof Capacities, string>> = {
   vifs: 'vifs',
   paths: 'paths',
   tunnels: 'tunnels',
+  wires: 'wires',
   underlayHops: 'underlay_hops',
   nextHops: 'next_hops',
   labels: 'labels',
@@ -73,7 +75,8 @@ function tunnelBuckets(tunnels: number): number {
 
 /** Elements of each map. */
 export function maxEntries(capacities: Capacities): Readonly<Record<string, number>> {
-  const { interfaces, nodes, vifs, paths, tunnels, underlayHops, nextHops, labels, chunks } = capacities;
+  const { interfaces, nodes, vifs, paths, tunnels, wires, underlayHops, nextHops, labels, chunks } =
+    capacities;
   return {
     ports: interfaces,
     devices: interfaces,
@@ -88,13 +91,15 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     tunnels,
     tunnel_ends4: tunnelBuckets(tunnels),
     tunnel_ends6: 2 * tunnels,
+    wires,
+    wire_ends: wires,
     underlay_hops: underlayHops,
     next_hops: nextHops,
     labels: labels / Limit.LIMIT_LABEL_SLOTS,
     chunks,
     flows4: capacities.flows4,
     flows6: capacities.flows6,
-    names: nodes + vifs + paths + tunnels + labels,
+    names: nodes + vifs + paths + tunnels + wires + labels,
   };
 }
 

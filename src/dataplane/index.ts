@@ -8,9 +8,12 @@ export { DataPlaneError, type DataPlaneErrorCode } from './errors.js';
 export { type IdTable, type Records } from './tables.js';
 export { type RecordTable } from './records.js';
 export {
+  contextOf,
   contextOwner,
   tunnelContext,
   vifContext,
+  wireContext,
+  type Carrier,
   type Label,
   type LabelKey,
   type LabelTable,
@@ -31,5 +34,6 @@ export {
 export { type Attachment, type ProgramKind } from './programs.js';
 export { type TraceEvent, type TraceRequest, type TraceResult } from './trace.js';
 export { type TunnelEnd, type TunnelEnds } from './tunnel-ends.js';
+export { type WireEnd, type WireEnds } from './wire-ends.js';
 export { dropReasons, puntKinds, traceKinds, type PuntText, type ReasonText } from '../../gen/reasons.js';
-export { Limit, NextHopKind, PortRole, TraceKind } from '../../gen/layout.js';
+export { Limit, NextHopKind, PortRole, TraceKind, WireKind } from '../../gen/layout.js';

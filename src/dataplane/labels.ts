@@ -17,12 +17,18 @@ const CONTEXT = LabelSlot.offsets.context / 4;
 const ACTION = LabelSlot.offsets.action / 4;
 const TARGET = LabelSlot.offsets.target / 4;
 
-/** bpf/tables.h: CONTEXT_TUNNEL. */
+/** bpf/tables.h: CONTEXT_TUNNEL, CONTEXT_WIRE. */
 const CONTEXT_TUNNEL = 0x80000000;
+const CONTEXT_WIRE = 0x40000000;
 
 /** The context of labels that arrive by a tunnel. */
 export function tunnelContext(tunnel: number): number {
   return (CONTEXT_TUNNEL | tunnel) >>> 0;
+}
+
+/** The context of labels that arrive right on a wire. */
+export function wireContext(wire: number): number {
+  return CONTEXT_WIRE | wire;
 }
 
 /** The context of labels that arrive at a vif. */
@@ -30,13 +36,22 @@ export function vifContext(vif: number): number {
   return vif;
 }
 
-/** Which of the two a context is. */
-export function contextOwner(context: number): { readonly tunnel: number } | { readonly vif: number } {
-  return context >= CONTEXT_TUNNEL ? { tunnel: context - CONTEXT_TUNNEL } : { vif: context };
+/** By id: what frames leave by below their labels, and what gives arriving labels their meaning. */
+export type Carrier = { readonly tunnel: number } | { readonly wire: number } | { readonly vif: number };
+
+/** Which of the three a context is. */
+export function contextOwner(context: number): Carrier {
+  if (context >= CONTEXT_TUNNEL) return { tunnel: context - CONTEXT_TUNNEL };
+  return context >= CONTEXT_WIRE ? { wire: context - CONTEXT_WIRE } : { vif: context };
+}
+
+export function contextOf(carrier: Carrier): number {
+  if ('tunnel' in carrier) return tunnelContext(carrier.tunnel);
+  return 'wire' in carrier ? wireContext(carrier.wire) : vifContext(carrier.vif);
 }
 
 export interface LabelKey {
-  /** `tunnelContext(id)` or `vifContext(id)`. */
+  /** `tunnelContext(id)`, `wireContext(id)` or `vifContext(id)`. */
   readonly context: number;
   /** 16 to 1048575. */
   readonly label: number;
@@ -243,7 +258,7 @@ function actionOf(action: Label['action']): number {
 function checkLabel(entry: Label, operation: string): void {
   const { context, label, action, target } = entry;
   if (!isWord(context) || context === 0)
-    throw wrongArgument(operation, 'context', 'tunnelContext(id) or vifContext(id)');
+    throw wrongArgument(operation, 'context', 'tunnelContext(id), wireContext(id) or vifContext(id)');
   if (!Number.isInteger(label) || label < FIRST || label > LAST) {
     throw wrongArgument(operation, 'label', `an integer from ${FIRST} to ${LAST}`);
   }
@@ -262,7 +277,6 @@ function labelError(
   { context, label }: LabelKey,
   detail: string,
 ): DataPlaneError {
-  const owner = contextOwner(context);
-  const where = 'tunnel' in owner ? `tunnel ${owner.tunnel}` : `vif ${owner.vif}`;
+  const where = Object.entries(contextOwner(context)).flat().join(' ');
   return new DataPlaneError({ code, operation, subject: `label ${label} of ${where}`, detail });
 }

@@ -12,6 +12,7 @@ const TABLES = {
   node: Table.NAME_NODE,
   vif: Table.NAME_VIF,
   tunnel: Table.NAME_TUNNEL,
+  wire: Table.NAME_WIRE,
   path: Table.NAME_PATH,
   /** id: the label's slot. */
   label: Table.NAME_LABEL,

@@ -18,6 +18,7 @@ import { RouteTable } from './routes.js';
 import { type IdTable, type TableSet } from './tables.js';
 import { Tracer, type TraceRequest, type TraceResult } from './trace.js';
 import { type TunnelEnds } from './tunnel-ends.js';
+import { type WireEnds } from './wire-ends.js';
 
 export interface PortSetting {
   /** A wire, a station's cable or the machine's end of a vif's veth. */
@@ -45,12 +46,14 @@ export class DataPlane {
   readonly vifs: TableSet['vifs'];
   readonly paths: TableSet['paths'];
   readonly tunnels: TableSet['tunnels'];
+  readonly wires: TableSet['wires'];
   readonly underlayHops: TableSet['underlayHops'];
   readonly nextHops: TableSet['nextHops'];
   readonly labels: LabelTable;
   readonly names: NameTable;
   readonly counters: Counters;
   readonly tunnelEnds: TunnelEnds;
+  readonly wireEnds: WireEnds;
   readonly samples: Samples;
   readonly captures: Captures;
   readonly #parts: Parts;
@@ -71,12 +74,14 @@ export class DataPlane {
     this.vifs = tables.vifs;
     this.paths = tables.paths;
     this.tunnels = tables.tunnels;
+    this.wires = tables.wires;
     this.underlayHops = tables.underlayHops;
     this.nextHops = tables.nextHops;
     this.labels = tables.labels;
     this.names = tables.names;
     this.counters = tables.counters;
     this.tunnelEnds = tables.tunnelEnds;
+    this.wireEnds = tables.wireEnds;
     this.samples = new Samples(mapOf(maps, 'samples'));
     this.captures = new Captures(mapOf(maps, 'captures'), {
       port: (ifindex, on) => tables.ports.setBits(ifindex, 'flags', Limit.LIMIT_PORT_CAPTURE, on),
@@ -129,8 +134,7 @@ export class DataPlane {
       this.routes(id).dispose();
       this.#routes.delete(id);
     }
-    if (table === 'node' || table === 'vif' || table === 'path' || table === 'tunnel')
-      this.names.delete(table, id);
+    if (table !== 'underlayHop' && table !== 'nextHop') this.names.delete(table, id);
     pool.release(id);
   }
 
@@ -225,6 +229,7 @@ export class DataPlane {
       pool('vifs', pools.vif, this.vifs.bytes),
       pool('paths', pools.path, this.paths.bytes),
       pool('tunnels', pools.tunnel, this.tunnels.bytes),
+      pool('wires', pools.wire, this.wires.bytes),
       pool('underlayHops', pools.underlayHop, this.underlayHops.bytes),
       pool('nextHops', pools.nextHop, this.nextHops.bytes),
       pool('tables', tablesPool, this.#tables.tableRoots.bytes),

@@ -12,6 +12,7 @@ import {
   Tunnel,
   UnderlayHop,
   Vif,
+  Wire,
   Limit,
 } from '../../gen/layout.js';
 import { type BpfMap } from '../../native/lib/index.js';
@@ -24,9 +25,10 @@ import { RecordTable } from './records.js';
 import { type RouteStore } from './routes.js';
 import { type ChunkStore } from './trie.js';
 import { TunnelEnds } from './tunnel-ends.js';
+import { WireEnds } from './wire-ends.js';
 
 /** Tables whose ids are given out by `allocate`. */
-export type IdTable = 'node' | 'vif' | 'path' | 'tunnel' | 'underlayHop' | 'nextHop';
+export type IdTable = 'node' | 'vif' | 'path' | 'tunnel' | 'wire' | 'underlayHop' | 'nextHop';
 
 type Offsets<T> = Readonly<Record<keyof T & string, number>>;
 export type Records<T extends object> = RecordTable<T, Offsets<T>>;
@@ -40,6 +42,7 @@ export class TableSet {
   readonly vifs: Records<Vif>;
   readonly paths: Records<Path>;
   readonly tunnels: Records<Tunnel>;
+  readonly wires: Records<Wire>;
   readonly underlayHops: Records<UnderlayHop>;
   readonly nextHops: Records<NextHop>;
   readonly tableRoots: Records<TableRoots>;
@@ -49,6 +52,7 @@ export class TableSet {
   readonly names: NameTable;
   readonly counters: Counters;
   readonly tunnelEnds: TunnelEnds;
+  readonly wireEnds: WireEnds;
   readonly #failed: (error: unknown) => void;
 
   constructor(maps: ReadonlyMap<string, BpfMap>, failed: (error: unknown) => void) {
@@ -88,6 +92,7 @@ export class TableSet {
         await this.counters.clearPaths(ids);
       }),
       tunnel: pool('tunnel', 'tunnels', (ids) => each(this.tunnels, ids)),
+      wire: pool('wire', 'wires', (ids) => each(this.wires, ids)),
       underlayHop: pool('underlayHop', 'underlay_hops', (ids) => each(this.underlayHops, ids)),
       nextHop: pool('nextHop', 'next_hops', (ids) => each(this.nextHops, ids)),
     };
@@ -103,6 +108,7 @@ export class TableSet {
     });
     this.paths = new RecordTable(map('paths'), Path, { pool: pools.path });
     this.tunnels = new RecordTable(map('tunnels'), Tunnel, { pool: pools.tunnel });
+    this.wires = new RecordTable(map('wires'), Wire, { pool: pools.wire });
     this.underlayHops = new RecordTable(map('underlay_hops'), UnderlayHop, { pool: pools.underlayHop });
     this.nextHops = new RecordTable(map('next_hops'), NextHop, { pool: pools.nextHop });
     this.tableRoots = new RecordTable(map('tables'), TableRoots, { pool: this.tablesPool });
@@ -125,6 +131,7 @@ export class TableSet {
     };
     this.counters = new Counters(counterMaps, () => this.pools.node.ids());
     this.tunnelEnds = new TunnelEnds(map('tunnel_ends4'), map('tunnel_ends6'));
+    this.wireEnds = new WireEnds(map('wire_ends'));
   }
 
   released(): void {

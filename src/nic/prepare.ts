@@ -38,14 +38,17 @@ export const UNWANTED_OFFLOADS: readonly UnwantedOffload[] = [
   { offload: 'rx-gro-hw', short: 'rx-gro-hw', what: 'the card merges frames before XDP sees them' },
 ];
 
+const VLAN_OFFLOADS: ReadonlySet<string> = new Set(['rx-vlan-hw-parse', 'rx-vlan-stag-hw-parse']);
+
 /**
  * Why an interface of this role cannot be used with an offload that is on and stays on; undefined: it can.
  *
  * - Tags taken off, at a port: refused, whether or not there are VLAN devices here. Which VLANs' frames come is the
  *   other end's choice; a card's own VLAN filter is no help, since drivers open it in promiscuous mode, which a port is
  *   in. Frames of every VLAN of the cable would pass for the station's.
- * - Tags taken off, at a wire: used. The programs take one tag off a wire's frame themselves and ask the tunnel's
- *   addresses alone; what is not a tunnel's goes to the kernel, to which the card tells the tag.
+ * - Tags taken off, at a wire: used, for tunnels only. The programs take one tag off a wire's frame themselves and ask
+ *   the tunnel's addresses alone; what is not a tunnel's goes to the kernel, to which the card tells the tag. Where the
+ *   VLAN is all that says what labels mean, it is not enough (`stripsTags`).
  * - LRO: refused. Merged frames are longer than any MTU allows, and are dropped one and all.
  * - GRO by the card: left to the driver, which refuses a program or ends the merging as long as it has one.
  */
@@ -64,6 +67,8 @@ export interface Prepared {
   readonly changed: readonly string[];
   /** Why the interface cannot be used. */
   readonly problem: string | undefined;
+  /** VLAN tags are taken off before XDP sees them, and it stays so. */
+  readonly stripsTags?: true;
 }
 
 /** Switches off what changes frames before XDP sees them, where the driver allows it. */
@@ -71,6 +76,7 @@ export async function prepareOffloads(place: InterfacePlace, role: InterfaceRole
   const offloads = await getOffloads(place);
   const changed: string[] = [];
   let problem: string | undefined;
+  let stripsTags = false;
   for (const unwanted of UNWANTED_OFFLOADS) {
     const offload = offloads.get(unwanted.offload);
     if (offload?.on !== true) continue;
@@ -78,9 +84,10 @@ export async function prepareOffloads(place: InterfacePlace, role: InterfaceRole
       changed.push(`${unwanted.short} switched off: ${unwanted.what}`);
     } else {
       problem ??= hindrance(role, unwanted);
+      stripsTags ||= VLAN_OFFLOADS.has(unwanted.offload);
     }
   }
-  return { changed, problem };
+  return { changed, problem, ...(stripsTags ? { stripsTags } : {}) };
 }
 
 async function switchedOff(

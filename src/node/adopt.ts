@@ -6,7 +6,7 @@
 import { type Agent } from './agent.js';
 import { MACHINE_END } from './vifs.js';
 import { type LabelIntent, type VifIntent } from './model.js';
-import { type Named, readLabel, readNode, readOwner, readTunnel, readVif } from './names.js';
+import { type Named, readLabel, readNode, readOwner, readTunnel, readVif, readWire } from './names.js';
 import { type Step } from './plan.js';
 import { Holding } from './registry.js';
 
@@ -22,6 +22,7 @@ export async function adopt(agent: Agent): Promise<void> {
   const found: Found = { vifs: new Map(), labels: new Map() };
   await adoptNodes(agent, holdings);
   adoptTunnels(agent, holdings);
+  adoptWires(agent, holdings);
   readVifs(agent, holdings, found);
   readLabels(agent, holdings, found);
   for (const holding of holdings.values()) agent.registry.replace(holding);
@@ -29,6 +30,7 @@ export async function adopt(agent: Agent): Promise<void> {
   for (const [id, { owner, intent }] of found.vifs) agent.vifs.adopt(intent, owner, id);
   for (const { owner, intent } of found.labels.values()) agent.labels.adopt(owner, intent);
   await agent.underlay.resolveAll();
+  agent.wires.resolveAll();
   const steps: Step[] = [];
   for (const { intent } of found.vifs.values()) steps.push({ kind: 'vif', name: intent.name, remove: false });
   for (const { intent } of found.labels.values()) {
@@ -38,6 +40,8 @@ export async function adopt(agent: Agent): Promise<void> {
   await adoptContents(agent, holdings);
   for (const { name } of agent.nodes.all) agent.states.touch(name);
   for (const { intent } of agent.underlay.all) agent.states.touch(intent.name);
+  for (const { intent } of agent.wires.all) agent.states.touch(intent.name);
+  await settleWires(agent);
   releaseOrphans(agent);
   await detachStrangers(agent);
   const resources = [...holdings.values()].reduce((sum, holding) => sum + holding.size, 0);
@@ -93,6 +97,23 @@ function adoptTunnels(agent: Agent, holdings: Map<string, Holding>): void {
   }
 }
 
+function adoptWires(agent: Agent, holdings: Map<string, Holding>): void {
+  for (const [id, text] of [...agent.plane.names.entries('wire')]) {
+    const named = readWire(text);
+    if (!named || agent.wires.get(named.intent.name) || !hold(holdings, named)) continue;
+    agent.wires.adopt(named.intent, named.owner, id);
+  }
+}
+
+/** A circuit leads to the vif whose path names it, or to none; an arriving frame finds no wire that is no more. */
+async function settleWires(agent: Agent): Promise<void> {
+  for (const { intent, vif } of agent.wires.all) {
+    const below = agent.vifs.byId(vif)?.intent.path?.below;
+    if (vif !== 0 && below?.name !== intent.name) agent.wires.uncarry(vif);
+  }
+  await agent.wires.sweep();
+}
+
 function readVifs(agent: Agent, holdings: Map<string, Holding>, found: Found): void {
   for (const [id, text] of agent.plane.names.entries('vif')) {
     const named = readVif(text);
@@ -135,13 +156,15 @@ function releaseOrphans(agent: Agent): void {
   const nodes = new Set(Array.from(agent.nodes.all, (node) => node.id));
   const vifs = new Set(Array.from(agent.vifs.all, (vif) => vif.id));
   const underlay = agent.underlay.ids();
+  const wires = agent.wires.ids();
   const nextHops = new Set<number>();
   for (const node of agent.nodes.all) for (const id of node.mirror.nextHopIds()) nextHops.add(id);
   const used = [
     ['vif', vifs],
     ['path', agent.paths.ids()],
     ['tunnel', underlay.tunnels],
-    ['underlayHop', underlay.hops],
+    ['wire', wires.wires],
+    ['underlayHop', new Set([...underlay.hops, ...wires.hops])],
     ['nextHop', nextHops],
     ['node', nodes],
   ] as const;

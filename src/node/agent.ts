@@ -1,18 +1,20 @@
 /**
  * One machine's agent: its data plane, what its owners want, and everything that keeps the one what the other says.
- * Rooms: registry (wanted), underlay, nodes, vifs, labels (present), applier (from the one to the other).
+ * Rooms: registry (wanted), underlay, wires, nodes, vifs, labels (present), applier (from the one to the other).
  */
 import { type Neighbour, type NetlinkEvent } from '../../native/lib/index.js';
-import { type Capacities, DataPlane } from '../dataplane/index.js';
+import { type Capacities, type Carrier, DataPlane } from '../dataplane/index.js';
 import { type Logger } from '../api/log.js';
 import { adopt } from './adopt.js';
 import { Applier } from './apply.js';
 import { Interfaces } from './interfaces.js';
 import { Labels } from './labels.js';
-import { writeOwner, writeTunnel } from './names.js';
+import { ManagedNeighbours } from './managed.js';
+import { type Below } from './model.js';
+import { writeOwner, writeTunnel, writeWire } from './names.js';
 import { NetState } from './net-state.js';
 import { VirtualNodes } from './nodes.js';
-import { type Carrier, Paths } from './paths.js';
+import { Paths } from './paths.js';
 import { type Step } from './plan.js';
 import { asStepFailure } from './refusal.js';
 import { type Holding, Registry } from './registry.js';
@@ -20,6 +22,7 @@ import { States } from './states.js';
 import { Underlay } from './underlay.js';
 import { type LiveVif, Vifs } from './vifs.js';
 import { now, WatchHub } from './watch.js';
+import { Wires } from './wires.js';
 
 export interface AgentOptions {
   /** Of the machine. */
@@ -48,6 +51,7 @@ export class Agent {
   readonly registry = new Registry();
   readonly interfaces: Interfaces;
   readonly underlay: Underlay;
+  readonly wires: Wires;
   readonly nodes: VirtualNodes;
   readonly paths: Paths;
   readonly vifs: Vifs;
@@ -65,8 +69,9 @@ export class Agent {
     this.net = net;
     const { registry } = this;
     const failed = (error: unknown): void => this.#failed(error);
-    const tunnelId = (name: string): number | undefined => this.underlay.get(name)?.id;
     const vifId = (name: string): number | undefined => this.vifs.get(name)?.id;
+    const carrierOf = (below: Below): Carrier | undefined => this.#carrierOf(below);
+    const neighbours = new ManagedNeighbours(net);
     this.states = new States(this, (changes) => this.watchers.tell(changes));
     this.interfaces = new Interfaces({
       plane,
@@ -76,16 +81,19 @@ export class Agent {
       isMachineEnd: (name) => this.vifs.isMachineEnd(name),
       portChanged: (name) => this.#portChanged(name),
       changed: (name, what) => options.log.child('interfaces').info(what, { interface: name }),
-      underlayChanged: () => void this.underlay.resolveAll().catch(failed),
+      underlayChanged: () => this.#underlayChanged(),
       failed,
     });
-    this.underlay = new Underlay({
+    const underlay = {
       plane,
       net,
       interfaces: this.interfaces,
-      changed: (name) => this.states.touch(name),
+      neighbours,
+      changed: (name: string) => this.states.touch(name),
       failed,
-    });
+    };
+    this.underlay = new Underlay(underlay);
+    this.wires = new Wires(underlay);
     this.nodes = new VirtualNodes({
       plane,
       registry,
@@ -96,17 +104,18 @@ export class Agent {
       },
       failed,
     });
-    this.paths = new Paths({ plane, registry, tunnelId, vifId });
+    this.paths = new Paths({ plane, registry, carrierOf });
     this.vifs = new Vifs({
       plane,
       net,
       nodes: this.nodes,
       paths: this.paths,
+      circuits: this.wires,
       interfaces: this.interfaces,
       changed: (name) => this.states.touch(name),
       failed,
     });
-    this.labels = new Labels({ plane, registry, paths: this.paths, tunnelId, vifId });
+    this.labels = new Labels({ plane, registry, paths: this.paths, carrierOf, vifId });
     this.applier = new Applier(this);
     net.listen((events) => this.#onLinks(events));
   }
@@ -153,6 +162,7 @@ export class Agent {
   ownerOf(step: Step): string | undefined {
     if (step.kind === 'label') return this.registry.label(step.place.context, step.place.label)?.owner;
     if (step.kind === 'tunnel') return this.registry.tunnel(step.name)?.owner;
+    if (step.kind === 'wire') return this.registry.wire(step.name)?.owner;
     if (step.kind === 'vif') return this.registry.vif(step.name)?.owner;
     const node = this.registry.node(step.name);
     return step.kind === 'contents' ? node?.intent.tenant : node?.owner;
@@ -200,6 +210,8 @@ export class Agent {
         return this.#takeNode(step.name);
       case 'tunnel':
         return this.#takeTunnel(step.name);
+      case 'wire':
+        return this.#takeWire(step.name);
       case 'vif': {
         const wanted = this.registry.vif(step.name);
         if (wanted) await this.vifs.ensure(wanted.intent, wanted.owner);
@@ -232,6 +244,33 @@ export class Agent {
       await this.underlay.remove(name);
     }
     this.states.touch(name);
+  }
+
+  #takeWire(name: string): void {
+    const wanted = this.registry.wire(name);
+    if (wanted) {
+      this.wires.ensure(wanted.intent, wanted.owner);
+      const id = this.wires.get(name)?.id;
+      if (id !== undefined) writeWire(this.plane, id, wanted.owner, wanted.intent);
+    } else {
+      const id = this.wires.get(name)?.id;
+      if (id !== undefined) this.#cutOver({ wire: id });
+      this.wires.remove(name);
+    }
+    this.states.touch(name);
+  }
+
+  #carrierOf({ kind, name }: Below): Carrier | undefined {
+    const id = { tunnel: this.underlay, wire: this.wires, vif: this.vifs }[kind].get(name)?.id;
+    if (id === undefined) return undefined;
+    if (kind === 'tunnel') return { tunnel: id };
+    return kind === 'wire' ? { wire: id } : { vif: id };
+  }
+
+  /** Before the rooms are there, nothing can have changed for them. */
+  #underlayChanged(): void {
+    this.wires.resolveAll();
+    this.underlay.resolveAll().catch((error: unknown) => this.#failed(error));
   }
 
   /**

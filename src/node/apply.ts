@@ -4,15 +4,15 @@
  * is remembered and joined to the next Apply.
  */
 import { type Agent } from './agent.js';
-import { checkAuthority, labelsOf, tunnelOf } from './authority.js';
+import { checkAuthority, labelsOf, lowestOf } from './authority.js';
 import { type Collection, UnderWay } from './collect.js';
 import { checkCapacity } from './capacity.js';
 import { largestVifMtu } from './hop.js';
 import { LARGEST_MTU, SMALLEST_MTU } from './intent.js';
-import { type Intent } from './model.js';
+import { type Below, type Intent, type WireType } from './model.js';
 import { type Counts, difference, join, orderSteps, type Step, stepKey, widen } from './plan.js';
 import { impossible } from './refusal.js';
-import { foresee, type Holding } from './registry.js';
+import { foresee, type Holding, type Lookup } from './registry.js';
 
 export class Applier {
   /** Of streams that are being received or wait for their turn. */
@@ -122,31 +122,45 @@ export class Applier {
 
   /** A vif's frames, with all their headers and room for a bypass label, fit the underlay as it is now. */
   async #checkMtus(wanted: Holding, fieldOf: (intent: Intent) => string): Promise<void> {
-    const { registry, underlay, plane } = this.#agent;
+    const { registry, plane } = this.#agent;
     const after = foresee(registry, wanted);
-    const known = new Map<string, number | undefined>();
+    const known = new Map<string, CarrierMtu | undefined>();
     for (const vif of wanted.vifs.values()) {
       if (vif.mtu > LARGEST_MTU && !plane.jumbo) {
         const text = `${vif.mtu}: at most ${LARGEST_MTU} without jumbo frames (agent option --jumbo)`;
         throw impossible('MTU_TOO_BIG', `${fieldOf(vif)}.mtu`, text);
       }
       if (!vif.path) continue;
-      const name = tunnelOf(after, vif.path);
+      const lowest = lowestOf(after, vif.path);
       const labels = labelsOf(after, vif.path);
-      const tunnel = name === undefined ? undefined : after.tunnel(name)?.intent;
-      if (!tunnel || labels === undefined) continue;
-      if (!known.has(tunnel.name)) known.set(tunnel.name, await underlay.mtuTo(tunnel));
-      const mtu = known.get(tunnel.name);
-      if (mtu === undefined) continue;
-      const largest = largestVifMtu(mtu, labels);
+      if (!lowest || labels === undefined) continue;
+      if (!known.has(lowest.name)) known.set(lowest.name, await this.#mtuOf(after, lowest));
+      const carrier = known.get(lowest.name);
+      if (carrier === undefined) continue;
+      const largest = largestVifMtu(carrier.mtu, labels, carrier.kind);
       if (vif.mtu <= largest) continue;
+      const { name } = lowest;
       throw impossible(
         'MTU_TOO_BIG',
         `${fieldOf(vif)}.mtu`,
         largest < SMALLEST_MTU
-          ? `no frame fits: ${tunnel.name} leaves by an underlay of MTU ${mtu}`
-          : `${vif.mtu}: at most ${largest} fits, by ${tunnel.name} over an underlay of MTU ${mtu} and ${labels} labels`,
+          ? `no frame fits: ${name} leaves by an underlay of MTU ${carrier.mtu}`
+          : `${vif.mtu}: at most ${largest} fits, by ${name} over an underlay of MTU ${carrier.mtu} and ${labels} labels`,
       );
     }
   }
+
+  /** Of the machine's interfaces that a tunnel or a wire leaves by, as they are now; undefined where there is none. */
+  async #mtuOf(after: Lookup, { kind, name }: Below): Promise<CarrierMtu | undefined> {
+    const { underlay, wires } = this.#agent;
+    const tunnel = kind === 'tunnel' ? after.tunnel(name)?.intent : undefined;
+    const wire = kind === 'wire' ? after.wire(name)?.intent : undefined;
+    const mtu = tunnel ? await underlay.mtuTo(tunnel) : wire && wires.mtuOf(wire);
+    return mtu === undefined ? undefined : { mtu, kind: wire?.type ?? 'tunnel' };
+  }
+}
+
+interface CarrierMtu {
+  readonly mtu: number;
+  readonly kind: 'tunnel' | WireType;
 }

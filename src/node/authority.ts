@@ -1,7 +1,7 @@
 /**
  * Who may write what, checked over an Apply as a whole before anything changes. A virtual node and its vifs are
  * written by one owner, the layer below; addresses and routes in it by its tenant; paths and labels over a vif by
- * the tenant of that vif's node, over a tunnel by the tunnel's owner; ports only where the operator offers them.
+ * the tenant of that vif's node, over a tunnel or a wire by its owner; ports only where the operator offers them.
  */
 import {
   type AddressIntent,
@@ -13,6 +13,7 @@ import {
   type RouteIntent,
   type TunnelIntent,
   type VifIntent,
+  type WireIntent,
 } from './model.js';
 import { denied, impossible, invalid, tooMuch } from './refusal.js';
 import { foresee, type Holding, type Lookup, type Registry, userOf } from './registry.js';
@@ -27,8 +28,10 @@ export const MAX_ADDRESSES = 1024;
 export interface Grants {
   /** True if stations' cables may end at this interface. */
   offersPort(name: string): boolean;
-  /** True if it is one of the machine's own wires. */
+  /** True if it is one of the machine's own wires, or on one. */
   isUnderlay(name: string): boolean;
+  /** True if the operator named it as one. */
+  isNamedUnderlay(name: string): boolean;
 }
 
 interface Scope {
@@ -50,9 +53,12 @@ export function checkAuthority(
   const scope: Scope = { wanted, after: foresee(registry, wanted), registry, grants, fieldOf };
   for (const tunnel of wanted.tunnels.values()) checkTunnel(scope, tunnel);
   checkTunnelEnds(scope);
+  for (const wire of wanted.wires.values()) checkWire(scope, wire);
+  checkWirePlaces(scope);
   for (const node of wanted.nodes.values()) checkNode(scope, node);
   for (const vif of wanted.vifs.values()) checkVif(scope, vif);
   checkPorts(scope);
+  checkCircuits(scope);
   for (const label of wanted.labels.values()) checkLabel(scope, label);
   for (const [node, addresses] of wanted.addresses) {
     let count = 0;
@@ -69,7 +75,7 @@ export function checkAuthority(
 function checkName(
   scope: Scope,
   owner: string | undefined,
-  intent: NodeIntent | TunnelIntent | VifIntent,
+  intent: NodeIntent | TunnelIntent | WireIntent | VifIntent,
 ): void {
   if (owner === undefined || owner === scope.wanted.owner) return;
   throw denied('NAME_IN_USE', `${scope.fieldOf(intent)}.name`, `${intent.name} belongs to another owner`);
@@ -102,6 +108,50 @@ function checkTunnelEnds(scope: Scope): void {
       );
     }
     ends.set(pair, tunnel.name);
+  }
+}
+
+function checkWire(scope: Scope, wire: WireIntent): void {
+  checkName(scope, scope.registry.wire(wire.name)?.owner, wire);
+  // by its VLAN's number, not by the name of a device on it: frames are tagged in one place only
+  if (scope.grants.isNamedUnderlay(wire.interface)) return;
+  throw invalid(
+    'NOT_UNDERLAY',
+    `${scope.fieldOf(wire)}.interface`,
+    `${wire.interface} is not among this machine's underlay interfaces (agent option --interface)`,
+  );
+}
+
+/** The port and VLAN say whose a labelled frame is: no two wires share one. */
+function checkWirePlaces(scope: Scope): void {
+  const places = new Set<string>();
+  for (const { owner, intent } of scope.registry.wires) {
+    if (owner !== scope.wanted.owner) places.add(`${intent.interface} ${intent.vlan}`);
+  }
+  for (const wire of scope.wanted.wires.values()) {
+    const place = `${wire.interface} ${wire.vlan}`;
+    if (places.has(place)) {
+      const where = wire.vlan === 0 ? wire.interface : `${wire.interface}, VLAN ${wire.vlan},`;
+      throw impossible('WIRE_IN_USE', `${scope.fieldOf(wire)}.interface`, `${where} is another wire's`);
+    }
+    places.add(place);
+  }
+}
+
+/** One circuit, one link. Only its owner may name it, so that its owner's intent has them all. */
+function checkCircuits(scope: Scope): void {
+  const users = new Map<string, string>();
+  for (const vif of scope.wanted.vifs.values()) {
+    const below = vif.path?.below;
+    if (below?.kind !== 'wire' || scope.after.wire(below.name)?.intent.type !== 'circuit') continue;
+    if (users.has(below.name)) {
+      throw impossible(
+        'CIRCUIT_IN_USE',
+        `${scope.fieldOf(vif)}.link.paths[0].wire`,
+        `${below.name} is a circuit, and carries the link of ${users.get(below.name)}`,
+      );
+    }
+    users.set(below.name, vif.name);
   }
 }
 
@@ -151,23 +201,21 @@ function checkPorts(scope: Scope): void {
 
 /** `below` exists and this owner may put labels over it. */
 function checkBelow(scope: Scope, below: Below, field: string): void {
-  const found = below.kind === 'tunnel' ? scope.after.tunnel(below.name) : scope.after.vif(below.name);
   const where = `${field}.${below.kind}`;
-  if (!found) {
-    throw impossible(
-      below.kind === 'tunnel' ? 'TUNNEL_NOT_FOUND' : 'VIF_NOT_FOUND',
-      where,
-      `there is no ${below.name} on this machine`,
-    );
+  if (!scope.after[below.kind](below.name)) {
+    throw impossible(NOT_FOUND[below.kind], where, `there is no ${below.name} on this machine`);
   }
   if (userOf(scope.after, below) === scope.wanted.owner) return;
-  throw below.kind === 'tunnel'
-    ? denied('NOT_OWNER', where, `${below.name} belongs to another owner`)
-    : denied('NOT_TENANT', where, `the virtual node of ${below.name} is another tenant's`);
+  throw below.kind === 'vif'
+    ? denied('NOT_TENANT', where, `the virtual node of ${below.name} is another tenant's`)
+    : denied('NOT_OWNER', where, `${below.name} belongs to another owner`);
 }
+
+const NOT_FOUND = { tunnel: 'TUNNEL_NOT_FOUND', wire: 'WIRE_NOT_FOUND', vif: 'VIF_NOT_FOUND' } as const;
 
 function checkPath(scope: Scope, path: PathIntent, field: string): void {
   checkBelow(scope, path.below, field);
+  checkPathLabel(scope, path, `${field}.label`);
   if (labelsOf(scope.after, path) === undefined) {
     throw impossible(
       'PATH_DEPTH',
@@ -177,22 +225,35 @@ function checkPath(scope: Scope, path: PathIntent, field: string): void {
   }
 }
 
-/** The labels that a frame on this path bears, or undefined where it never reaches a tunnel within the bound. */
+/** A circuit has no labels, everything else has. */
+function checkPathLabel(scope: Scope, { below, label }: PathIntent, field: string): void {
+  const circuit = below.kind === 'wire' && scope.after.wire(below.name)?.intent.type === 'circuit';
+  if (circuit && label !== 0) {
+    throw invalid('CIRCUIT_LABEL', field, `${label}: ${below.name} is a circuit, which has no labels: 0`);
+  }
+  if (circuit || label !== 0) return;
+  throw invalid('LABEL_RANGE', field, `${label}: a label is 16 to 1048575 (RFC 3032)`);
+}
+
+/**
+ * How many layers a path descends, which is the labels that a frame on it bears, with one less over a circuit;
+ * undefined where it never reaches a tunnel or a wire within the bound.
+ */
 export function labelsOf(lookup: Lookup, path: PathIntent): number | undefined {
   let at: PathIntent | undefined = path;
   for (let labels = 1; labels <= MAX_DEPTH; labels++) {
     if (!at) return undefined;
-    if (at.below.kind === 'tunnel') return labels;
+    if (at.below.kind !== 'vif') return labels;
     at = lookup.vif(at.below.name)?.intent.path;
   }
   return undefined;
 }
 
-/** The tunnel that a path ends in. */
-export function tunnelOf(lookup: Lookup, path: PathIntent): string | undefined {
+/** The tunnel or wire that a path ends in. */
+export function lowestOf(lookup: Lookup, path: PathIntent): Below | undefined {
   let at: PathIntent | undefined = path;
   for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
-    if (at.below.kind === 'tunnel') return at.below.name;
+    if (at.below.kind !== 'vif') return at.below;
     at = lookup.vif(at.below.name)?.intent.path;
   }
   return undefined;
@@ -201,6 +262,17 @@ export function tunnelOf(lookup: Lookup, path: PathIntent): string | undefined {
 function checkLabel(scope: Scope, label: LabelIntent): void {
   const field = scope.fieldOf(label);
   checkBelow(scope, label.context, field);
+  for (const [below, where] of [
+    [label.context, field],
+    [label.swap?.below, `${field}.swap`],
+  ] as const) {
+    if (below?.kind !== 'wire' || scope.after.wire(below.name)?.intent.type !== 'circuit') continue;
+    throw impossible(
+      'CIRCUIT_LABEL',
+      `${where}.wire`,
+      `${below.name} is a circuit: it carries the link whose path names it, and no label leads to or from it`,
+    );
+  }
   if (label.swap) checkPath(scope, label.swap, `${field}.swap`);
   if (label.deliver === undefined) return;
   const vif = scope.after.vif(label.deliver);

@@ -32,6 +32,7 @@ export class UnderWay {
 const FIELDS: Record<Intent['kind'], string> = {
   node: 'virtual_node',
   tunnel: 'tunnel',
+  wire: 'wire',
   vif: 'vif',
   label: 'label',
   address: 'address',

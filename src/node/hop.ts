@@ -9,6 +9,8 @@ const PROTOCOL_UDP = 17;
 const OUTER_TTL = 64;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
+/** RFC 3032 §5: MPLS unicast. */
+const ETHERTYPE_MPLS = 0x8847;
 const ETHERTYPE_VLAN = 0x8100;
 const ETHERNET_BYTES = 14;
 const VLAN_BYTES = 4;
@@ -51,6 +53,7 @@ export interface HopRecord {
   sum: number;
   ethernet: Uint8Array;
   ip: Uint8Array;
+  bytes: number;
 }
 
 function ethernetHeader(way: UnderlayWay, type: number): { bytes: Uint8Array; length: number } {
@@ -107,6 +110,7 @@ export function hopRecord(outer: OuterHeader, way: UnderlayWay): HopRecord {
   const { family } = outer.remote;
   const ethernet = ethernetHeader(way, family === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
   const ip = family === 4 ? ipv4Header(outer) : ipv6Header(outer);
+  const ipBytes = family === 4 ? IPV4_BYTES : IPV6_BYTES;
   return {
     ifindex: way.ifindex,
     room: Math.min(way.mtu + ethernet.length, 0xffff),
@@ -116,14 +120,44 @@ export function hopRecord(outer: OuterHeader, way: UnderlayWay): HopRecord {
     sum: family === 4 ? sumWords(ip, IPV4_BYTES) : 0,
     ethernet: ethernet.bytes,
     ip,
+    bytes: ethernet.length + ipBytes + UDP_BYTES,
   };
 }
 
+/** The same of a wire, where labels follow the Ethernet header. */
+export function wireHopRecord(way: UnderlayWay): HopRecord {
+  const { bytes, length } = ethernetHeader(way, ETHERTYPE_MPLS);
+  return {
+    ifindex: way.ifindex,
+    room: Math.min(way.mtu + length, 0xffff),
+    l2: length,
+    family: 0,
+    flags: 0,
+    sum: 0,
+    ethernet: bytes,
+    ip: new Uint8Array(48),
+    bytes: length,
+  };
+}
+
+/** Bytes in front of the labels, and labels of its own, of what carries a path in the end. */
+const BELOW_LABELS = {
+  tunnel: { header: IPV6_BYTES + UDP_BYTES, labels: 1 },
+  lsp: { header: 0, labels: 1 },
+  // the entry of its own frames takes the place that a bypass label has elsewhere
+  circuit: { header: 0, labels: 0 },
+} as const;
+
 /**
- * The largest MTU that a vif carried by `labels` labels may have over an underlay of `underlayMtu`: with room for
- * one bypass label more and an IPv6 outer header, so that neither a repair nor another tunnel changes it.
+ * The largest MTU that a vif carried through `layers` layers may have over an underlay of `underlayMtu`: with room for
+ * one bypass label more and, over tunnels, an IPv6 outer header, so that neither a repair nor another tunnel changes it.
  */
-export function largestVifMtu(underlayMtu: number, labels: number): number {
-  const overhead = IPV6_BYTES + UDP_BYTES + LABEL_BYTES * (labels + 1) + CONTROL_WORD_BYTES + ETHERNET_BYTES;
-  return underlayMtu - overhead;
+export function largestVifMtu(
+  underlayMtu: number,
+  layers: number,
+  kind: keyof typeof BELOW_LABELS = 'tunnel',
+): number {
+  const below = BELOW_LABELS[kind];
+  const labels = layers - 1 + below.labels + 1;
+  return underlayMtu - below.header - LABEL_BYTES * labels - CONTROL_WORD_BYTES - ETHERNET_BYTES;
 }

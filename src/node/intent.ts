@@ -11,6 +11,7 @@ import {
   parseTunnelName,
   parseVifName,
   parseVirtualNodeName,
+  parseWireName,
   type VirtualNodeName,
 } from '../api/names.js';
 import {
@@ -36,6 +37,8 @@ import {
   type RouteIntent,
   type TunnelIntent,
   type VifIntent,
+  type WireIntent,
+  type WireType,
 } from './model.js';
 import { invalid } from './refusal.js';
 import type * as wire from './wire.js';
@@ -119,6 +122,11 @@ function checkTunnelName(value: string | null | undefined, field: string): strin
   throw invalid('TUNNEL_NAME', field, `${quote(text(value))}: ${NAME_RULES.tunnel}`);
 }
 
+function checkWireName(value: string | null | undefined, field: string): string {
+  if (parseWireName(text(value)) !== undefined) return text(value);
+  throw invalid('WIRE_NAME', field, `${quote(text(value))}: ${NAME_RULES.wire}`);
+}
+
 function checkInterface(value: string | null | undefined, field: string): string {
   if (INTERFACE.test(text(value))) return text(value);
   throw invalid('INTERFACE_NAME', field, `${quote(text(value))} is no interface's name: 1 to 15 characters`);
@@ -130,19 +138,27 @@ function checkLabelValue(value: number | null | undefined, field: string): numbe
   throw invalid('LABEL_RANGE', field, `${label}: a label is ${FIRST_LABEL} to ${LAST_LABEL} (RFC 3032)`);
 }
 
-/** The one of two names that is set: whatever oneof the message has. */
-function checkBelow(tunnel: string | null | undefined, vif: string | null | undefined, field: string): Below {
-  if (text(tunnel) && text(vif)) throw invalid('BELOW_AMBIGUOUS', field, 'a tunnel or a vif, not both');
+interface BelowMessage {
+  readonly tunnel?: string | null | undefined;
+  readonly wire?: string | null | undefined;
+  readonly vif?: string | null | undefined;
+}
+
+/** The one of the names that is set: whatever oneof the message has. */
+function checkBelow({ tunnel, wire, vif }: BelowMessage, field: string): Below {
+  const given = [tunnel, wire, vif].filter((name) => text(name) !== '');
+  if (given.length > 1) throw invalid('BELOW_AMBIGUOUS', field, 'a tunnel, a wire or a vif, and only one');
   if (text(tunnel)) return { kind: 'tunnel', name: checkTunnelName(tunnel, `${field}.tunnel`) };
+  if (text(wire)) return { kind: 'wire', name: checkWireName(wire, `${field}.wire`) };
   if (text(vif)) return { kind: 'vif', name: checkVifName(vif, `${field}.vif`).name };
-  throw invalid('BELOW_MISSING', field, 'names neither a tunnel nor a vif');
+  throw invalid('BELOW_MISSING', field, 'names neither a tunnel nor a wire nor a vif');
 }
 
 function checkPath(path: wire.Path, field: string): PathIntent {
-  return {
-    below: checkBelow(path.tunnel, path.vif, field),
-    label: checkLabelValue(path.label, `${field}.label`),
-  };
+  const below = checkBelow(path, field);
+  // whether the wire is a circuit, which has no labels, only its owner's whole intent says
+  if (below.kind === 'wire' && !path.label) return { below, label: 0 };
+  return { below, label: checkLabelValue(path.label, `${field}.label`) };
 }
 
 export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeIntent {
@@ -192,6 +208,47 @@ export function checkTunnelIntent(message: wire.Tunnel, field: string): TunnelIn
       ? checkInterface(message.arrivalInterface, `${field}.arrival_interface`)
       : '',
   };
+}
+
+/** cabernet.node.v1.WireKind */
+const WIRE_TYPES: Readonly<Record<number, WireType>> = { 1: 'lsp', 2: 'circuit' };
+/** IEEE 802.1Q: 4095 is reserved. */
+const LAST_VLAN = 4094;
+
+export function checkWireIntent(message: wire.Wire, field: string): WireIntent {
+  const name = checkWireName(message.name, `${field}.name`);
+  const type = WIRE_TYPES[message.kind ?? 0];
+  if (!type) throw invalid('WIRE_KIND', `${field}.kind`, `${message.kind ?? 0}: LSP or CIRCUIT`);
+  const device = checkInterface(message.interface, `${field}.interface`);
+  const vlan = message.vlan ?? 0;
+  if (!Number.isInteger(vlan) || vlan < 0 || vlan > LAST_VLAN) {
+    throw invalid(
+      'VLAN_RANGE',
+      `${field}.vlan`,
+      `${vlan}: 1 to ${LAST_VLAN} (IEEE 802.1Q), or 0 for untagged`,
+    );
+  }
+  return { kind: 'wire', name, type, interface: device, vlan, ...checkNeighbour(message, field) };
+}
+
+function checkNeighbour(
+  message: wire.Wire,
+  field: string,
+): Pick<WireIntent, 'neighbourMac' | 'neighbourAddress'> {
+  const [mac, given] = [text(message.neighbourMac), text(message.neighbourAddress)];
+  if (!mac === !given) {
+    throw invalid('NEIGHBOUR', field, 'exactly one of neighbour_mac and neighbour_address says who is there');
+  }
+  if (mac) return { neighbourMac: checkMac(mac, `${field}.neighbour_mac`), neighbourAddress: '' };
+  const address = parseAddress(given);
+  if (address && isUnicast(address)) {
+    return { neighbourMac: '', neighbourAddress: formatAddress(address.bytes) };
+  }
+  throw invalid(
+    'NEIGHBOUR_ADDRESS',
+    `${field}.neighbour_address`,
+    `${quote(given)} is no unicast IPv4 or IPv6 address`,
+  );
 }
 
 /** Stable, locally administered, unicast. */
@@ -244,7 +301,7 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
 }
 
 export function checkLabelIntent(message: wire.Label, field: string): LabelIntent {
-  const context = checkBelow(message.tunnel, message.vif, field);
+  const context = checkBelow(message, field);
   const label = checkLabelValue(message.label, `${field}.label`);
   const deliver = text(message.deliver);
   if (!deliver === !message.swap) throw invalid('LABEL_ACTION', field, 'exactly one of deliver and swap');
@@ -363,6 +420,7 @@ export function checkResource(resource: wire.Resource, index: number): Intent {
   if (resource.label) return checkLabelIntent(resource.label, `${field}.label`);
   if (resource.vif) return checkVifIntent(resource.vif, `${field}.vif`);
   if (resource.tunnel) return checkTunnelIntent(resource.tunnel, `${field}.tunnel`);
+  if (resource.wire) return checkWireIntent(resource.wire, `${field}.wire`);
   if (resource.virtualNode) return checkNodeIntent(resource.virtualNode, `${field}.virtual_node`);
   throw invalid('RESOURCE_KIND', field, 'no resource in it that this version knows');
 }

@@ -33,6 +33,7 @@ interface Place {
   vif: number;
   index: number | undefined;
   problem: string;
+  stripsTags: boolean;
 }
 
 export interface InterfacesOptions {
@@ -93,6 +94,7 @@ export class Interfaces {
         vif: 0,
         index: undefined,
         problem: 'no such interface',
+        stripsTags: false,
       });
     }
   }
@@ -107,6 +109,20 @@ export class Interfaces {
     if (this.#underlay.has(name)) return true;
     const link = this.#options.net.linkByName(name);
     return link !== undefined && this.underlayOf(link) !== undefined;
+  }
+
+  /** Why labels cannot be taken there, where the port and VLAN give them their meaning; empty: they can. */
+  wireProblem(index: number): string {
+    for (const place of this.#underlay.values()) {
+      if (place.index !== index) continue;
+      if (place.problem !== '' || !place.stripsTags) return place.problem;
+      return 'the card takes VLAN tags off before XDP sees them: every VLAN’s frames would pass for the wire’s';
+    }
+    return 'no underlay interface';
+  }
+
+  isNamedUnderlay(name: string): boolean {
+    return this.#underlay.has(name);
   }
 
   offersPort(name: string): boolean {
@@ -149,7 +165,14 @@ export class Interfaces {
         place = undefined;
       }
       if (!place) {
-        place = { name, role: 'port', vif, index: undefined, problem: 'no such interface' };
+        place = {
+          name,
+          role: 'port',
+          vif,
+          index: undefined,
+          problem: 'no such interface',
+          stripsTags: false,
+        };
         this.#ports.set(name, place);
       }
       await this.#look(place);
@@ -277,8 +300,13 @@ export class Interfaces {
   }
 
   async #prepare(place: Place, link: Link): Promise<void> {
-    const { changed, problem } = await prepareOffloads(this.#options.net.place(link.name), place.role);
+    const { net, underlayChanged } = this.#options;
+    const { changed, problem, stripsTags = false } = await prepareOffloads(net.place(link.name), place.role);
     for (const what of changed) this.#options.changed(link.name, what);
+    if (place.stripsTags !== stripsTags) {
+      place.stripsTags = stripsTags;
+      if (place.role === 'underlay') underlayChanged();
+    }
     if (problem !== undefined) throw new Unfit(problem);
   }
 

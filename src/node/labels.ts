@@ -2,10 +2,10 @@
  * The labels of this machine in the data plane: each as its owner wants it, as long as the owner may give it a
  * meaning and what it leads to is there.
  */
-import { type DataPlane, tunnelContext, vifContext } from '../dataplane/index.js';
+import { type Carrier, contextOf, type DataPlane } from '../dataplane/index.js';
 import { type Below, type LabelIntent, labelKey, samePath } from './model.js';
 import { type LabelPlace } from './plan.js';
-import { type Carrier, type Paths } from './paths.js';
+import { type Paths } from './paths.js';
 import { type Registry } from './registry.js';
 import { writeLabel } from './names.js';
 
@@ -24,7 +24,7 @@ export interface LabelsOptions {
   readonly registry: Registry;
   readonly paths: Paths;
   /** Ids of what is there; undefined: it is not. */
-  readonly tunnelId: (name: string) => number | undefined;
+  readonly carrierOf: (below: Below) => Carrier | undefined;
   readonly vifId: (name: string) => number | undefined;
 }
 
@@ -108,9 +108,9 @@ export class Labels {
     this.#live.set(key, { owner, intent, context, target, slot, path });
   }
 
-  /** Drops what arrives by, leads to, or goes on over a tunnel or a vif. */
+  /** Drops what arrives by, leads to, or goes on over a tunnel, a wire or a vif. */
   cutOver(carrier: Carrier): void {
-    const context = 'vif' in carrier ? vifContext(carrier.vif) : tunnelContext(carrier.tunnel);
+    const context = contextOf(carrier);
     for (const [key, live] of this.#live) {
       const delivered = live.path === 0 && 'vif' in carrier && live.target === carrier.vif;
       const swapped = live.path !== 0 && this.#options.paths.leadsOver(live.path, carrier);
@@ -133,11 +133,7 @@ export class Labels {
   }
 
   #contextId(context: Below): number | undefined {
-    if (context.kind === 'tunnel') {
-      const id = this.#options.tunnelId(context.name);
-      return id === undefined ? undefined : tunnelContext(id);
-    }
-    const id = this.#options.vifId(context.name);
-    return id === undefined ? undefined : vifContext(id);
+    const carrier = this.#options.carrierOf(context);
+    return carrier && contextOf(carrier);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Neighbours of the machine that tunnels go by: kept resolved by its kernel for as long as one of them needs them.
+ * Neighbours of the machine that tunnels and wires go by: kept resolved by its kernel for as long as one of them needs them.
  */
 import { type NetState, neighbourKey } from './net-state.js';
 

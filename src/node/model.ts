@@ -28,14 +28,30 @@ export interface TunnelIntent {
   readonly arrivalInterface: string;
 }
 
-/** A tunnel or a vif, by name: what carries a path, or the context of a label. */
+export type WireType = 'lsp' | 'circuit';
+
+/** A port, or port and VLAN, to one adjacent machine. */
+export interface WireIntent {
+  readonly kind: 'wire';
+  readonly name: string;
+  readonly type: WireType;
+  readonly interface: string;
+  /** 0: untagged. */
+  readonly vlan: number;
+  /** One of the two; the other is empty. */
+  readonly neighbourMac: string;
+  readonly neighbourAddress: string;
+}
+
+/** A tunnel, a wire or a vif, by name: what carries a path, or the context of a label. */
 export interface Below {
-  readonly kind: 'tunnel' | 'vif';
+  readonly kind: 'tunnel' | 'wire' | 'vif';
   readonly name: string;
 }
 
 export interface PathIntent {
   readonly below: Below;
+  /** 0 over a circuit. */
   readonly label: number;
 }
 
@@ -95,7 +111,8 @@ export interface RouteIntent {
   readonly nextHops: readonly NextHopIntent[];
 }
 
-export type Intent = NodeIntent | TunnelIntent | VifIntent | LabelIntent | AddressIntent | RouteIntent;
+export type Intent =
+  NodeIntent | TunnelIntent | WireIntent | VifIntent | LabelIntent | AddressIntent | RouteIntent;
 
 /** What must be unique among one owner's resources of a kind. */
 export function labelKey(context: Below, label: number): string {
@@ -155,6 +172,16 @@ export function sameIntent(a: Intent, b: Intent): boolean {
       a.udpChecksum === b.udpChecksum &&
       a.dscp === b.dscp &&
       a.arrivalInterface === b.arrivalInterface
+    );
+  }
+  if (a.kind === 'wire') {
+    return (
+      b.kind === 'wire' &&
+      a.type === b.type &&
+      a.interface === b.interface &&
+      a.vlan === b.vlan &&
+      a.neighbourMac === b.neighbourMac &&
+      a.neighbourAddress === b.neighbourAddress
     );
   }
   if (a.kind === 'label') return b.kind === 'label' && a.deliver === b.deliver && samePath(a.swap, b.swap);

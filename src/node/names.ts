@@ -10,6 +10,7 @@ import {
   checkOwner,
   checkTunnelIntent,
   checkVifIntent,
+  checkWireIntent,
 } from './intent.js';
 import {
   type Below,
@@ -18,6 +19,7 @@ import {
   type PathIntent,
   type TunnelIntent,
   type VifIntent,
+  type WireIntent,
 } from './model.js';
 import type * as wire from './wire.js';
 
@@ -34,14 +36,15 @@ interface Row {
   readonly [field: string]: unknown;
 }
 
-function pathFields(path: PathIntent): wire.Path {
-  return path.below.kind === 'tunnel'
-    ? { tunnel: path.below.name, label: path.label }
-    : { vif: path.below.name, label: path.label };
+type BelowFields = { tunnel: string } | { wire: string } | { vif: string };
+
+function belowFields({ kind, name }: Below): BelowFields {
+  if (kind === 'tunnel') return { tunnel: name };
+  return kind === 'wire' ? { wire: name } : { vif: name };
 }
 
-function contextFields(context: Below): { tunnel: string } | { vif: string } {
-  return context.kind === 'tunnel' ? { tunnel: context.name } : { vif: context.name };
+function pathFields(path: PathIntent): wire.Path {
+  return { ...belowFields(path.below), label: path.label };
 }
 
 /** The message that an owner would send for an intent. */
@@ -60,6 +63,17 @@ export function tunnelMessage(intent: TunnelIntent): wire.Tunnel {
   };
 }
 
+export function wireMessage(intent: WireIntent): wire.Wire {
+  const { name, type, vlan, neighbourMac, neighbourAddress } = intent;
+  return {
+    name,
+    kind: type === 'lsp' ? 1 : 2,
+    interface: intent.interface,
+    vlan,
+    ...(neighbourMac ? { neighbourMac } : { neighbourAddress }),
+  };
+}
+
 export function vifMessage(intent: VifIntent): wire.Vif {
   const attachment = intent.path
     ? { link: { paths: [pathFields(intent.path)], ...(intent.carriesIp ? { payload: 2 } : {}) } }
@@ -73,7 +87,7 @@ export function pathMessage(intent: PathIntent): wire.Path {
 
 export function labelMessage(intent: LabelIntent): wire.Label {
   const action = intent.swap ? { swap: pathFields(intent.swap) } : { deliver: intent.deliver ?? '' };
-  return { ...contextFields(intent.context), label: intent.label, ...action };
+  return { ...belowFields(intent.context), label: intent.label, ...action };
 }
 
 function write(plane: DataPlane, table: NamedTable, id: number, row: Row): void {
@@ -86,6 +100,10 @@ export function writeNode(plane: DataPlane, id: number, owner: string, intent: N
 
 export function writeTunnel(plane: DataPlane, id: number, owner: string, intent: TunnelIntent): void {
   write(plane, 'tunnel', id, { o: owner, i: tunnelMessage(intent) });
+}
+
+export function writeWire(plane: DataPlane, id: number, owner: string, intent: WireIntent): void {
+  write(plane, 'wire', id, { o: owner, i: wireMessage(intent) });
 }
 
 export function writeVif(plane: DataPlane, id: number, owner: string, intent: VifIntent): void {
@@ -116,6 +134,10 @@ export function readNode(text: Text): Named<NodeIntent> | undefined {
 
 export function readTunnel(text: Text): Named<TunnelIntent> | undefined {
   return read(text, (message) => checkTunnelIntent(message, 'i'));
+}
+
+export function readWire(text: Text): Named<WireIntent> | undefined {
+  return read(text, (message) => checkWireIntent(message, 'i'));
 }
 
 export function readVif(text: Text): Named<VifIntent> | undefined {

@@ -2,25 +2,32 @@
  * Path records: one way each that a link, or a swapped label, is carried by the layer below. A record is made once
  * and never changed; whoever wants another way makes another.
  */
-import { type DataPlane } from '../dataplane/index.js';
-import { type PathIntent } from './model.js';
+import { type Carrier, type DataPlane, Limit } from '../dataplane/index.js';
+import { type Below, type PathIntent } from './model.js';
 import { type Registry, userOf } from './registry.js';
 
 export interface PathsOptions {
   readonly plane: DataPlane;
   readonly registry: Registry;
-  readonly tunnelId: (name: string) => number | undefined;
-  readonly vifId: (name: string) => number | undefined;
+  /** The id of what bears the name now; undefined: it is not there. */
+  readonly carrierOf: (below: Below) => Carrier | undefined;
 }
 
+/** What a record says it runs over, the others 0. */
 interface LivePath {
-  /** What it runs over: a tunnel's id or a vif's. */
   readonly tunnel: number;
+  readonly wire: number;
   readonly vif: number;
 }
 
-/** A tunnel or a vif, by id. */
-export type Carrier = { readonly tunnel: number } | { readonly vif: number };
+function livePath(carrier: Carrier): LivePath {
+  return { tunnel: 0, wire: 0, vif: 0, ...carrier };
+}
+
+/** In the record, that there is none over a circuit is said by a label that no frame bears. */
+function recordLabel(path: PathIntent): number {
+  return path.label === 0 ? Limit.LIMIT_LABEL_IMPLICIT_NULL : path.label;
+}
 
 export class Paths {
   readonly #options: PathsOptions;
@@ -36,51 +43,42 @@ export class Paths {
 
   /** The record of a path; 0 where its owner may not run it, or what is below is not there. */
   make(path: PathIntent, owner: string): number {
-    const { plane, registry } = this.#options;
-    const below = this.#below(path);
-    if (!below || userOf(registry, path.below) !== owner) return 0;
+    const { plane, registry, carrierOf } = this.#options;
+    const carrier = carrierOf(path.below);
+    if (!carrier || userOf(registry, path.below) !== owner) return 0;
+    const live = livePath(carrier);
     const id = plane.allocate('path');
-    plane.paths.write(id, { label: path.label, ...below });
-    this.#live.set(id, below);
+    plane.paths.write(id, { label: recordLabel(path), ...live });
+    this.#live.set(id, live);
     return id;
   }
 
   /** True while the record leads to what bears the name now, and its owner may still run it. */
   isCurrent(id: number, path: PathIntent | undefined, owner: string): boolean {
-    const live = this.#live.get(id);
-    const below = path && this.#below(path);
-    if (!live || !below || userOf(this.#options.registry, path.below) !== owner) return false;
-    return live.tunnel === below.tunnel && live.vif === below.vif;
+    const { registry, carrierOf } = this.#options;
+    const carrier = path && carrierOf(path.below);
+    if (!carrier || userOf(registry, path.below) !== owner) return false;
+    return this.leadsOver(id, carrier);
   }
 
-  /** True while the record leads over this tunnel or vif. */
+  /** True while the record leads over this tunnel, wire or vif. */
   leadsOver(id: number, carrier: Carrier): boolean {
     const live = this.#live.get(id);
-    return (
-      live !== undefined && ('vif' in carrier ? live.vif === carrier.vif : live.tunnel === carrier.tunnel)
-    );
+    const wanted = livePath(carrier);
+    if (!live) return false;
+    return live.tunnel === wanted.tunnel && live.wire === wanted.wire && live.vif === wanted.vif;
   }
 
   /** Takes over the record of an earlier agent. */
   adopt(id: number, path: PathIntent): boolean {
-    const record = this.#options.plane.paths.read(id);
-    this.#live.set(id, { tunnel: record.tunnel, vif: record.vif });
-    return record.label === path.label;
+    const { label, tunnel, wire, vif } = this.#options.plane.paths.read(id);
+    this.#live.set(id, { tunnel, wire, vif });
+    return label === recordLabel(path);
   }
 
   /** Nothing leads to it any more. */
   release(id: number): void {
     if (!this.#live.delete(id)) return;
     this.#options.plane.release('path', id);
-  }
-
-  #below({ below }: PathIntent): LivePath | undefined {
-    const { tunnelId, vifId } = this.#options;
-    if (below.kind === 'tunnel') {
-      const tunnel = tunnelId(below.name);
-      return tunnel === undefined ? undefined : { tunnel, vif: 0 };
-    }
-    const vif = vifId(below.name);
-    return vif === undefined ? undefined : { tunnel: 0, vif };
   }
 }

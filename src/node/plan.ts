@@ -23,6 +23,7 @@ export interface LabelPlace {
 export interface Touched {
   readonly nodes: Set<string>;
   readonly tunnels: Set<string>;
+  readonly wires: Set<string>;
   readonly vifs: Set<string>;
   /** By labelKey. */
   readonly labels: Map<string, LabelPlace>;
@@ -38,11 +39,22 @@ export interface Counts {
 }
 
 export type Step =
-  | { readonly kind: 'node' | 'tunnel' | 'vif' | 'contents'; readonly name: string; readonly remove: boolean }
+  | {
+      readonly kind: 'node' | 'tunnel' | 'wire' | 'vif' | 'contents';
+      readonly name: string;
+      readonly remove: boolean;
+    }
   | { readonly kind: 'label'; readonly place: LabelPlace; readonly remove: boolean };
 
 export function nothingTouched(): Touched {
-  return { nodes: new Set(), tunnels: new Set(), vifs: new Set(), labels: new Map(), contents: new Set() };
+  return {
+    nodes: new Set(),
+    tunnels: new Set(),
+    wires: new Set(),
+    vifs: new Set(),
+    labels: new Map(),
+    contents: new Set(),
+  };
 }
 
 function compare<T extends Intent>(
@@ -88,6 +100,7 @@ export function difference(
   const counts: Counts = { created: 0, updated: 0, deleted: 0, unchanged: 0 };
   compare(before?.nodes, after.nodes, counts, (intent) => touched.nodes.add(intent.name));
   compare(before?.tunnels, after.tunnels, counts, (intent) => touched.tunnels.add(intent.name));
+  compare(before?.wires, after.wires, counts, (intent) => touched.wires.add(intent.name));
   compare(before?.vifs, after.vifs, counts, (intent) => touched.vifs.add(intent.name));
   compare(before?.labels, after.labels, counts, ({ context, label }) =>
     touched.labels.set(labelKey(context, label), { context, label }),
@@ -116,13 +129,14 @@ export function widen(touched: Touched, registry: Registry): void {
     for (const vif of registry.vifsOf(node)) touchDependents(vif, registry, touched);
   }
   for (const tunnel of touched.tunnels) touchDependents(tunnel, registry, touched);
+  for (const wire of touched.wires) touchDependents(wire, registry, touched);
   for (const vif of [...touched.vifs]) {
     touched.contents.add(vif.slice(0, vif.indexOf('/vifs/')));
     touchDependents(vif, registry, touched);
   }
 }
 
-/** How many layers a vif stands above the tunnels. A circle counts as its length. */
+/** How many layers a vif stands above the tunnels and wires. A circle counts as its length. */
 function height(name: string, registry: Registry): number {
   const seen = new Set<string>();
   let at = registry.vif(name)?.intent.path?.below;
@@ -143,6 +157,9 @@ export function orderSteps(touched: Touched, registry: Registry): Step[] {
   for (const name of touched.tunnels) {
     if (registry.tunnel(name)) make.push({ kind: 'tunnel', name, remove: false });
   }
+  for (const name of touched.wires) {
+    if (registry.wire(name)) make.push({ kind: 'wire', name, remove: false });
+  }
   const vifs = [...touched.vifs].filter((name) => registry.vif(name));
   const heights = new Map(vifs.map((name) => [name, height(name, registry)]));
   vifs.sort((a, b) => (heights.get(a) ?? 0) - (heights.get(b) ?? 0));
@@ -159,6 +176,9 @@ export function orderSteps(touched: Touched, registry: Registry): Step[] {
   }
   for (const name of touched.tunnels) {
     if (!registry.tunnel(name)) unmake.push({ kind: 'tunnel', name, remove: true });
+  }
+  for (const name of touched.wires) {
+    if (!registry.wire(name)) unmake.push({ kind: 'wire', name, remove: true });
   }
   for (const name of touched.nodes) {
     if (!registry.node(name)) unmake.push({ kind: 'node', name, remove: true });
@@ -188,6 +208,7 @@ export function join(touched: Touched, steps: readonly Step[]): void {
     } else if (step.kind === 'contents') touched.contents.add(step.name);
     else if (step.kind === 'node') touched.nodes.add(step.name);
     else if (step.kind === 'tunnel') touched.tunnels.add(step.name);
+    else if (step.kind === 'wire') touched.wires.add(step.name);
     else touched.vifs.add(step.name);
   }
 }

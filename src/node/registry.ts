@@ -14,6 +14,7 @@ import {
   type RouteIntent,
   type TunnelIntent,
   type VifIntent,
+  type WireIntent,
 } from './model.js';
 
 /** One owner's resources. */
@@ -22,6 +23,7 @@ export class Holding {
   epoch: bigint;
   readonly nodes = new Map<string, NodeIntent>();
   readonly tunnels = new Map<string, TunnelIntent>();
+  readonly wires = new Map<string, WireIntent>();
   readonly vifs = new Map<string, VifIntent>();
   /** By labelKey. */
   readonly labels = new Map<string, LabelIntent>();
@@ -54,6 +56,8 @@ export class Holding {
         return this.nodes.get(intent.name);
       case 'tunnel':
         return this.tunnels.get(intent.name);
+      case 'wire':
+        return this.wires.get(intent.name);
       case 'vif':
         return this.vifs.get(intent.name);
       case 'label':
@@ -71,6 +75,8 @@ export class Holding {
         return insert(this.nodes, intent.name, intent);
       case 'tunnel':
         return insert(this.tunnels, intent.name, intent);
+      case 'wire':
+        return insert(this.wires, intent.name, intent);
       case 'vif':
         return insert(this.vifs, intent.name, intent);
       case 'label':
@@ -101,18 +107,20 @@ export interface Owned<T> {
   readonly intent: T;
 }
 
-/** Who stands on a tunnel or a vif: links carried by it, labels in its context or swapped onto it. */
+/** Who stands on a tunnel, a wire or a vif: links carried by it, labels in its context or swapped onto it. */
 export type Dependent = VifIntent | LabelIntent;
 
 /** The questions that the checks ask; also answered by a Registry as it would be after an Apply. */
 export interface Lookup {
   node(name: string): Owned<NodeIntent> | undefined;
   tunnel(name: string): Owned<TunnelIntent> | undefined;
+  wire(name: string): Owned<WireIntent> | undefined;
   vif(name: string): Owned<VifIntent> | undefined;
 }
 
-/** Who may put paths and labels over it: a tunnel's owner, the tenant of a vif's node. */
+/** Who may put paths and labels over it: a tunnel's or a wire's owner, the tenant of a vif's node. */
 export function userOf(lookup: Lookup, below: Below): string | undefined {
+  if (below.kind === 'wire') return lookup.wire(below.name)?.owner;
   if (below.kind === 'tunnel') return lookup.tunnel(below.name)?.owner;
   const vif = lookup.vif(below.name);
   return vif && lookup.node(vif.intent.node)?.intent.tenant;
@@ -122,6 +130,7 @@ export class Registry implements Lookup {
   readonly holdings = new Map<string, Holding>();
   readonly #nodes = new Map<string, Owned<NodeIntent>>();
   readonly #tunnels = new Map<string, Owned<TunnelIntent>>();
+  readonly #wires = new Map<string, Owned<WireIntent>>();
   readonly #vifs = new Map<string, Owned<VifIntent>>();
   readonly #vifsOfNode = new Map<string, Set<string>>();
   readonly #dependents = new Map<string, Map<string, Owned<Dependent>>>();
@@ -132,6 +141,10 @@ export class Registry implements Lookup {
 
   tunnel(name: string): Owned<TunnelIntent> | undefined {
     return this.#tunnels.get(name);
+  }
+
+  wire(name: string): Owned<WireIntent> | undefined {
+    return this.#wires.get(name);
   }
 
   vif(name: string): Owned<VifIntent> | undefined {
@@ -154,6 +167,10 @@ export class Registry implements Lookup {
     return this.#tunnels.values();
   }
 
+  get wires(): IterableIterator<Owned<WireIntent>> {
+    return this.#wires.values();
+  }
+
   get vifs(): IterableIterator<Owned<VifIntent>> {
     return this.#vifs.values();
   }
@@ -168,7 +185,7 @@ export class Registry implements Lookup {
     return this.#vifsOfNode.get(node) ?? [];
   }
 
-  /** What stands on a tunnel or a vif, whoever owns it. */
+  /** What stands on a tunnel, a wire or a vif, whoever owns it. */
   dependents(name: string): Iterable<Owned<Dependent>> {
     return this.#dependents.get(name)?.values() ?? [];
   }
@@ -193,6 +210,7 @@ export class Registry implements Lookup {
     if (before) {
       for (const name of before.nodes.keys()) this.#nodes.delete(name);
       for (const name of before.tunnels.keys()) this.#tunnels.delete(name);
+      for (const name of before.wires.keys()) this.#wires.delete(name);
       for (const vif of before.vifs.values()) {
         this.#vifs.delete(vif.name);
         this.#vifsOfNode.get(vif.node)?.delete(vif.name);
@@ -203,6 +221,7 @@ export class Registry implements Lookup {
     this.holdings.set(owner, holding);
     for (const intent of holding.nodes.values()) this.#nodes.set(intent.name, { owner, intent });
     for (const intent of holding.tunnels.values()) this.#tunnels.set(intent.name, { owner, intent });
+    for (const intent of holding.wires.values()) this.#wires.set(intent.name, { owner, intent });
     for (const intent of holding.vifs.values()) {
       this.#vifs.set(intent.name, { owner, intent });
       let vifs = this.#vifsOfNode.get(intent.node);
@@ -234,7 +253,7 @@ function dependentKey(owner: string, intent: Dependent): string {
   return `${owner} ${intent.kind} ${intentKey(intent)}`;
 }
 
-/** The tunnels and vifs that a link or a label needs. */
+/** The tunnels, wires and vifs that a link or a label needs. */
 export function standsOn(intent: Dependent): string[] {
   if (intent.kind === 'vif') return intent.path ? [intent.path.below.name] : [];
   const names = [intent.context.name];
@@ -252,6 +271,7 @@ export function foresee(registry: Registry, wanted: Holding): Lookup {
   return {
     node: (name) => choose(registry.node(name), wanted.nodes.get(name)),
     tunnel: (name) => choose(registry.tunnel(name), wanted.tunnels.get(name)),
+    wire: (name) => choose(registry.wire(name), wanted.wires.get(name)),
     vif: (name) => choose(registry.vif(name), wanted.vifs.get(name)),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * One word or sentence for the state of each tunnel, vif, path and neighbour, as the List methods show it; and who
+ * One word or sentence for the state of each tunnel, wire, vif, path and neighbour, as the List methods show it; and who
  * is told when one changes. Changes that come together are looked at together.
  */
 import { type Agent } from './agent.js';
@@ -11,19 +11,23 @@ export function tunnelState(agent: Agent, name: string): string {
   return agent.underlay.get(name)?.condition ?? 'not there';
 }
 
+export function wireState(agent: Agent, name: string): string {
+  return agent.wires.get(name)?.condition ?? 'not there';
+}
+
 /** `up`, or what is not up on the way down. */
 export function pathState(agent: Agent, path: PathIntent, depth = 0): string {
   const { below } = path;
   if (depth >= MAX_DEPTH) return 'too deep';
-  if (below.kind === 'tunnel') {
-    const state = tunnelState(agent, below.name);
+  if (below.kind !== 'vif') {
+    const state = (below.kind === 'tunnel' ? tunnelState : wireState)(agent, below.name);
     return state === 'up' ? 'up' : `${below.name}: ${state}`;
   }
   const vif = agent.vifs.get(below.name);
   if (!vif) return `${below.name}: not there`;
   const state = vifState(agent, vif, depth + 1);
   // the deepest cause is the one worth naming
-  if (state === 'up' || state.startsWith('tunnels/') || state.startsWith('vns/')) return state;
+  if (state === 'up' || /^(tunnels|wires|vns)\//.test(state)) return state;
   return `${below.name}: ${state}`;
 }
 
@@ -40,6 +44,10 @@ export function pathBelow(agent: Agent, path: PathIntent): string[] {
   for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
     const { below }: PathIntent = at;
     names.push(below.name);
+    if (below.kind === 'wire') {
+      const wire = agent.wires.get(below.name)?.intent;
+      return wire ? [...names, wire.interface] : names;
+    }
     if (below.kind === 'tunnel') {
       const ways = agent.underlay.get(below.name)?.ways ?? [];
       names.push(...new Set(ways.map((way) => way.interface)));
@@ -105,6 +113,7 @@ export class States {
   #stateOf(name: string): string | undefined {
     const agent = this.#agent;
     if (name.startsWith('tunnels/')) return agent.underlay.get(name)?.condition;
+    if (name.startsWith('wires/')) return agent.wires.get(name)?.condition;
     const neighbour = name.indexOf('/neighbours/');
     if (neighbour >= 0) {
       const vif = agent.vifs.get(name.slice(0, neighbour));

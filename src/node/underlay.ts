@@ -9,7 +9,7 @@ import { type Address, parseAddress } from './address.js';
 import { hopRecord, type OuterHeader, TUNNEL_CHECKSUM } from './hop.js';
 import { type Interfaces } from './interfaces.js';
 import { type TunnelIntent } from './model.js';
-import { ManagedNeighbours } from './managed.js';
+import { type ManagedNeighbours } from './managed.js';
 import { type NetState } from './net-state.js';
 import { type ResolvedWay, type TunnelCondition, UnderlayWays, type Ways } from './underlay-ways.js';
 import { spread, type Way, WAYS } from './ways.js';
@@ -68,6 +68,7 @@ export interface UnderlayOptions {
   readonly plane: DataPlane;
   readonly net: NetState;
   readonly interfaces: Interfaces;
+  readonly neighbours: ManagedNeighbours;
   /** A tunnel's condition or ways changed. */
   readonly changed: (name: string) => void;
   readonly failed: (error: unknown) => void;
@@ -86,7 +87,7 @@ export class Underlay {
   constructor(options: UnderlayOptions) {
     this.#options = options;
     this.#ways = new UnderlayWays(options.net, options.interfaces);
-    this.#neighbours = new ManagedNeighbours(options.net);
+    this.#neighbours = options.neighbours;
     options.net.listen((events) => this.#onEvents(events));
   }
 

@@ -3,7 +3,7 @@
  * port. A record is complete before the vif is switched on, and switched off before anything is taken away.
  */
 import { Limit, PortRole } from '../../gen/layout.js';
-import { type DataPlane } from '../dataplane/index.js';
+import { type Carrier, type DataPlane } from '../dataplane/index.js';
 import { parseMac } from './address.js';
 import { type Interfaces } from './interfaces.js';
 import { samePath, type VifIntent } from './model.js';
@@ -11,7 +11,7 @@ import { writeVif } from './names.js';
 import { deleteLink, ensureVeth, type VifLinks } from './namespace.js';
 import { type NetState } from './net-state.js';
 import { type VirtualNode, type VirtualNodes } from './nodes.js';
-import { type Carrier, type Paths } from './paths.js';
+import { type Paths } from './paths.js';
 import { failedStep } from './refusal.js';
 
 /** What machineEndName() makes. */
@@ -35,11 +35,18 @@ export interface LiveVif {
   up: boolean;
 }
 
+/** Circuits lead to the vif whose link they carry, by id. */
+export interface Circuits {
+  carry(wire: string, vif: number): void;
+  uncarry(vif: number): void;
+}
+
 export interface VifsOptions {
   readonly plane: DataPlane;
   readonly net: NetState;
   readonly nodes: VirtualNodes;
   readonly paths: Paths;
+  readonly circuits: Circuits;
   readonly interfaces: Interfaces;
   readonly changed: (name: string) => void;
   readonly failed: (error: unknown) => void;
@@ -119,7 +126,8 @@ export class Vifs {
   async remove(name: string): Promise<void> {
     const vif = this.#live.get(name);
     if (!vif) return;
-    const { plane, nodes, paths, interfaces } = this.#options;
+    const { plane, nodes, paths, circuits, interfaces } = this.#options;
+    circuits.uncarry(vif.id);
     plane.vifs.set(vif.id, 'flags', 0);
     plane.vifs.write(vif.id, { port: 0, path: 0 });
     const mirror = nodes.get(vif.intent.node)?.mirror;
@@ -171,11 +179,12 @@ export class Vifs {
     await this.#disconnect(machine);
   }
 
-  /** Links over a tunnel or a vif lose their path. */
+  /** Links over a tunnel, a wire or a vif lose their path. */
   cutOver(carrier: Carrier): void {
-    const { plane, paths } = this.#options;
+    const { plane, paths, circuits } = this.#options;
     for (const vif of this.#live.values()) {
       if (vif.path === 0 || !paths.leadsOver(vif.path, carrier)) continue;
+      circuits.uncarry(vif.id);
       plane.vifs.write(vif.id, { path: 0 });
       paths.release(vif.path);
       vif.path = 0;
@@ -277,7 +286,7 @@ export class Vifs {
 
   /** The record, but for whether it is up: where its frames go. */
   async #attach(vif: LiveVif, before: VifIntent): Promise<void> {
-    const { plane, paths, interfaces, nodes } = this.#options;
+    const { plane, paths, circuits, interfaces, nodes } = this.#options;
     const { intent, id, owner } = vif;
     const node = nodes.get(intent.node)?.id ?? 0;
     const mac = parseMac(intent.mac) ?? new Uint8Array(6);
@@ -293,6 +302,8 @@ export class Vifs {
     }
     plane.vifs.setBits(id, 'flags', Limit.LIMIT_VIF_IP, intent.carriesIp);
     plane.vifs.write(id, { node, veth: vif.links?.machine ?? 0, path: vif.path, mtu: intent.mtu, mac });
+    if (vif.path && intent.path?.below.kind === 'wire') circuits.carry(intent.path.below.name, id);
+    else circuits.uncarry(id);
     if (old && old !== vif.path) paths.release(old);
     if (intent.port !== undefined) {
       vif.port = intent.port;

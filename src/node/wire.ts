@@ -11,6 +11,7 @@ export type ApplyCommit = Draft<cabernet.node.v1.ApplyCommit>;
 export type Resource = Draft<cabernet.node.v1.Resource>;
 export type VirtualNode = Draft<cabernet.node.v1.VirtualNode>;
 export type Tunnel = Draft<cabernet.node.v1.Tunnel>;
+export type Wire = Draft<cabernet.node.v1.Wire>;
 export type Vif = Draft<cabernet.node.v1.Vif>;
 export type Path = Draft<cabernet.node.v1.Path>;
 export type Label = Draft<cabernet.node.v1.Label>;

@@ -27,6 +27,7 @@ export function handlers(own: Partial<Handlers<Service>>): Handlers<Service> {
     listVirtualNodes: refuse,
     listVifs: refuse,
     listTunnels: refuse,
+    listWires: refuse,
     listPaths: refuse,
     listLabels: refuse,
     listRoutes: refuse,

@@ -13,6 +13,7 @@ const SMALL = {
   vifs: 64,
   paths: 64,
   tunnels: 32,
+  wires: 16,
   underlayHops: 64,
   nextHops: 1024,
   labels: 256,

@@ -17,6 +17,7 @@ import {
   payload,
   tunnelled,
   udp,
+  vlan,
 } from '../support/frames.js';
 import { Instance, withoutEntropy } from '../support/instance.js';
 import type { Context, Outcome, Tables } from '../support/tables.js';
@@ -68,6 +69,12 @@ const addresses6 = [
 const outer4 = { local: '192.0.2.1', remote: '192.0.2.2' };
 const outer6 = { local: '2001:db8::1', remote: '2001:db8::2' };
 
+/** The MAC addresses of the two wires' ends, as we send. */
+const neighbours = {
+  2: { source: macOf(8, 4), destination: macOf(9, 4) },
+  3: { source: macOf(8, 5), destination: macOf(9, 5) },
+} as const;
+
 const pick = <T>(...values: T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
 const vifId = pick(...vifIds);
 
@@ -75,6 +82,7 @@ function context(): fc.Arbitrary<Context> {
   return fc.oneof(
     pick(1, 2).map((tunnel) => ({ tunnel })),
     vifId.map((vif) => ({ vif })),
+    pick(1, 2).map((wire) => ({ wire })),
   );
 }
 
@@ -91,7 +99,7 @@ const nextHop = (id: number): fc.Arbitrary<Tables['nextHops'][number]> =>
       return { id, node, kind: kind as 'local' };
     });
 
-const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
+const arbitraryTables: fc.Arbitrary<Tables> = fc.record<Required<Tables>>({
   ports: fc.constant<Tables['ports']>([
     { ifindex: 2, role: 'underlay' },
     { ifindex: 3, role: 'underlay' },
@@ -111,6 +119,26 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
       },
       { id: 2, ...outer6, hops: [2], ...(checksum ? { checksum } : {}) },
     ]),
+  /* two on one port, by their VLANs, and one untagged */
+  wires: fc
+    .tuple(
+      pick<'lsp' | 'circuit'>('lsp', 'circuit'),
+      pick(0, 7),
+      fc.option(vifId, { nil: undefined, freq: 5 }),
+      pick(5, 5, 0),
+    )
+    .map(([kind, number, vif, hop]): NonNullable<Tables['wires']> => [
+      { id: 1, kind: 'lsp', ifindex: 2, hop: 4 },
+      {
+        id: 2,
+        kind,
+        ifindex: 3,
+        vlan: number,
+        ...(hop === 0 ? {} : { hop }),
+        ...(vif === undefined ? {} : { vif }),
+      },
+      { id: 3, kind: 'circuit', ifindex: 3, vlan: 8, vif: 6, hop: 6 },
+    ]),
   hops: fc
     .tuple(pick(1614, 1614, 180), fc.option(fc.nat(4095), { nil: undefined }), fc.nat(63))
     .map(([room, vlan, dscp]): Tables['hops'] => [
@@ -125,6 +153,9 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
         ...(vlan === undefined ? {} : { vlan }),
       },
       { id: 3, ifindex: 3, room: 1614, source: macOf(8, 3), destination: macOf(9, 3) },
+      { id: 4, ifindex: 2, room, ...neighbours[2] },
+      { id: 5, ifindex: 3, room, ...neighbours[3], ...(vlan === undefined ? {} : { vlan }) },
+      { id: 6, ifindex: 3, room, ...neighbours[3], vlan: 8 },
     ]),
   labels: fc.uniqueArray(
     fc.record({
@@ -167,12 +198,12 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record({
   paths: fc.tuple(
     ...vifIds.map((id) =>
       fc
-        .tuple(pick(...labelPool), pick(1, 2), fc.option(vifId, { nil: undefined }))
-        .map(([label, tunnel, vif]) => ({
-          id,
-          label,
-          ...(vif === undefined || vif <= 2 ? { tunnel } : { vif }),
-        })),
+        .tuple(pick(...labelPool), pick(1, 2), fc.option(vifId, { nil: undefined }), fc.nat(7))
+        .map(([label, below, vif, chance]) => {
+          if (chance === 0) return { id, wire: 3 };
+          if (chance < 3) return { id, label, wire: below };
+          return { id, label, ...(vif === undefined || vif <= 2 ? { tunnel: below } : { vif }) };
+        }),
     ),
   ),
   nextHops: fc.tuple(...[1, 2, 3, 4, 5, 6, 7, 8].map(nextHop)),
@@ -259,17 +290,48 @@ const labelled: fc.Arbitrary<Buffer> = fc
     );
   });
 
+/** Labels right on a wire, from its neighbour or not, in its VLAN or not. */
+const switched = (ifindex: 2 | 3): fc.Arbitrary<Buffer> =>
+  fc
+    .record({
+      vlan: pick(undefined, undefined, 0, 7, 8, 8, 9),
+      provider: fc.integer({ min: 0, max: 15 }),
+      wrong: fc.integer({ min: 0, max: 15 }),
+      own: fc.integer({ min: 0, max: 2 }),
+      ttl: pick(0, 1, 64, 64),
+      labels: fc.array(fc.record({ label: pick(0, ...labelPool, ...labelPool), ttl: pick(0, 1, 2, 64) }), {
+        minLength: 1,
+        maxLength: 5,
+      }),
+      nibble: pick(0, 0, 0, 0, 0, 1, 4),
+      bare: fc.integer({ min: 0, max: 3 }).map((chance) => chance === 0),
+      inner,
+    })
+    .map(({ vlan: id, provider, wrong, own, ttl, labels, nibble, bare, inner: content }) => {
+      const { source, destination } = neighbours[ifindex];
+      const [from, to] = [wrong === 0 ? macOf(9, 9) : destination, wrong === 1 ? macOf(8, 9) : source];
+      const type = provider === 0 && id !== undefined ? { type: 0x88a8 } : {};
+      return frame(
+        ethernet({ from, to, ...type }),
+        ...(id === undefined ? [] : [vlan({ id })]),
+        ...(own === 0 ? [entry({ label: 0, ttl })] : labels.map(entry)),
+        ...(bare ? [payload(content.subarray(14))] : [controlWord({ nibble }), payload(content)]),
+      );
+    });
+
 const packet: fc.Arbitrary<Sent> = fc
   .record({
     at: pick(2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 6, 7, 8, 9, 15),
     station: inner,
     wire: labelled,
+    switched: fc.tuple(switched(2), switched(3)),
+    bareWire: fc.boolean(),
     /* a byte turned, or the end cut off */
     turn: fc.option(fc.tuple(fc.nat(90), fc.integer({ min: 1, max: 255 })), { nil: undefined, freq: 4 }),
     cut: fc.option(fc.nat(120), { nil: undefined, freq: 6 }),
   })
-  .map(({ at, station, wire, turn, cut }) => {
-    let bytes = Buffer.from(at <= 3 ? wire : station);
+  .map(({ at, station, wire, switched: pair, bareWire, turn, cut }) => {
+    let bytes = Buffer.from(at > 3 ? station : !bareWire ? wire : at === 2 ? pair[0] : pair[1]);
     if (turn) bytes[turn[0] % bytes.length] = (bytes[turn[0] % bytes.length] ?? 0) ^ turn[1];
     if (cut !== undefined) bytes = bytes.subarray(0, Math.max(14, Math.min(bytes.length, cut)));
     return { at, fromKernel: at >= 6 && at < 15, bytes };
@@ -283,7 +345,8 @@ function judge(got: Outcome, allowed: Expectation): string {
     if (!wanted.frame || !got.frame) return '';
     const plain = withoutEntropy(got.frame);
     if (plain.problem) return plain.problem;
-    if (allowed.port !== undefined && plain.port !== allowed.port)
+    /* out by a wire there is none */
+    if (allowed.port !== undefined && plain.port !== undefined && plain.port !== allowed.port)
       return `port ${plain.port}, expected ${allowed.port}`;
     return difference(plain.frame, withoutEntropy(wanted.frame).frame);
   });

@@ -27,7 +27,7 @@ interface LabelEntry {
 interface Leaving {
   ifindex: number;
   /** Labels, outermost first, with the hop they leave by; none out of ports. */
-  outer?: { hop: number; tunnel: number; labels: LabelEntry[]; controlWord: boolean };
+  outer?: { hop: number; tunnel?: number; labels: LabelEntry[]; controlWord: boolean };
 }
 
 /** What the outer header of an arriving packet said. */
@@ -102,8 +102,10 @@ export class Reference {
     let at = 14;
     let type = frame.readUInt16BE(12);
     let stacked = false;
+    let vlan: number | undefined = 0;
     if (type === 0x8100 || type === 0x88a8) {
       if (frame.length < at + 4) return pass;
+      vlan = type === 0x8100 ? frame.readUInt16BE(at) & 0xfff : undefined;
       type = frame.readUInt16BE(at + 2);
       at += 4;
       if (type === 0x8100) {
@@ -113,6 +115,7 @@ export class Reference {
         stacked = true;
       }
     }
+    if (type === 0x8847) return stacked ? pass : (this.fromNeighbour(ifindex, vlan, frame, at) ?? pass);
     const outer =
       type === 0x0800 ? this.outer4(frame, at) : type === 0x86dd ? this.outer6(frame, at) : undefined;
     if (!outer) return pass;
@@ -139,6 +142,36 @@ export class Reference {
     const expectation = this.climb(frame, at + 8, { tunnel: tunnel.id });
     if (expectation.port === -1) expectation.port = frame.readUInt16BE(at);
     return expectation;
+  }
+
+  /** Labels right on the wire; undefined where it is none of ours. */
+  private fromNeighbour(
+    ifindex: number,
+    vlan: number | undefined,
+    frame: Buffer,
+    at: number,
+  ): Expectation | undefined {
+    const wire = this.tables.wires?.find((w) => w.ifindex === ifindex && (w.vlan ?? 0) === vlan);
+    /* there is no source port to keep */
+    return wire && { outcomes: this.byWire(wire, frame, at).outcomes };
+  }
+
+  private byWire(wire: NonNullable<Tables['wires']>[number], frame: Buffer, at: number): Expectation {
+    const hop = this.tables.hops.find((h) => h.id === wire.hop);
+    if (!hop) throw new Dropped('wire_unresolved');
+    const addresses = Buffer.concat([macBytes(hop.source), macBytes(hop.destination)]);
+    if (!frame.subarray(0, 12).equals(addresses)) throw new Dropped('wire_address');
+    if (frame.length < at + 8) throw new Dropped('truncated');
+    if (wire.kind === 'lsp') return this.climb(frame, at, { wire: wire.id });
+    const word = frame.readUInt32BE(at);
+    const vif = this.vif(wire.vif ?? 0);
+    if (!vif) throw new Dropped('vif_down');
+    /* label 0 at the bottom: the circuit's own frame */
+    if (word >>> 8 === 1) {
+      if ((word & 0xff) === 0) throw new Dropped('label_ttl');
+      return this.belowLabels(frame, at + 4, this.upVif(vif.id));
+    }
+    return this.climb(frame, at, { vif: this.upVif(vif.id).id });
   }
 
   private outer4(frame: Buffer, at: number): Outer | undefined {
@@ -212,17 +245,19 @@ export class Reference {
       }
       if (entry.ttl === 0) throw new Dropped('label_ttl');
       const vif = this.upVif(meaning.target);
-      if (entry.bottom) {
-        if (frame.length < at + (vif.ip ? 1 : 4)) throw new Dropped('truncated');
-        const nibble = (frame[at] ?? 0) >> 4;
-        if (vif.ip) return this.atVif(vif.id, withEthernet(vif.mac, nibble, frame.subarray(at)));
-        if (nibble === 1) throw new Dropped('channel_unknown');
-        if (nibble !== 0) throw new Dropped('control_word');
-        return this.atVif(vif.id, frame.subarray(at + 4));
-      }
+      if (entry.bottom) return this.belowLabels(frame, at, vif);
       context = { vif: meaning.target };
     }
     throw new Dropped('label_surplus');
+  }
+
+  private belowLabels(frame: Buffer, at: number, vif: Tables['vifs'][number]): Expectation {
+    if (frame.length < at + (vif.ip ? 1 : 4)) throw new Dropped('truncated');
+    const nibble = (frame[at] ?? 0) >> 4;
+    if (vif.ip) return this.atVif(vif.id, withEthernet(vif.mac, nibble, frame.subarray(at)));
+    if (nibble === 1) throw new Dropped('channel_unknown');
+    if (nibble !== 0) throw new Dropped('control_word');
+    return this.atVif(vif.id, frame.subarray(at + 4));
   }
 
   // ---- at a vif
@@ -307,6 +342,8 @@ export class Reference {
   ): Expectation {
     const first = this.longestPrefix(vif.node, destination);
     if (!first) {
+      /* counted, and then it does not even fit the cable to the kernel */
+      if (length + 14 > vif.mtu + 18) throw new Dropped('no_route+too_big');
       const answer = punt('unreachable');
       for (const outcome of answer.outcomes) outcome.reason = 'no_route';
       return answer;
@@ -356,13 +393,14 @@ export class Reference {
       return { outcomes: [{ action: 'redirect', ifindex: vif.port, frame }] };
     }
     const content = vif.ip ? frame.subarray(14) : frame;
-    return this.encapsulate(vif.path ?? 0, content, { bottom: true, ttl: labelTtl }, !vif.ip);
+    const begins = { bottom: true, ttl: labelTtl, own: true };
+    return this.encapsulate(vif.path ?? 0, content, begins, !vif.ip);
   }
 
   private encapsulate(
     path: number,
     inner: Buffer,
-    innermost: { bottom: boolean; ttl: number },
+    innermost: { bottom: boolean; ttl: number; own?: boolean },
     controlWord: boolean,
   ): Expectation {
     const labels: LabelEntry[] = [];
@@ -370,7 +408,17 @@ export class Reference {
     for (let depth = 0; depth < maxDepth; depth++) {
       const step = this.tables.paths.find((p) => p.id === id);
       if (!step) throw new Dropped('no_path');
-      labels.unshift({ label: step.label, ...(depth === 0 ? innermost : { bottom: false, ttl: labelTtl }) });
+      const { bottom, ttl } = depth === 0 ? innermost : { bottom: false, ttl: labelTtl };
+      if (step.label !== undefined) labels.unshift({ label: step.label, bottom, ttl });
+      else if (depth === 0) {
+        if (!innermost.own) throw new Dropped('no_path');
+        labels.unshift({ label: 0, bottom, ttl });
+      }
+      if (step.wire !== undefined) {
+        const hop = this.tables.wires?.find((w) => w.id === step.wire)?.hop;
+        if (hop === undefined) throw new Dropped('wire_unresolved');
+        return { outcomes: [this.outer({ ifindex: 0, outer: { hop, labels, controlWord } }, inner)] };
+      }
       if (step.vif === undefined) {
         const tunnel = this.tables.tunnels.find((t) => t.id === step.tunnel);
         if (!tunnel) throw new Dropped('tunnel_unresolved');
@@ -388,33 +436,36 @@ export class Reference {
     const { outer } = leaving;
     const hop = this.tables.hops.find((h) => h.id === outer?.hop);
     const tunnel = this.tables.tunnels.find((t) => t.id === outer?.tunnel);
-    if (!outer || !hop || !tunnel) return { action: 'drop', reason: 'tunnel_unresolved' };
+    if (!outer || !hop) return { action: 'drop', reason: 'tunnel_unresolved' };
     const stack = outer.labels.map((l) => {
       const word = Buffer.alloc(4);
       word.writeUInt32BE(((l.label << 12) | (l.bottom ? 0x100 : 0) | l.ttl) >>> 0);
       return word;
     });
     const body = Buffer.concat([...stack, Buffer.alloc(outer.controlWord ? 4 : 0), inner]);
-    const source = addressBytes(tunnel.local);
-    const destination = addressBytes(tunnel.remote);
-    const udp = Buffer.alloc(8);
-    udp.writeUInt16BE(6635, 2);
-    udp.writeUInt16BE(8 + body.length, 4);
-    const tos = (hop.dscp ?? 0) << 2;
-    const ip =
-      source.length === 4
-        ? ipv4Header(source, destination, 28 + body.length, tos)
-        : ipv6Header(source, destination, 8 + body.length, tos);
+    const packet = tunnel
+      ? mplsInUdp(addressBytes(tunnel.local), addressBytes(tunnel.remote), (hop.dscp ?? 0) << 2, body)
+      : { type: [0x88, 0x47], bytes: body };
     const ethernet = Buffer.concat([macBytes(hop.destination), macBytes(hop.source)]);
-    const type = Buffer.from(source.length === 4 ? [0x08, 0x00] : [0x86, 0xdd]);
     const tag =
       hop.vlan === undefined ? Buffer.alloc(0) : Buffer.from([0x81, 0, hop.vlan >> 8, hop.vlan & 0xff]);
-    const frame = Buffer.concat([ethernet, tag, type, ip, udp, body]);
+    const frame = Buffer.concat([ethernet, tag, Buffer.from(packet.type), packet.bytes]);
     if (frame.length > hop.room) return { action: 'drop', reason: 'too_big' };
     /* four labels and a control word, or what takes their place: shorter is no frame of a VN */
-    if (udp.length + body.length < 8 + 20) return { action: 'drop', reason: 'truncated' };
+    if (body.length < 20) return { action: 'drop', reason: 'truncated' };
     return { action: 'redirect', ifindex: hop.ifindex, frame };
   }
+}
+
+function mplsInUdp(source: Buffer, destination: Buffer, tos: number, body: Buffer) {
+  const udp = Buffer.alloc(8);
+  udp.writeUInt16BE(6635, 2);
+  udp.writeUInt16BE(8 + body.length, 4);
+  const four = source.length === 4;
+  const ip = four
+    ? ipv4Header(source, destination, 28 + body.length, tos)
+    : ipv6Header(source, destination, 8 + body.length, tos);
+  return { type: four ? [0x08, 0x00] : [0x86, 0xdd], bytes: Buffer.concat([ip, udp, body]) };
 }
 
 /** An IP packet as a link of frames would have brought it. */
@@ -451,6 +502,7 @@ function ipv6Header(source: Buffer, destination: Buffer, length: number, traffic
 
 function sameContext(a: Context, b: Context): boolean {
   if ('tunnel' in a) return 'tunnel' in b && a.tunnel === b.tunnel;
+  if ('wire' in a) return 'wire' in b && a.wire === b.wire;
   return 'vif' in b && a.vif === b.vif;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ApiError } from '../../src/api/errors.js';
-import { checkAuthority, type Grants, labelsOf, tunnelOf } from '../../src/node/authority.js';
+import { checkAuthority, type Grants, labelsOf, lowestOf } from '../../src/node/authority.js';
 import { type Collection } from '../../src/node/collect.js';
 import { difference, orderSteps, type Step, touchedBy, widen } from '../../src/node/plan.js';
 import { Registry } from '../../src/node/registry.js';
@@ -20,6 +20,7 @@ import {
 const grants: Grants = {
   offersPort: (name) => name.startsWith('st-'),
   isUnderlay: (name) => name.startsWith('eth'),
+  isNamedUnderlay: (name) => name.startsWith('eth'),
 };
 
 const one = [
@@ -205,7 +206,7 @@ describe('who may write what', () => {
     const registry = world();
     const path = registry.vif('vns/iptv/nodes/P/vifs/p-m')?.intent.path;
     expect(path && labelsOf(registry, path)).toBe(2);
-    expect(path && tunnelOf(registry, path)).toBe('tunnels/p-q');
+    expect(path && lowestOf(registry, path)).toEqual({ kind: 'tunnel', name: 'tunnels/p-q' });
   });
 });
 

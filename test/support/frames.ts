@@ -83,6 +83,7 @@ const ethertypes: Partial<Record<Header['kind'], number>> = {
   arp: 0x0806,
   vlan: 0x8100,
   ipv6: 0x86dd,
+  label: 0x8847,
 };
 const protocols: Partial<Record<Header['kind'], number>> = { udp: 17 };
 
@@ -297,8 +298,16 @@ export function decode(bytes: Buffer): Header[] {
   let protocol = 0;
   const left = (n: number): boolean => at + n <= bytes.length;
   const byType = (type: number): Header['kind'] =>
-    (({ 0x0800: 'ipv4', 0x86dd: 'ipv6', 0x8100: 'vlan', 0x88a8: 'vlan', 0x0806: 'arp' }) as const)[type] ??
-    'payload';
+    (
+      ({
+        0x0800: 'ipv4',
+        0x86dd: 'ipv6',
+        0x8100: 'vlan',
+        0x88a8: 'vlan',
+        0x0806: 'arp',
+        0x8847: 'label',
+      }) as const
+    )[type] ?? 'payload';
   for (;;) {
     if (expect === 'ethernet' && left(14)) {
       const type = bytes.readUInt16BE(at + 12);

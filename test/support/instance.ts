@@ -29,6 +29,9 @@ import {
   TunnelKey6,
   UnderlayHop,
   Vif,
+  Wire,
+  WireKey,
+  WireKind,
 } from '../../gen/layout.js';
 import { BpfObject, possibleCpus, XdpAction, type BpfMap, type BpfProgram } from '../../native/lib/index.js';
 import { addressBytes, checksum, macBytes } from './frames.js';
@@ -163,13 +166,14 @@ export class Instance {
       this.put('ports', p.ifindex, record(Port, { role: roles[p.role], vif: p.vif ?? 0 }));
     for (const h of tables.hops) this.writeHop(h, tables);
     for (const t of tables.tunnels) this.writeTunnel(t);
+    for (const w of tables.wires ?? []) this.writeWire(w);
     for (const v of tables.vifs) {
       const flags = (v.down ? 0 : Limit.LIMIT_VIF_UP) | (v.ip ? Limit.LIMIT_VIF_IP : 0);
       const rest = { node: v.node, veth: v.veth, port: v.port ?? 0, path: v.path ?? 0, mtu: v.mtu };
       this.put('vifs', v.id, record(Vif, { flags, ...rest, mac: macBytes(v.mac) }));
     }
     for (const p of tables.paths)
-      this.put('paths', p.id, record(Path, { label: p.label, vif: p.vif ?? 0, tunnel: p.tunnel ?? 0 }));
+      this.put('paths', p.id, record(Path, { label: Limit.LIMIT_LABEL_IMPLICIT_NULL, ...p }));
     for (const l of tables.labels) this.writeLabel(l);
     for (const n of tables.nextHops) this.writeNextHop(n, tables);
     for (const n of tables.nodes) this.writeNode(n);
@@ -177,8 +181,8 @@ export class Instance {
 
   private writeHop(h: Tables['hops'][number], tables: Tables): void {
     const tunnel = tables.tunnels.find((t) => t.hops.includes(h.id));
-    if (!tunnel) return;
-    const family = isIPv4(tunnel.local) ? 4 : 6;
+    if (!tunnel && !tables.wires?.some((w) => w.hop === h.id)) return;
+    const family = !tunnel ? 0 : isIPv4(tunnel.local) ? 4 : 6;
     const ethernet = Buffer.alloc(20);
     macBytes(h.destination).copy(ethernet, 0);
     macBytes(h.source).copy(ethernet, 6);
@@ -188,10 +192,10 @@ export class Instance {
       ethernet.writeUInt16BE(h.vlan, 14);
       l2 = 16;
     }
-    ethernet.writeUInt16BE(family === 4 ? 0x0800 : 0x86dd, l2);
+    ethernet.writeUInt16BE({ 0: 0x8847, 4: 0x0800, 6: 0x86dd }[family], l2);
     const ip = Buffer.alloc(48);
     let sum = 0;
-    if (family === 4) {
+    if (tunnel && family === 4) {
       ip[0] = 0x45;
       ip[1] = (h.dscp ?? 0) << 2;
       ip.writeUInt16BE(0x4000, 6);
@@ -200,15 +204,16 @@ export class Instance {
       addressBytes(tunnel.local).copy(ip, 12);
       addressBytes(tunnel.remote).copy(ip, 16);
       for (let i = 0; i < 20; i += 2) sum += ip.readUInt16LE(i);
-    } else {
+    } else if (tunnel) {
       ip.writeUInt32BE((0x60000000 | ((h.dscp ?? 0) << 22)) >>> 0, 0);
       ip[6] = 17;
       ip[7] = 64;
       addressBytes(tunnel.local).copy(ip, 8);
       addressBytes(tunnel.remote).copy(ip, 24);
     }
-    const flags = tunnel.checksum ? Limit.LIMIT_TUNNEL_CHECKSUM : 0;
-    const fields = { ifindex: h.ifindex, room: h.room, l2: l2 + 2, family, flags, sum, ethernet, ip };
+    const flags = tunnel?.checksum ? Limit.LIMIT_TUNNEL_CHECKSUM : 0;
+    const bytes = l2 + 2 + { 0: 0, 4: 28, 6: 48 }[family];
+    const fields = { ifindex: h.ifindex, room: h.room, l2: l2 + 2, family, flags, sum, ethernet, ip, bytes };
     this.put('underlay_hops', h.id, record(UnderlayHop, fields));
   }
 
@@ -243,6 +248,13 @@ export class Instance {
         this.map('tunnel_ends6').update(record(TunnelKey6, key), u32(id));
       }
     }
+  }
+
+  private writeWire(w: NonNullable<Tables['wires']>[number]): void {
+    const { ifindex, vlan = 0, vif = 0, hop = 0 } = w;
+    const kind = w.kind === 'lsp' ? WireKind.WIRE_LSP : WireKind.WIRE_CIRCUIT;
+    this.put('wires', w.id, record(Wire, { kind, ifindex, vlan, vif, hop }));
+    this.map('wire_ends').update(record(WireKey, { ifindex, vlan }), u32(w.id));
   }
 
   private writeTunnelEnd(remote: number, local: number, tunnel: number): void {
@@ -395,7 +407,7 @@ export class Instance {
       action = egress.retval === XdpAction.PASS ? XdpAction.REDIRECT : egress.retval;
       out = egress.data;
     }
-    const reason = risen(drops, await this.drops())?.split(' ')[1];
+    const reason = risen(drops, await this.drops())?.replaceAll(/\d+ /g, '');
     const punt = risen(punts, await this.punts());
     if (action === XdpAction.PASS) return { action: 'pass' };
     if (action !== XdpAction.REDIRECT) return { action: 'drop', reason: reason ?? 'NOT COUNTED' };
@@ -437,6 +449,7 @@ function buckets(a: number, b: number, mask: number): number[] {
 }
 
 export function contextWord(context: Context): number {
+  if ('wire' in context) return 0x40000000 | context.wire;
   return 'tunnel' in context ? (0x80000000 | context.tunnel) >>> 0 : context.vif;
 }
 

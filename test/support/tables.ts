@@ -14,6 +14,16 @@ export interface Tables {
     /** Underlay hops, equal ways. */
     hops: number[];
   }>;
+  /** Where labels come without IP: an lsp is a context, a circuit is its vif's. */
+  wires?: Array<{
+    id: number;
+    kind: 'lsp' | 'circuit';
+    ifindex: number;
+    vlan?: number;
+    vif?: number;
+    /** Its underlay hop, whose MAC addresses arriving frames bear the other way round. */
+    hop?: number;
+  }>;
   hops: Array<{
     id: number;
     ifindex: number;
@@ -38,7 +48,8 @@ export interface Tables {
     /** A link of IP packets, without Ethernet header and control word. */
     ip?: boolean;
   }>;
-  paths: Array<{ id: number; label: number; vif?: number; tunnel?: number }>;
+  /** Without a label: over a circuit. */
+  paths: Array<{ id: number; label?: number; vif?: number; tunnel?: number; wire?: number }>;
   nextHops: Array<
     | { id: number; node: number; kind: 'forward'; vif: number; mac: string }
     | { id: number; node: number; kind: 'local' }
@@ -49,7 +60,7 @@ export interface Tables {
   >;
 }
 
-export type Context = { tunnel: number } | { vif: number };
+export type Context = { tunnel: number } | { vif: number } | { wire: number };
 
 export function emptyTables(): Tables {
   return { ports: [], tunnels: [], hops: [], labels: [], nodes: [], vifs: [], paths: [], nextHops: [] };

@@ -15,7 +15,7 @@ import {
   situationHere,
 } from '../../nic/index.js';
 import { type Agent } from '../agent.js';
-import { labelsOf, tunnelOf } from '../authority.js';
+import { labelsOf, lowestOf } from '../authority.js';
 import { largestVifMtu } from '../hop.js';
 import { vifState } from '../states.js';
 
@@ -109,19 +109,29 @@ function tunnels(agent: Agent): Finding[] {
   );
 }
 
-/** A route may have changed since the Apply that checked it. */
+function wires(agent: Agent): Finding[] {
+  return Array.from(agent.wires.all, ({ intent, condition, mac, remark }) =>
+    condition === 'up'
+      ? finding('ok', intent.name, `up, to ${mac} by ${intent.interface}`)
+      : finding('warning', intent.name, remark ? `${condition}: ${remark}` : condition),
+  );
+}
+
+/** A route, or an interface's MTU, may have changed since the Apply that checked it. */
 function mtus(agent: Agent): Finding[] {
   const { registry, underlay, vifs } = agent;
   const found: Finding[] = [];
   for (const { name, intent } of vifs.all) {
-    const tunnel = intent.path && tunnelOf(registry, intent.path);
+    const lowest = intent.path && lowestOf(registry, intent.path);
     const labels = intent.path && labelsOf(registry, intent.path);
-    const mtu = tunnel === undefined ? undefined : underlay.get(tunnel)?.mtu;
-    if (labels === undefined || mtu === undefined) continue;
-    const largest = largestVifMtu(mtu, labels);
+    if (!lowest || labels === undefined) continue;
+    const wire = agent.wires.get(lowest.name);
+    const mtu = lowest.kind === 'tunnel' ? underlay.get(lowest.name)?.mtu : wire?.mtu;
+    if (mtu === undefined) continue;
+    const largest = largestVifMtu(mtu, labels, wire?.intent.type);
     if (intent.mtu <= largest) continue;
     found.push(
-      finding('warning', name, `its MTU is ${intent.mtu}, but ${largest} is what fits ${tunnel} now`),
+      finding('warning', name, `its MTU is ${intent.mtu}, but ${largest} is what fits ${lowest.name} now`),
     );
   }
   return found;
@@ -151,6 +161,7 @@ export async function diagnose(agent: Agent): Promise<Draft<cabernet.node.v1.Dia
     ...(await interfaces(agent)),
     ...(await headroom(agent)),
     ...tunnels(agent),
+    ...wires(agent),
     ...mtus(agent),
     ...states(agent),
     ...unfinished(agent),

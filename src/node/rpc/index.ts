@@ -19,6 +19,7 @@ import { listTunnels } from './tunnels.js';
 import { listVifs } from './vifs.js';
 import { listVirtualNodes } from './virtual-nodes.js';
 import { watch } from './watch.js';
+import { listWires } from './wires.js';
 
 export function nodeService(agent: Agent): Implementation {
   return implement(NodeService, {
@@ -27,6 +28,7 @@ export function nodeService(agent: Agent): Implementation {
     listVirtualNodes: (request) => listVirtualNodes(agent, request),
     listVifs: (request) => listVifs(agent, request),
     listTunnels: (request) => listTunnels(agent, request),
+    listWires: (request) => listWires(agent, request),
     listPaths: (request) => listPaths(agent, request),
     listLabels: (request) => listLabels(agent, request),
     listRoutes: (request) => listRoutes(agent, request),

@@ -78,18 +78,24 @@ export function probeFrame(probe: Probe): Uint8Array {
   return frame;
 }
 
-/** The source address of a frame's outermost IP header, below at most one VLAN tag. */
-export function outerSource(frame: Uint8Array): Uint8Array | undefined {
+/** The Ethernet type of a frame, below at most one VLAN tag, and where what it says begins. */
+function typeOf(frame: Uint8Array): { readonly type: number; readonly at: number } {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-  if (frame.length < ETHERNET_BYTES) return undefined;
-  let at = 12;
-  let type = view.getUint16(at);
-  if ((type === 0x8100 || type === 0x88a8) && frame.length >= ETHERNET_BYTES + 4) {
-    at += 4;
-    type = view.getUint16(at);
-  }
-  const ip = at + 2;
-  if (type === 0x0800 && frame.length >= ip + IPV4_BYTES) return frame.slice(ip + 12, ip + 16);
-  if (type === 0x86dd && frame.length >= ip + IPV6_BYTES) return frame.slice(ip + 8, ip + 24);
+  if (frame.length < ETHERNET_BYTES) return { type: 0, at: 0 };
+  const type = view.getUint16(12);
+  if ((type !== 0x8100 && type !== 0x88a8) || frame.length < ETHERNET_BYTES + 4) return { type, at: 14 };
+  return { type: view.getUint16(16), at: 18 };
+}
+
+/** Labels come without IP. */
+export function bearsLabels(frame: Uint8Array): boolean {
+  return typeOf(frame).type === 0x8847;
+}
+
+/** The source address of a frame's outermost IP header. */
+export function outerSource(frame: Uint8Array): Uint8Array | undefined {
+  const { type, at } = typeOf(frame);
+  if (type === 0x0800 && frame.length >= at + IPV4_BYTES) return frame.slice(at + 12, at + 16);
+  if (type === 0x86dd && frame.length >= at + IPV6_BYTES) return frame.slice(at + 8, at + 24);
   return undefined;
 }

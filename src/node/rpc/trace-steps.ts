@@ -5,8 +5,10 @@
 import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft } from '../../api/message.js';
 import {
+  type Carrier,
   contextOwner,
   dropReasons,
+  Limit,
   NextHopKind,
   puntKinds,
   type TraceEvent,
@@ -39,7 +41,8 @@ export class StepReader {
   passed = false;
   /** Set once the frame goes out of a port. */
   delivered = false;
-  tunnel: number | undefined;
+  /** What the frame leaves by, below its labels. */
+  carrier: Carrier | undefined;
   /** The vif that the frame is at. */
   vif = 0;
   /** Whose path the next PATH event is. */
@@ -81,6 +84,15 @@ export class StepReader {
     return `tunnel ${id}`;
   }
 
+  #wireName(id: number): string {
+    return this.#agent.wires.byId(id)?.intent.name ?? `wire ${id}`;
+  }
+
+  #carrierName(carrier: Carrier): string {
+    if ('tunnel' in carrier) return this.#tunnelName(carrier.tunnel);
+    return 'wire' in carrier ? this.#wireName(carrier.wire) : this.#vifName(carrier.vif);
+  }
+
   /** How many labels the frames of a node's links bear: its layer. */
   #layer(node: number): number {
     const { registry, nodes } = this.#agent;
@@ -95,13 +107,17 @@ export class StepReader {
 
   #read(event: TraceEvent): void {
     const { kind, node, vif, found, words } = event;
-    const [a = 0, b = 0, c = 0] = words;
+    const [a = 0, b = 0, c = 0, d = 0] = words;
     if (vif !== 0) this.vif = vif;
     switch (kind) {
       case TraceKind.TRACE_PORT:
         return this.#add(event, 'port', this.#interface(found), ROLES[a] ?? String(a), 0);
       case TraceKind.TRACE_TUNNEL:
         return this.#add(event, 'tunnel', this.#outerKey(found), this.#tunnelName(found), 0);
+      case TraceKind.TRACE_WIRE: {
+        const where = this.#agent.wires.byId(found)?.intent.interface ?? '';
+        return this.#add(event, 'wire', b === 0 ? where : `${where} VLAN ${b}`, this.#wireName(found), 0);
+      }
       case TraceKind.TRACE_LABEL:
         return this.#label(event, a, b, c);
       case TraceKind.TRACE_CONTROL_WORD:
@@ -133,7 +149,7 @@ export class StepReader {
       case TraceKind.TRACE_VIF:
         return this.#outVif(event, a, b);
       case TraceKind.TRACE_PATH:
-        return this.#path(event, a, b, c);
+        return this.#path(event, a, d !== 0 ? { wire: d } : b !== 0 ? { vif: b } : { tunnel: c });
       case TraceKind.TRACE_UNDERLAY_HOP:
         return this.#underlayHop(event, a, b, c);
       case TraceKind.TRACE_DEVICE:
@@ -166,8 +182,7 @@ export class StepReader {
   }
 
   #label(event: TraceEvent, label: number, context: number, action: number): void {
-    const owner = contextOwner(context);
-    const where = 'tunnel' in owner ? this.#tunnelName(owner.tunnel) : this.#vifName(owner.vif);
+    const where = this.#carrierName(contextOwner(context));
     let result = 'unknown';
     if (event.found !== 0 && action === 1) result = `deliver to ${this.#vifName(event.found)}`;
     else if (event.found !== 0) {
@@ -214,10 +229,10 @@ export class StepReader {
     this.#add(event, 'vif', name, `${where}; ${length} bytes: MTU ${mtu} ${fits}`, this.#layer(event.node));
   }
 
-  #path(event: TraceEvent, label: number, below: number, tunnel: number): void {
-    const over = below === 0 ? this.#tunnelName(tunnel) : this.#vifName(below);
+  #path(event: TraceEvent, label: number, below: Carrier): void {
+    const over = this.#carrierName(below);
     const { registry } = this.#agent;
-    const beneath = below === 0 ? undefined : registry.vif(over)?.intent.path;
+    const beneath = 'vif' in below ? registry.vif(over)?.intent.path : undefined;
     const depth = 1 + (beneath ? (labelsOf(registry, beneath) ?? 0) : 0);
     const carrier = this.#carried || this.#vifName(event.vif);
     const node = carrier.startsWith('vns/') ? carrier.slice(0, carrier.indexOf('/vifs/')) : '';
@@ -226,14 +241,15 @@ export class StepReader {
       node,
       lookup: 'path',
       key: carrier,
-      result: `label ${label} over ${over}`,
+      result: label === Limit.LIMIT_LABEL_IMPLICIT_NULL ? `over ${over}` : `label ${label} over ${over}`,
       bytes: event.bytes,
     });
     this.#carried = over;
   }
 
-  #underlayHop(event: TraceEvent, tunnel: number, ifindex: number, length: number): void {
-    this.tunnel = tunnel;
+  #underlayHop(event: TraceEvent, context: number, ifindex: number, length: number): void {
+    const carrier = contextOwner(context);
+    this.carrier = carrier;
     const hop = this.#agent.plane.underlayHops.read(event.found);
     const mac = formatMac(hop.ethernet.slice(0, 6));
     const result = `${mac} by ${this.#interface(ifindex)}; ${length} of ${hop.room} bytes`;
@@ -241,7 +257,7 @@ export class StepReader {
       depth: 0,
       node: '',
       lookup: 'adjacency',
-      key: this.#tunnelName(tunnel),
+      key: this.#carrierName(carrier),
       result,
       bytes: event.bytes,
     });

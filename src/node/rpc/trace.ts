@@ -1,11 +1,11 @@
 /** Trace */
 import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft, type Message } from '../../api/message.js';
-import { type Address, formatAddress, isUnicast, parseAddress, parseMac } from '../address.js';
+import { type Address, formatAddress, formatMac, isUnicast, parseAddress, parseMac } from '../address.js';
 import { type Agent } from '../agent.js';
 import { impossible, invalid, missing } from '../refusal.js';
 import { type LiveVif } from '../vifs.js';
-import { outerSource, probeFrame, smallestProbe } from './probe.js';
+import { bearsLabels, outerSource, probeFrame, smallestProbe } from './probe.js';
 import { StepReader } from './trace-steps.js';
 
 type Probe = Message<cabernet.node.v1.TraceProbe>;
@@ -94,6 +94,18 @@ async function startOnWire(agent: Agent, { interface: name, frame }: Frame): Pro
       `${name} is no underlay interface and no port here`,
     );
   }
+  if (bearsLabels(frame)) {
+    const mac = formatMac(frame.subarray(0, 6));
+    for (const { role, index } of agent.interfaces.all()) {
+      if (role !== 'underlay' || index === undefined) continue;
+      if (agent.net.links.get(index)?.address === mac) return { ifindex: index, frame };
+    }
+    throw impossible(
+      'NO_ROUTE',
+      'frame.interface',
+      `no underlay interface has the MAC address ${mac}: name one`,
+    );
+  }
   const source = outerSource(frame);
   const route = source && (await agent.net.netlink.lookupRoute(formatAddress(source)).catch(() => undefined));
   const link = agent.net.links.get(route?.nextHops[0]?.index ?? 0);
@@ -130,7 +142,10 @@ export async function trace(
       ? 'passed'
       : 'dropped';
   const why = verdict === 'punted' ? punt : verdict === 'dropped' ? drop : undefined;
-  const tunnel = [...agent.underlay.all].find(({ id }) => id === reader.tunnel);
+  const by = verdict === 'forwarded' ? reader.carrier : undefined;
+  const tunnel =
+    by && 'tunnel' in by ? [...agent.underlay.all].find(({ id }) => id === by.tunnel) : undefined;
+  const wire = by && 'wire' in by ? agent.wires.byId(by.wire) : undefined;
   const atVif = verdict === 'delivered' || verdict === 'punted';
   return {
     steps: reader.steps,
@@ -139,7 +154,8 @@ export async function trace(
     description: why?.sentence ?? '',
     egressInterface: leaves ? (agent.net.links.get(result.egressIfindex)?.name ?? '') : '',
     egressFrame: leaves ? result.frame : new Uint8Array(),
-    tunnelRemoteAddress: verdict === 'forwarded' ? (tunnel?.intent.remote ?? '') : '',
+    tunnelRemoteAddress: tunnel?.intent.remote ?? '',
+    wire: wire?.intent.name ?? '',
     vif: atVif ? (agent.vifs.byId(reader.vif)?.name ?? '') : '',
   };
 }
