@@ -16,7 +16,7 @@ static __always_inline void begin_at(struct packet *pk, const struct cursor *cur
 }
 
 /* Transit: nothing above this label is looked at. */
-static __always_inline int swap(struct xdp_md *ctx, const struct packet *pk, __u32 path, __u32 entry)
+static __always_inline int swap(struct xdp_md *ctx, struct packet *pk, __u32 path, __u32 entry)
 {
 	struct tag tag = {
 		.magic = TAG_MAGIC,
@@ -136,6 +136,8 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 			return arrive_at_vif(ctx, pk, cursor, vif);
 
 		/* the layer above this vif's: its labels mean something here only */
+		if (exceeds(pk, vif, target, METER_RECEIVED, pk->length))
+			return refuse(ctx, target, vif->node, pk->ifindex, METER_RECEIVED);
 		count_received(target, pk->length);
 		context = target;
 	}

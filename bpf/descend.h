@@ -8,6 +8,7 @@
 #ifndef CABERNET_DESCEND_H
 #define CABERNET_DESCEND_H
 
+#include "police.h"
 #include "punt.h"
 
 #define CONTROL_WORD_BYTES ((__u32)sizeof(struct control_word))
@@ -63,6 +64,13 @@ static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet 
 	return redirect_tagged(ctx, pk, tag, hop->ifindex, length - pk->length);
 }
 
+/* A frame of a layer above, as the link that carries it is charged for it. */
+static __always_inline __u32 carried_bytes(const struct packet *pk, const struct tag *tag)
+{
+	return pk->length + tag->labels * LABEL_BYTES +
+	       (tag->flags & TAG_CONTROL_WORD ? CONTROL_WORD_BYTES : 0);
+}
+
 /*
  * A circuit has no label of its own: what is above it goes as it is. Its own
  * frames, above which there is nothing, bear an explicit null, so that labels
@@ -87,8 +95,8 @@ static __always_inline int leave_by_circuit(struct xdp_md *ctx, const struct pac
  * here (bottom of stack, a control word, TTL by the pipe model), else the entry
  * that a swap replaces, with its S bit and its TTL counted down.
  */
-static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
-				   __u32 path_id, __u32 innermost)
+static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct tag *tag, __u32 path_id,
+				   __u32 innermost)
 {
 	const struct path *path;
 	const struct vif *vif;
@@ -117,6 +125,8 @@ static __always_inline int descend(struct xdp_md *ctx, const struct packet *pk, 
 		vif = bpf_map_lookup_elem(&vifs, &path->vif);
 		if (!vif || !(vif->flags & VIF_UP))
 			return drop(ctx, pk, DROP_VIF_DOWN);
+		if (exceeds(pk, vif, path->vif, METER_SENT, carried_bytes(pk, tag)))
+			return refuse(ctx, path->vif, vif->node, pk->ifindex, METER_SENT);
 		path_id = vif->path;
 	}
 	return drop(ctx, pk, DROP_DEPTH);
@@ -128,6 +138,8 @@ static __always_inline int leave_by_vif(struct xdp_md *ctx, struct packet *pk, s
 {
 	if (!(vif->flags & VIF_UP))
 		return drop(ctx, pk, DROP_VIF_DOWN);
+	if (exceeds(pk, vif, vif_id, METER_SENT, pk->length))
+		return refuse(ctx, vif_id, vif->node, pk->ifindex, METER_SENT);
 	if (vif->port)
 		return leave_by_port(ctx, pk, tag, vif, vif_id);
 	if (vif->flags & VIF_IP) {

@@ -49,6 +49,10 @@
 
 #define MAX_TRACE_EVENTS 64
 
+/* Meters count in ticks of 2^-6 ns; a burst lasts at most 2^46 of them. */
+#define METER_TICKS_SHIFT 6
+#define METER_DEPTH_SHIFT 46
+
 /* RFC 3032: 0 to 15 are reserved. */
 #define FIRST_LABEL 16
 /* The one entry of a circuit's own frames, and what its path has for a label. */

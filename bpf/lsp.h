@@ -40,6 +40,8 @@ static __always_inline __u16 label_entropy(const struct label_pair *pair)
 static __always_inline void arrive_by_circuit(struct packet *pk, struct arrival *arrival, __u32 id,
 					      const struct cursor *cursor, __u32 word)
 {
+	const struct vif *vif;
+
 	if (!id) {
 		arrival->reason = DROP_VIF_DOWN;
 		return;
@@ -50,10 +52,15 @@ static __always_inline void arrive_by_circuit(struct packet *pk, struct arrival 
 		return;
 	}
 	begin_at(pk, cursor);
-	if (!enter_vif(pk, id))
+	vif = enter_vif(pk, id);
+	if (!vif) {
 		arrival->reason = DROP_VIF_DOWN;
-	else
+	} else if (exceeds(pk, vif, id, METER_RECEIVED, pk->length)) {
+		count_refused(id, METER_RECEIVED);
+		arrival->reason = DROP_RECEIVED_RATE;
+	} else {
 		count_received(id, pk->length);
+	}
 }
 
 /*

@@ -44,7 +44,9 @@
 	X(NOT_A_CABLE, "a frame on an interface that is no vif's")                                    \
 	X(NOT_IP, "neither IPv4 nor IPv6 on a link that carries IP only")                             \
 	X(WIRE_ADDRESS, "labels on a wire, not from its neighbour's MAC address to this machine's")   \
-	X(WIRE_UNRESOLVED, "the wire's interface or its neighbour's MAC address is not known")
+	X(WIRE_UNRESOLVED, "the wire's interface or its neighbour's MAC address is not known")        \
+	X(SENT_RATE, "the node sends more by the vif than its rate")                                  \
+	X(RECEIVED_RATE, "more arrives for the vif than its rate")
 
 /* X(NAME, packets a second and virtual node, sentence) */
 #define PUNT_KINDS(X)                                                              \

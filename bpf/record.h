@@ -28,6 +28,7 @@ struct packet {
 	__u32 length; /* of the frame at this depth */
 	__u16 entropy;
 	__u8 offset; /* where that frame begins */
+	__u64 now;   /* of its meters; 0: none yet */
 };
 
 /* What egress takes off the front. */

@@ -203,6 +203,7 @@ static __always_inline int receive_at_vif(struct xdp_md *ctx, struct packet *pk,
 {
 	const struct node *node = bpf_map_lookup_elem(&nodes, &pk->node);
 	const struct ethernet *ethernet;
+	bool group;
 
 	if (!node)
 		return drop(ctx, pk, DROP_VIF_DOWN);
@@ -214,13 +215,14 @@ static __always_inline int receive_at_vif(struct xdp_md *ctx, struct packet *pk,
 	if (is_group(ethernet->source))
 		return drop(ctx, pk, DROP_SOURCE_MAC);
 	trace_at(MAC, pk->depth, pk->node, pk->vif, 0, 0, bpf_ntohs(ethernet->type), pk->length, 0, 0);
-	if (is_group(ethernet->destination)) {
-		count_received(pk->vif, pk->length);
-		return punt(ctx, pk, vif, group_kind(*cursor, ethernet->type));
-	}
-	if (!same_mac(ethernet->destination, vif->mac))
+	group = is_group(ethernet->destination);
+	if (!group && !same_mac(ethernet->destination, vif->mac))
 		return drop(ctx, pk, DROP_NOT_MY_MAC);
+	if (exceeds(pk, vif, pk->vif, METER_RECEIVED, pk->length))
+		return refuse(ctx, pk->vif, pk->node, pk->ifindex, METER_RECEIVED);
 	count_received(pk->vif, pk->length);
+	if (group)
+		return punt(ctx, pk, vif, group_kind(*cursor, ethernet->type));
 	switch (ethernet->type) {
 	case bpf_htons(ETHERTYPE_IPV4):
 		return receive_ipv4(ctx, pk, cursor, vif, node);

@@ -47,6 +47,10 @@ enum limit {
 	LIMIT_VIF_UP = VIF_UP,
 	LIMIT_VIF_CAPTURE = VIF_CAPTURE,
 	LIMIT_VIF_IP = VIF_IP,
+	LIMIT_VIF_SENT_RATE = VIF_SENT_RATE,
+	LIMIT_VIF_RECEIVED_RATE = VIF_RECEIVED_RATE,
+	LIMIT_METER_TICKS_SHIFT = METER_TICKS_SHIFT,
+	LIMIT_METER_DEPTH_SHIFT = METER_DEPTH_SHIFT,
 	LIMIT_TUNNEL_CHECKSUM = TUNNEL_CHECKSUM,
 	LIMIT_TAG_IPV4 = TAG_IPV4,
 	LIMIT_TAG_IPV6 = TAG_IPV6,
@@ -68,6 +72,7 @@ struct shared_types {
 	enum trace_kind trace_kind;
 	enum port_role port_role;
 	enum wire_kind wire_kind;
+	enum meter_direction meter_direction;
 	enum label_action label_action;
 	enum next_hop_kind next_hop_kind;
 	enum record_kind record_kind;

@@ -241,7 +241,9 @@ struct {
 
 #define VIF_UP 1u
 #define VIF_CAPTURE 2u
-#define VIF_IP 4u /* the link carries IP packets, without Ethernet header and control word */
+#define VIF_IP 4u        /* the link carries IP packets, without Ethernet header and control word */
+#define VIF_SENT_RATE 8u /* look at this meter: see police.h */
+#define VIF_RECEIVED_RATE 16u
 
 struct vif {
 	__u32 flags; /* first: a vif is switched on by this one write */
@@ -277,6 +279,33 @@ struct {
 	__type(key, __u32);
 	__type(value, struct path);
 } paths SEC(".maps");
+
+/* ---- meters: see police.h ---- */
+
+enum meter_direction {
+	METER_SENT,     /* by the virtual node: routed out of the vif, or by its kernel */
+	METER_RECEIVED, /* for the virtual node: off the link, or from the station */
+	METER_DIRECTIONS,
+};
+
+/* key: vif * METER_DIRECTIONS + direction. A cache line. */
+struct meter {
+	__u64 byte_due; /* in ticks; written by programs, set to 0 by user space: full */
+	__u64 packet_due;
+	__u64 byte_cost;   /* shift << 32 | mult: mult >> shift ticks; 0: without limit */
+	__u64 packet_cost; /* ticks; 0: without limit */
+	__u32 burst_bytes;
+	__u32 burst_packets;
+	__u64 reserved[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_VIFS *METER_DIRECTIONS);
+	__type(key, __u32);
+	__type(value, struct meter);
+} meters SEC(".maps");
 
 /* ---- routes ---- */
 
@@ -382,7 +411,9 @@ struct vif_counters {
 	__u64 sent_packets; /* ports only: a link's is the sum over its paths */
 	__u64 sent_bytes;
 	__u64 punted_packets;
-	__u64 reserved[3];
+	__u64 received_refused; /* by the meters */
+	__u64 sent_refused;
+	__u64 reserved;
 };
 
 struct {

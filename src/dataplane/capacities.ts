@@ -2,7 +2,7 @@
  * How much a data plane can hold: chosen when it is first opened, since a map never grows. Record 0 of every table
  * is "none", so that a table of capacity n has n - 1 ids.
  */
-import { Limit } from '../../gen/layout.js';
+import { Limit, MeterDirection } from '../../gen/layout.js';
 import { type MapDescription } from '../../native/lib/index.js';
 import { wrongArgument } from './errors.js';
 
@@ -86,6 +86,7 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     punts: nodes * Limit.LIMIT_PUNT_ROW,
     vifs,
     vif_counters: vifs,
+    meters: vifs * MeterDirection.METER_DIRECTIONS,
     paths,
     path_counters: paths,
     tunnels,

@@ -14,6 +14,9 @@ export interface VifCount {
   readonly sentBytes: bigint;
   /** Given to the virtual node's kernel. */
   readonly puntedPackets: bigint;
+  /** More than the vif's rates: dropped. */
+  readonly receivedRefused: bigint;
+  readonly sentRefused: bigint;
 }
 
 export interface PathCount {
@@ -58,7 +61,15 @@ export class Counters {
 
   /** Of these vifs, or of all that have counted anything. */
   async vifs(ids?: Iterable<number>): Promise<Map<number, VifCount>> {
-    const words = ['receivedPackets', 'receivedBytes', 'sentPackets', 'sentBytes', 'puntedPackets'] as const;
+    const words = [
+      'receivedPackets',
+      'receivedBytes',
+      'sentPackets',
+      'sentBytes',
+      'puntedPackets',
+      'receivedRefused',
+      'sentRefused',
+    ] as const;
     return await readAll(this.#maps.vifs, ids, words, VifCounters.offsets);
   }
 

@@ -21,6 +21,16 @@ export {
 } from './labels.js';
 export { type Commit, type Route, type RouteTable, type RouteTransaction } from './routes.js';
 export { type RoutePrefix } from './trie.js';
+export {
+  type Direction,
+  HIGHEST_BITS_PER_SECOND,
+  HIGHEST_PACKETS_PER_SECOND,
+  largestBurst,
+  LONGEST_BURST_SECONDS,
+  LOWEST_BITS_PER_SECOND,
+  type MeterTable,
+  type Rate,
+} from './meters.js';
 export { NAME_BYTES, type NamedTable, type NameTable } from './names.js';
 export { type Counters, type DropCount, type PathCount, type PuntCount, type VifCount } from './counters.js';
 export {

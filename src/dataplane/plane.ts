@@ -11,6 +11,7 @@ import { type Counters } from './counters.js';
 import { DataPlaneError, wrongArgument } from './errors.js';
 import { type LabelTable } from './labels.js';
 import { Lock } from './lock.js';
+import { type MeterTable } from './meters.js';
 import { type NameTable } from './names.js';
 import { type IdPool } from './pool.js';
 import { type Attachment, type ProgramKind } from './programs.js';
@@ -50,6 +51,7 @@ export class DataPlane {
   readonly underlayHops: TableSet['underlayHops'];
   readonly nextHops: TableSet['nextHops'];
   readonly labels: LabelTable;
+  readonly meters: MeterTable;
   readonly names: NameTable;
   readonly counters: Counters;
   readonly tunnelEnds: TunnelEnds;
@@ -78,6 +80,7 @@ export class DataPlane {
     this.underlayHops = tables.underlayHops;
     this.nextHops = tables.nextHops;
     this.labels = tables.labels;
+    this.meters = tables.meters;
     this.names = tables.names;
     this.counters = tables.counters;
     this.tunnelEnds = tables.tunnelEnds;
@@ -226,7 +229,7 @@ export class DataPlane {
     };
     return [
       pool('nodes', pools.node, this.nodes.bytes),
-      pool('vifs', pools.vif, this.vifs.bytes),
+      pool('vifs', pools.vif, this.vifs.bytes + this.meters.bytes),
       pool('paths', pools.path, this.paths.bytes),
       pool('tunnels', pools.tunnel, this.tunnels.bytes),
       pool('wires', pools.wire, this.wires.bytes),

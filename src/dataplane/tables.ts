@@ -19,6 +19,7 @@ import { type BpfMap } from '../../native/lib/index.js';
 import { Counters } from './counters.js';
 import { wrongArgument } from './errors.js';
 import { LabelTable } from './labels.js';
+import { MeterTable } from './meters.js';
 import { NameTable } from './names.js';
 import { Grace, IdPool } from './pool.js';
 import { RecordTable } from './records.js';
@@ -49,6 +50,7 @@ export class TableSet {
   readonly chunks: ChunkStore;
   readonly chunkBytes: number;
   readonly labels: LabelTable;
+  readonly meters: MeterTable;
   readonly names: NameTable;
   readonly counters: Counters;
   readonly tunnelEnds: TunnelEnds;
@@ -85,6 +87,7 @@ export class TableSet {
       }),
       vif: pool('vif', 'vifs', async (ids) => {
         each(this.vifs, ids);
+        each(this.meters, ids);
         await this.counters.clearVifs(ids);
       }),
       path: pool('path', 'paths', async (ids) => {
@@ -114,6 +117,7 @@ export class TableSet {
     this.tableRoots = new RecordTable(map('tables'), TableRoots, { pool: this.tablesPool });
     this.chunkBytes = map('chunks').maxEntries * Chunk.size;
     this.chunks = { words: new Uint32Array(map('chunks').mmap()), pool: pool('chunks', 'chunks') };
+    this.meters = new MeterTable(map('meters'));
     this.names = new NameTable(map('names'));
     this.labels = new LabelTable(map('labels'), {
       vacated: (slot) => {

@@ -1,8 +1,10 @@
 /*
  * Ids, records, labels, names and counters: what they promise about memory that programs read at any moment.
  */
+import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Meter, MeterDirection } from '../../gen/layout.js';
 import { BpfMap, possibleCpus } from '../../native/lib/index.js';
 import {
   contextOwner,
@@ -18,6 +20,7 @@ import {
 } from '../../src/dataplane/index.js';
 import { bucketsOf } from '../../src/dataplane/buckets.js';
 import { controlWord, frame, label as labelLayer, payload, tunnelled } from '../support/frames.js';
+import { byteCost } from '../support/instance.js';
 import { address, openPlane, pinFolder } from './support.js';
 
 const UNDERLAY = 1;
@@ -254,13 +257,116 @@ describe('names', () => {
   });
 });
 
+describe('meters', () => {
+  const rate = { bitsPerSecond: 8_000_000, packetsPerSecond: 1000, burstBytes: 20_000, burstPackets: 20 };
+
+  /** As a program reads it, by a map of its own. */
+  function meter(pinDir: string, vif: number, direction: MeterDirection): Meter {
+    const map = BpfMap.openPinned(`${pinDir}/maps/meters`);
+    const bytes = map.lookup(
+      new Uint8Array(Uint32Array.of(vif * MeterDirection.METER_DIRECTIONS + direction).buffer),
+    );
+    map.close();
+    return Meter.decode(bytes ?? new Uint8Array(Meter.size));
+  }
+
+  it('know what a byte costs at every rate, without a division', async () => {
+    const pinDir = pinFolder();
+    const plane = await openPlane({ pinDir });
+    const rates = [1000, 1001, 9600, 64_000, 1_000_000, 999_999_999, 10_000_000_000, 400_000_000_000];
+    for (const bitsPerSecond of rates) {
+      plane.meters.set(1, 'sent', { bitsPerSecond, packetsPerSecond: 0, burstBytes: 2000, burstPackets: 0 });
+      const { byteCost: cost, packetCost } = meter(pinDir, 1, MeterDirection.METER_SENT);
+      const ticks = Number(cost & 0xffff_ffffn) / 2 ** Number(cost >> 32n);
+      expect(ticks).toBeCloseTo((8 * 64e9) / bitsPerSecond, 0);
+      expect(Math.abs((ticks * bitsPerSecond) / (8 * 64e9) - 1)).toBeLessThan(2 ** -31);
+      expect(cost).toBe(byteCost(bitsPerSecond));
+      expect(packetCost).toBe(0n);
+    }
+  });
+
+  it('change in place, each by itself, and begin full', async () => {
+    const pinDir = pinFolder();
+    const plane = await openPlane({ pinDir });
+    const [a, b] = [plane.allocate('vif'), plane.allocate('vif')];
+    for (const vif of [a, b])
+      for (const way of ['sent', 'received'] as const) plane.meters.set(vif, way, rate);
+    // as programs leave them
+    const map = BpfMap.openPinned(`${pinDir}/maps/meters`);
+    for (let key = 2 * a; key < 2 * b + 2; key++) {
+      const present = meter(pinDir, key >> 1, (key & 1) as MeterDirection);
+      const value = Meter.encode({ ...present, byteDue: 77n, packetDue: 78n });
+      map.update(new Uint8Array(Uint32Array.of(key).buffer), value);
+    }
+    map.close();
+    expect(plane.meters.set(a, 'sent', rate)).toBe(false);
+    expect(meter(pinDir, a, MeterDirection.METER_SENT)).toMatchObject({ byteDue: 77n, packetDue: 78n });
+    expect(plane.meters.set(a, 'sent', { ...rate, bitsPerSecond: 16_000_000 })).toBe(true);
+    expect(meter(pinDir, a, MeterDirection.METER_SENT)).toMatchObject({
+      byteDue: 0n,
+      packetDue: 0n,
+      burstBytes: 20_000,
+    });
+    for (const [vif, way] of [
+      [a, MeterDirection.METER_RECEIVED],
+      [b, MeterDirection.METER_SENT],
+      [b, MeterDirection.METER_RECEIVED],
+    ] as const) {
+      expect(meter(pinDir, vif, way)).toMatchObject({
+        byteDue: 77n,
+        packetDue: 78n,
+        packetCost: 64_000_000n,
+      });
+    }
+    plane.release('vif', a);
+    await plane.grace();
+    expect(meter(pinDir, a, MeterDirection.METER_RECEIVED)).toMatchObject({ byteDue: 0n, byteCost: 0n });
+    await plane.close();
+    const next = await openPlane({ pinDir });
+    expect(next.meters.set(b, 'sent', rate)).toBe(false);
+  });
+
+  it('refuse what no program could count', async () => {
+    const plane = await openPlane();
+    for (const wrong of [
+      { bitsPerSecond: 999 },
+      { bitsPerSecond: 400_000_000_001 },
+      { bitsPerSecond: -1 },
+      { bitsPerSecond: 1000.5 },
+      { packetsPerSecond: 1_000_000_001 },
+      { burstBytes: 0 },
+      { burstBytes: 2 ** 32 },
+      { bitsPerSecond: 1000, burstBytes: 137_439 },
+      { packetsPerSecond: 1, burstPackets: 1100 },
+      { burstPackets: 0 },
+    ]) {
+      expect(() => plane.meters.set(1, 'sent', { ...rate, ...wrong }), JSON.stringify(wrong)).toThrow(
+        /ARGUMENT/,
+      );
+    }
+    for (const vif of [0, -1, 64, 1.5]) expect(() => plane.meters.set(vif, 'sent', rate)).toThrow(/ARGUMENT/);
+  });
+
+  it('are made anew where what is pinned is from before there were any', async () => {
+    const pinDir = pinFolder();
+    const plane = await openPlane({ pinDir });
+    plane.names.set('vif', 3, 'x');
+    await plane.close();
+    rmSync(`${pinDir}/maps/meters`);
+    const next = await openPlane({ pinDir });
+    expect(next.adopted).toBe(true);
+    expect(next.allocated('vif')).toEqual([3]);
+    expect(next.meters.set(3, 'received', rate)).toBe(true);
+  });
+});
+
 describe('counters', () => {
   it('are sums over all CPUs', async () => {
     const pinDir = pinFolder();
     const plane = await openPlane({ pinDir });
     const cpus = BigInt(possibleCpus());
     const [vif, other] = [plane.allocate('vif'), plane.allocate('vif')];
-    count(pinDir, 'vif_counters', vif, [1n, 100n, 2n, 1n << 40n, 3n]);
+    count(pinDir, 'vif_counters', vif, [1n, 100n, 2n, 1n << 40n, 3n, 5n, 6n]);
     count(pinDir, 'path_counters', 5, [4n, 400n]);
     count(pinDir, 'drops', 22, [9n]);
     const wanted = {
@@ -269,6 +375,8 @@ describe('counters', () => {
       sentPackets: 2n * cpus,
       sentBytes: (1n << 40n) * cpus,
       puntedPackets: 3n * cpus,
+      receivedRefused: 5n * cpus,
+      sentRefused: 6n * cpus,
     };
     expect(await plane.counters.vifs()).toEqual(new Map([[vif, wanted]]));
     expect((await plane.counters.vifs([vif, other])).get(other)?.sentBytes).toBe(0n);

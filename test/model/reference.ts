@@ -54,6 +54,8 @@ export interface Expectation {
 
 export class Reference {
   private readonly tables: Tables;
+  /** What the meters of vifs have admitted of the frame at hand, which may pass one vif several times. */
+  private charged = new Map<string, number>();
 
   constructor(tables: Tables) {
     this.tables = tables;
@@ -61,6 +63,7 @@ export class Reference {
 
   /** A frame arrives at an interface; `fromKernel`: at the machine's end of a vif's veth. */
   receive(ifindex: number, frame: Buffer, fromKernel: boolean): Expectation {
+    this.charged = new Map();
     try {
       return this.dispatch(ifindex, frame, fromKernel);
     } catch (error) {
@@ -82,6 +85,15 @@ export class Reference {
     if (port?.role === 'underlay') return this.fromWire(ifindex, frame);
     if (port?.role !== 'access') throw new Dropped('not_a_cable');
     return this.atVif(port.vif ?? 0, frame);
+  }
+
+  /** The tests' clock leaves a full bucket to every frame: only what does not fit into it is too much. */
+  private meter(vif: Tables['vifs'][number], direction: 'sent' | 'received', bytes: number): void {
+    const burst = vif[direction]?.burstBytes;
+    const key = `${vif.id} ${direction}`;
+    const sum = (this.charged.get(key) ?? 0) + bytes;
+    if (burst !== undefined && sum > burst) throw new Dropped(`${direction}_rate`);
+    this.charged.set(key, sum);
   }
 
   private vif(id: number): Tables['vifs'][number] | undefined {
@@ -171,7 +183,8 @@ export class Reference {
       if ((word & 0xff) === 0) throw new Dropped('label_ttl');
       return this.belowLabels(frame, at + 4, this.upVif(vif.id));
     }
-    return this.climb(frame, at, { vif: this.upVif(vif.id).id });
+    this.meter(this.upVif(vif.id), 'received', frame.length - at);
+    return this.climb(frame, at, { vif: vif.id });
   }
 
   private outer4(frame: Buffer, at: number): Outer | undefined {
@@ -246,6 +259,7 @@ export class Reference {
       if (entry.ttl === 0) throw new Dropped('label_ttl');
       const vif = this.upVif(meaning.target);
       if (entry.bottom) return this.belowLabels(frame, at, vif);
+      this.meter(vif, 'received', frame.length - at);
       context = { vif: meaning.target };
     }
     throw new Dropped('label_surplus');
@@ -272,12 +286,14 @@ export class Reference {
       return { outcomes: [{ action: 'redirect', punt: kind, ifindex: vif.veth, frame: Buffer.from(frame) }] };
     };
     if ((frame[6] ?? 0) & 1) throw new Dropped('source_mac');
-    if ((to[0] ?? 0) & 1) {
+    const group = ((to[0] ?? 0) & 1) !== 0;
+    if (!group && !to.equals(macBytes(vif.mac))) throw new Dropped('not_my_mac');
+    this.meter(vif, 'received', frame.length);
+    if (group) {
       if (type === 0x0806) return punt('neighbour');
       const discovery = type === 0x86dd && frame.length >= 54 && isDiscovery(frame.subarray(14));
       return punt(discovery ? 'neighbour' : 'group');
     }
-    if (!to.equals(macBytes(vif.mac))) throw new Dropped('not_my_mac');
     if (type === 0x0806) return punt('neighbour');
     if (type === 0x0800) return this.ipv4(vif, frame, punt);
     if (type === 0x86dd) return this.ipv6(vif, frame, punt);
@@ -349,7 +365,9 @@ export class Reference {
       return answer;
     }
     const candidates = first.kind === 'group' ? first.ways : [first.id];
+    const before = this.charged;
     const outcomes = candidates.flatMap((id): Outcome[] => {
+      this.charged = new Map(before);
       const hop = this.tables.nextHops.find((h) => h.id === id);
       if (!hop || hop.node !== vif.node || hop.kind === 'group')
         return [{ action: 'drop', reason: 'no_next_hop' }];
@@ -388,6 +406,7 @@ export class Reference {
 
   private outOf(id: number, frame: Buffer, size = frame.length): Expectation {
     const vif = this.upVif(id);
+    this.meter(vif, 'sent', size);
     if (vif.port) {
       if (size > vif.mtu + 18) throw new Dropped('too_big');
       return { outcomes: [{ action: 'redirect', ifindex: vif.port, frame }] };
@@ -427,7 +446,9 @@ export class Reference {
         );
         return { outcomes };
       }
-      id = this.upVif(step.vif).path ?? 0;
+      const below = this.upVif(step.vif);
+      this.meter(below, 'sent', inner.length + 4 * labels.length + (controlWord ? 4 : 0));
+      id = below.path ?? 0;
     }
     throw new Dropped('depth');
   }

@@ -40,6 +40,7 @@ export function extended(): Tables {
     { prefix: '10.2.0.0/24', nextHop: 26 },
     { prefix: 'fd00:0:0:b::/64', nextHop: 26 },
     { prefix: '10.2.1.0/24', nextHop: 27 },
+    { prefix: '10.1.6.0/24', nextHop: 28 },
   );
   tables.nextHops.push(
     { id: 20, node: 1, kind: 'forward', vif: 31, mac: mac.farQ },
@@ -50,6 +51,7 @@ export function extended(): Tables {
     { id: 25, node: 1, kind: 'forward', vif: 36, mac: mac.farQ },
     { id: 26, node: 1, kind: 'forward', vif: 51, mac: mac.farQ },
     { id: 27, node: 1, kind: 'forward', vif: 52, mac: mac.farQ },
+    { id: 28, node: 1, kind: 'forward', vif: 37, mac: mac.farQ },
   );
   /* links of IP packets: over a connectivity vif, and right over a tunnel */
   tables.ports.push({ ifindex: 16, role: 'vif', vif: 51 });
@@ -70,6 +72,9 @@ export function extended(): Tables {
     { id: 34, ...link, path: 34 },
     { id: 35, ...link, path: 35, mtu: 9000 },
     { id: 36, ...link, path: 36 },
+    /* whose buckets hold no frame */
+    { id: 37, ...link, path: 1, sent: { bits: 1000, burstBytes: 20 } },
+    { id: 38, ...link, path: 1, received: { packets: 1, burstPackets: 0 } },
   );
   tables.paths.push(
     { id: 33, label: 5000, tunnel: 3 },
@@ -88,6 +93,7 @@ export function extended(): Tables {
     tables.labels.push({ context: { vif: from }, label: 6000, action: 'deliver', target: to });
     tables.vifs.push({ id: to, ...link, path: 1 });
   }
+  tables.labels.push({ context: { vif: 11 }, label: 2103, action: 'deliver', target: 38 });
   tables.labels.push({ context: { vif: 11 }, label: 2102, action: 'deliver', target: 31 });
   tables.labels.push({ context: { tunnel: 1 }, label: 1003, action: 'deliver', target: 31 });
   return tables;

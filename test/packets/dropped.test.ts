@@ -421,6 +421,20 @@ const dropped: Array<Omit<Case, 'out'> & { reason: string }> = [
       payload(26),
     ),
   },
+  { reason: 'sent_rate', what: 'more than the vif’s rate', at: cableHp, in: station('10.1.6.1') },
+  {
+    reason: 'received_rate',
+    what: 'more than the vif’s rate',
+    at: wireQ,
+    in: fromQ(
+      entry({ label: label.fromQ }),
+      entry({ label: 2103 }),
+      controlWord(),
+      ethernet({ from: mac.farQ, to: mac.vif2 }),
+      ipv4({ from: '10.0.3.2', to: '10.0.1.2' }),
+      payload(26),
+    ),
+  },
   {
     reason: 'not_a_cable',
     what: 'a kernel’s frame on a wire',

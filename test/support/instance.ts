@@ -14,6 +14,8 @@ import {
   LabelAction,
   LabelBucket,
   Limit,
+  Meter,
+  MeterDirection,
   NextHop,
   NextHopKind,
   Node,
@@ -29,13 +31,14 @@ import {
   TunnelKey6,
   UnderlayHop,
   Vif,
+  VifCounters,
   Wire,
   WireKey,
   WireKind,
 } from '../../gen/layout.js';
 import { BpfObject, possibleCpus, XdpAction, type BpfMap, type BpfProgram } from '../../native/lib/index.js';
 import { addressBytes, checksum, macBytes } from './frames.js';
-import type { Context, Outcome, Tables } from './tables.js';
+import type { Context, Outcome, Rate, Tables } from './tables.js';
 
 /** Upward from here: the sources, or what is compiled from them. */
 function objectPath(name: string): string {
@@ -168,7 +171,11 @@ export class Instance {
     for (const t of tables.tunnels) this.writeTunnel(t);
     for (const w of tables.wires ?? []) this.writeWire(w);
     for (const v of tables.vifs) {
-      const flags = (v.down ? 0 : Limit.LIMIT_VIF_UP) | (v.ip ? Limit.LIMIT_VIF_IP : 0);
+      const meters =
+        (v.sent ? Limit.LIMIT_VIF_SENT_RATE : 0) | (v.received ? Limit.LIMIT_VIF_RECEIVED_RATE : 0);
+      const flags = (v.down ? 0 : Limit.LIMIT_VIF_UP) | (v.ip ? Limit.LIMIT_VIF_IP : 0) | meters;
+      if (v.sent) this.writeMeter(v.id, 'sent', v.sent);
+      if (v.received) this.writeMeter(v.id, 'received', v.received);
       const rest = { node: v.node, veth: v.veth, port: v.port ?? 0, path: v.path ?? 0, mtu: v.mtu };
       this.put('vifs', v.id, record(Vif, { flags, ...rest, mac: macBytes(v.mac) }));
     }
@@ -177,6 +184,30 @@ export class Instance {
     for (const l of tables.labels) this.writeLabel(l);
     for (const n of tables.nextHops) this.writeNextHop(n, tables);
     for (const n of tables.nodes) this.writeNode(n);
+  }
+
+  /** A meter's rate, and when its next byte is due: 0 is a full bucket. */
+  writeMeter(vif: number, direction: 'sent' | 'received', rate: Rate, byteDue = 0n): void {
+    const { bits = 0, packets = 0, burstBytes = 0, burstPackets = 0 } = rate;
+    const packetCost = packets ? 64_000_000_000n / BigInt(packets) : 0n;
+    const fields = { byteDue, byteCost: byteCost(bits), packetCost, burstBytes, burstPackets };
+    this.put('meters', meterKey(vif, direction), record(Meter, fields));
+  }
+
+  /** When the next byte and the next packet are due, in ticks of 1/64 ns. */
+  due(vif: number, direction: 'sent' | 'received'): { bytes: bigint; packets: bigint } {
+    const found = this.map('meters').lookup(u32(meterKey(vif, direction)));
+    if (!found) throw new Error('no such meter');
+    const { byteDue, packetDue } = Meter.decode(new DataView(found.buffer, found.byteOffset), 0);
+    return { bytes: byteDue, packets: packetDue };
+  }
+
+  /** The meters' clock, in ns; it stands still. */
+  setClock(ns: bigint): void {
+    const variables = this.map('.bss');
+    const bytes = variables.lookup(u32(0));
+    bytes?.writeBigUInt64LE(ns, this.object.variable('test_clock').offset);
+    if (bytes) variables.update(u32(0), bytes);
   }
 
   private writeHop(h: Tables['hops'][number], tables: Tables): void {
@@ -364,6 +395,19 @@ export class Instance {
     return result;
   }
 
+  /** Frames that a vif's meters admitted and refused, of those that arrived for it. */
+  received(vif: number): { admitted: number; refused: number; sentRefused: number } {
+    const found = this.map('vif_counters').lookup(u32(vif));
+    const sums = { admitted: 0, refused: 0, sentRefused: 0 };
+    for (let at = 0; found && at < found.length; at += VifCounters.size) {
+      const counters = VifCounters.decode(new DataView(found.buffer, found.byteOffset), at);
+      sums.admitted += Number(counters.receivedPackets);
+      sums.refused += Number(counters.receivedRefused);
+      sums.sentRefused += Number(counters.sentRefused);
+    }
+    return sums;
+  }
+
   /** By kind, of all nodes. */
   private async punts(): Promise<Map<string, number>> {
     const { values } = await this.map('punts').lookupBatch();
@@ -436,6 +480,20 @@ export class Instance {
       }
     }
     throw new Error('the object has no last_egress');
+  }
+}
+
+function meterKey(vif: number, direction: 'sent' | 'received'): number {
+  const { METER_DIRECTIONS, METER_SENT, METER_RECEIVED } = MeterDirection;
+  return vif * METER_DIRECTIONS + (direction === 'sent' ? METER_SENT : METER_RECEIVED);
+}
+
+/** Ticks a byte as mult / 2^shift, mult with 32 bits: the largest shift that leaves it so. */
+export function byteCost(bits: number): bigint {
+  if (bits === 0) return 0n;
+  for (let shift = 31n; ; shift--) {
+    const mult = ((512_000_000_000n << shift) + BigInt(bits) / 2n) / BigInt(bits);
+    if (mult < 1n << 32n) return (shift << 32n) | mult;
   }
 }
 

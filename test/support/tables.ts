@@ -47,6 +47,8 @@ export interface Tables {
     down?: boolean;
     /** A link of IP packets, without Ethernet header and control word. */
     ip?: boolean;
+    sent?: Rate;
+    received?: Rate;
   }>;
   /** Without a label: over a circuit. */
   paths: Array<{ id: number; label?: number; vif?: number; tunnel?: number; wire?: number }>;
@@ -58,6 +60,14 @@ export interface Tables {
     | { id: number; node: number; kind: 'blackhole' }
     | { id: number; node: number; kind: 'group'; ways: number[] }
   >;
+}
+
+/** Of a meter; what is left out is without limit. */
+export interface Rate {
+  bits?: number;
+  packets?: number;
+  burstBytes?: number;
+  burstPackets?: number;
 }
 
 export type Context = { tunnel: number } | { vif: number } | { wire: number };
