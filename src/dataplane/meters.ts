@@ -45,9 +45,9 @@ export function packetCost(packetsPerSecond: number): bigint {
   return packetsPerSecond === 0 ? 0n : BigInt(Math.floor(TICKS_PER_SECOND / packetsPerSecond));
 }
 
-/** The largest burst of a rate, in bytes or packets. */
-export function largestBurst(perSecond: number): number {
-  return Math.min(LARGEST_BURST, Math.floor(perSecond * LONGEST_BURST_SECONDS));
+/** The largest burst of a rate, in bytes or packets, that lasts no longer than `seconds`. */
+export function largestBurst(perSecond: number, seconds = LONGEST_BURST_SECONDS): number {
+  return Math.min(LARGEST_BURST, Math.floor(perSecond * seconds));
 }
 
 const { size, offsets } = Meter;

@@ -40,6 +40,7 @@ import {
   type WireIntent,
   type WireType,
 } from './model.js';
+import { checkRate } from './rates.js';
 import { invalid } from './refusal.js';
 import type * as wire from './wire.js';
 
@@ -297,6 +298,8 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
     path,
     carriesIp: payload === PAYLOAD_IP,
     port: port ? checkInterface(port.interface, `${field}.port.interface`) : undefined,
+    sent: checkRate(message.sent, mtu, `${field}.sent`),
+    received: checkRate(message.received, mtu, `${field}.received`),
   };
 }
 

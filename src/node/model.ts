@@ -55,6 +55,15 @@ export interface PathIntent {
   readonly label: number;
 }
 
+/** What is sold of a vif in one direction; bursts are never 0 where there is a rate. */
+export interface RateIntent {
+  /** 0: without limit. */
+  readonly bitsPerSecond: number;
+  readonly packetsPerSecond: number;
+  readonly burstBytes: number;
+  readonly burstPackets: number;
+}
+
 export interface VifIntent {
   readonly kind: 'vif';
   /** `vns/VN/nodes/NODE/vifs/VIF` */
@@ -73,6 +82,9 @@ export interface VifIntent {
   readonly carriesIp: boolean;
   /** The interface of a station's cable; undefined for a link. */
   readonly port: string | undefined;
+  /** What the node sends by it and receives by it; undefined: without limit. */
+  readonly sent: RateIntent | undefined;
+  readonly received: RateIntent | undefined;
 }
 
 export interface LabelIntent {
@@ -137,6 +149,16 @@ export function samePath(a: PathIntent | undefined, b: PathIntent | undefined): 
   return a.label === b.label && a.below.kind === b.below.kind && a.below.name === b.below.name;
 }
 
+function sameRate(a: RateIntent | undefined, b: RateIntent | undefined): boolean {
+  if (!a || !b) return a === b;
+  return (
+    a.bitsPerSecond === b.bitsPerSecond &&
+    a.packetsPerSecond === b.packetsPerSecond &&
+    a.burstBytes === b.burstBytes &&
+    a.burstPackets === b.burstPackets
+  );
+}
+
 export function sameRoute(a: RouteIntent, b: RouteIntent): boolean {
   return (
     a.type === b.type &&
@@ -161,6 +183,8 @@ export function sameIntent(a: Intent, b: Intent): boolean {
       a.mtu === b.mtu &&
       a.port === b.port &&
       a.carriesIp === b.carriesIp &&
+      sameRate(a.sent, b.sent) &&
+      sameRate(a.received, b.received) &&
       samePath(a.path, b.path)
     );
   }

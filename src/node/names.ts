@@ -17,6 +17,7 @@ import {
   type LabelIntent,
   type NodeIntent,
   type PathIntent,
+  type RateIntent,
   type TunnelIntent,
   type VifIntent,
   type WireIntent,
@@ -74,11 +75,44 @@ export function wireMessage(intent: WireIntent): wire.Wire {
   };
 }
 
+function rateMessage(rate: RateIntent): wire.Rate {
+  const { bitsPerSecond, packetsPerSecond, burstBytes, burstPackets } = rate;
+  return {
+    bitsPerSecond: BigInt(bitsPerSecond),
+    packetsPerSecond: BigInt(packetsPerSecond),
+    burstBytes,
+    burstPackets,
+  };
+}
+
+/** As a list: with the words of a message, a row of long names would not fit. */
+function rateFields(rate: RateIntent): readonly number[] {
+  return [rate.bitsPerSecond, rate.packetsPerSecond, rate.burstBytes, rate.burstPackets];
+}
+
+function readRate(fields: unknown): wire.Rate | undefined {
+  if (!Array.isArray(fields)) return undefined;
+  const [bits, packets, burstBytes, burstPackets] = fields.map(Number);
+  return {
+    bitsPerSecond: BigInt(bits ?? 0),
+    packetsPerSecond: BigInt(packets ?? 0),
+    burstBytes: burstBytes ?? 0,
+    burstPackets: burstPackets ?? 0,
+  };
+}
+
 export function vifMessage(intent: VifIntent): wire.Vif {
   const attachment = intent.path
     ? { link: { paths: [pathFields(intent.path)], ...(intent.carriesIp ? { payload: 2 } : {}) } }
     : { port: { interface: intent.port ?? '' } };
-  return { name: intent.name, mac: intent.mac, mtu: intent.mtu, ...attachment };
+  return {
+    name: intent.name,
+    mac: intent.mac,
+    mtu: intent.mtu,
+    ...attachment,
+    ...(intent.sent ? { sent: rateMessage(intent.sent) } : {}),
+    ...(intent.received ? { received: rateMessage(intent.received) } : {}),
+  };
 }
 
 export function pathMessage(intent: PathIntent): wire.Path {
@@ -107,8 +141,13 @@ export function writeWire(plane: DataPlane, id: number, owner: string, intent: W
 }
 
 export function writeVif(plane: DataPlane, id: number, owner: string, intent: VifIntent): void {
-  const { mac, ...message } = vifMessage(intent);
-  write(plane, 'vif', id, { o: owner, i: intent.macDerived ? message : { mac, ...message } });
+  const { mac, sent: _sent, received: _received, ...message } = vifMessage(intent);
+  write(plane, 'vif', id, {
+    o: owner,
+    i: intent.macDerived ? message : { mac, ...message },
+    ...(intent.sent ? { s: rateFields(intent.sent) } : {}),
+    ...(intent.received ? { r: rateFields(intent.received) } : {}),
+  });
 }
 
 export function writeLabel(plane: DataPlane, slot: number, owner: string, intent: LabelIntent): void {
@@ -119,10 +158,10 @@ export function writeOwner(plane: DataPlane, id: number, owner: string, epoch: b
   write(plane, 'owner', id, { o: owner, e: String(epoch) });
 }
 
-function read<T>(text: Text, check: (message: Record<string, unknown>) => T): Named<T> | undefined {
+function read<T>(text: Text, check: (message: Record<string, unknown>, row: Row) => T): Named<T> | undefined {
   try {
     const row = JSON.parse(text ?? '') as Row;
-    return { owner: checkOwner(row.o, 'o'), intent: check(row['i'] as Record<string, unknown>) };
+    return { owner: checkOwner(row.o, 'o'), intent: check(row['i'] as Record<string, unknown>, row) };
   } catch {
     return undefined;
   }
@@ -141,7 +180,9 @@ export function readWire(text: Text): Named<WireIntent> | undefined {
 }
 
 export function readVif(text: Text): Named<VifIntent> | undefined {
-  return read(text, (message) => checkVifIntent(message, 'i'));
+  return read(text, (message, { s, r }) =>
+    checkVifIntent({ ...message, sent: readRate(s), received: readRate(r) }, 'i'),
+  );
 }
 
 export function readLabel(text: Text): Named<LabelIntent> | undefined {

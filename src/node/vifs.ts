@@ -301,6 +301,7 @@ export class Vifs {
       vif.port = undefined;
     }
     plane.vifs.setBits(id, 'flags', Limit.LIMIT_VIF_IP, intent.carriesIp);
+    this.#meter(vif);
     plane.vifs.write(id, { node, veth: vif.links?.machine ?? 0, path: vif.path, mtu: intent.mtu, mac });
     if (vif.path && intent.path?.below.kind === 'wire') circuits.carry(intent.path.below.name, id);
     else circuits.uncarry(id);
@@ -308,6 +309,17 @@ export class Vifs {
     if (intent.port !== undefined) {
       vif.port = intent.port;
       await interfaces.claimPort(intent.port, id);
+    }
+  }
+
+  /** A meter is complete before the flag that leads to it. */
+  #meter({ id, intent }: LiveVif): void {
+    const { vifs, meters } = this.#options.plane;
+    const flags = { sent: Limit.LIMIT_VIF_SENT_RATE, received: Limit.LIMIT_VIF_RECEIVED_RATE };
+    for (const direction of ['sent', 'received'] as const) {
+      const rate = intent[direction];
+      if (rate) meters.set(id, direction, rate);
+      vifs.setBits(id, 'flags', flags[direction], rate !== undefined);
     }
   }
 

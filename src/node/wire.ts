@@ -13,6 +13,7 @@ export type VirtualNode = Draft<cabernet.node.v1.VirtualNode>;
 export type Tunnel = Draft<cabernet.node.v1.Tunnel>;
 export type Wire = Draft<cabernet.node.v1.Wire>;
 export type Vif = Draft<cabernet.node.v1.Vif>;
+export type Rate = Draft<cabernet.node.v1.Rate>;
 export type Path = Draft<cabernet.node.v1.Path>;
 export type Label = Draft<cabernet.node.v1.Label>;
 export type Address = Draft<cabernet.node.v1.Address>;

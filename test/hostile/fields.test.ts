@@ -170,6 +170,36 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
   ],
   ['vif.mtu', 'MTU_RANGE', (mtu) => vif({ mtu }), [1, 68, 575, 9601, 65535, 65536, 2 ** 32 - 1]],
   [
+    'vif.sent.bits_per_second',
+    'RATE_RANGE',
+    (bitsPerSecond) => vif({ sent: { bitsPerSecond } }),
+    [1, 999, 400_000_000_001, 2 ** 53, -1],
+  ],
+  [
+    'vif.received.packets_per_second',
+    'RATE_RANGE',
+    (packetsPerSecond) => vif({ received: { packetsPerSecond } }),
+    [1_000_000_001, 2 ** 32, 2 ** 53, -1],
+  ],
+  [
+    'vif.sent.burst_bytes',
+    'BURST_RANGE',
+    (burstBytes) => vif({ sent: { bitsPerSecond: 8000, burstBytes } }),
+    [1, 1517, 1_000_001, 2 ** 32 - 1],
+  ],
+  [
+    'vif.received.burst_packets',
+    'BURST_RANGE',
+    (burstPackets) => vif({ received: { packetsPerSecond: 2, burstPackets } }),
+    [2001, 2 ** 32 - 1],
+  ],
+  [
+    'vif.sent.burst_packets',
+    'BURST_WITHOUT_RATE',
+    (burstPackets) => vif({ sent: { bitsPerSecond: 8000, burstPackets } }),
+    [1, 2 ** 32 - 1],
+  ],
+  [
     'vif.link.payload',
     'PAYLOAD',
     (payload) => vif({ link: { paths: [{ vif: VIF, label: 99 }], payload } }),

@@ -28,6 +28,8 @@ function refusal(resource: Resource): string {
   return 'accepted';
 }
 
+const rate = (sent: object): Resource => port('a/P/b', 'st-a', { sent });
+
 const good = {
   node: node('iptv', 'P', 'iptv'),
   tunnel: tunnel('p-q', '192.0.2.1', '192.0.2.2', { dscp: 46, arrivalInterface: 'eth1' }),
@@ -70,6 +72,24 @@ describe('what an owner may send', () => {
     ['VIF_NAME resources[3].vif.name', port('a/P/sixteenbyteslong', 'st-a')],
     ['MTU_RANGE resources[3].vif.mtu', port('a/P/b', 'st-a', { mtu: 575 })],
     ['MTU_RANGE resources[3].vif.mtu', port('a/P/b', 'st-a', { mtu: 9601 })],
+    ['RATE_RANGE resources[3].vif.sent.bits_per_second', rate({ bitsPerSecond: 999 })],
+    ['RATE_RANGE resources[3].vif.sent.bits_per_second', rate({ bitsPerSecond: 400_000_000_001n })],
+    ['RATE_RANGE resources[3].vif.sent.bits_per_second', rate({ bitsPerSecond: 2n ** 64n - 1n })],
+    ['RATE_RANGE resources[3].vif.sent.packets_per_second', rate({ packetsPerSecond: 1_000_000_001 })],
+    ['RATE_RANGE resources[3].vif.sent.packets_per_second', rate({ packetsPerSecond: 2n ** 63n })],
+    ['BURST_WITHOUT_RATE resources[3].vif.sent.burst_bytes', rate({ packetsPerSecond: 1, burstBytes: 1 })],
+    [
+      'BURST_WITHOUT_RATE resources[3].vif.sent.burst_packets',
+      rate({ bitsPerSecond: 1000, burstPackets: 1 }),
+    ],
+    ['BURST_WITHOUT_RATE resources[3].vif.sent.burst_packets', rate({ burstPackets: 2 ** 32 - 1 })],
+    ['BURST_RANGE resources[3].vif.sent.burst_bytes', rate({ bitsPerSecond: 1000, burstBytes: 1517 })],
+    ['BURST_RANGE resources[3].vif.sent.burst_bytes', rate({ bitsPerSecond: 1000, burstBytes: 125_001 })],
+    ['BURST_RANGE resources[3].vif.sent.burst_packets', rate({ packetsPerSecond: 1, burstPackets: 1001 })],
+    [
+      'RATE_RANGE resources[3].vif.received.bits_per_second',
+      port('a/P/b', 'st-a', { received: { bitsPerSecond: 1 } }),
+    ],
     [
       'PAYLOAD resources[3].vif.link.payload',
       {
@@ -164,6 +184,15 @@ describe('what an owner may send', () => {
       ),
     );
     const number = fc.oneof(fc.nat(), fc.constantFrom(0, 1, 15, 16, 0xfffff, 0xffffffff));
+    const rates = fc.record(
+      {
+        bitsPerSecond: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        packetsPerSecond: number,
+        burstBytes: number,
+        burstPackets: number,
+      },
+      { requiredKeys: [] },
+    );
     const path = fc.record({ tunnel: text, vif: text, label: number }, { requiredKeys: [] });
     const resource = fc.record(
       {
@@ -179,6 +208,8 @@ describe('what an owner may send', () => {
             mtu: number,
             link: fc.record({ paths: fc.array(path) }, { requiredKeys: [] }),
             port: fc.record({ interface: text }),
+            sent: rates,
+            received: rates,
           },
           { requiredKeys: [] },
         ),
@@ -241,6 +272,12 @@ describe('what the agent writes down', () => {
         },
       },
     } as unknown as Parameters<typeof writeNode>[0];
+    const most = {
+      bitsPerSecond: 400_000_000_000n,
+      packetsPerSecond: 1_000_000_000n,
+      burstBytes: 0xffff_ffff,
+      burstPackets: 0xffff_ffff,
+    };
     const intents: Intent[] = [
       checkResource(node(longest.vn, longest.at, longest.owner, 2), 0),
       checkResource(
@@ -256,7 +293,14 @@ describe('what the agent writes down', () => {
         ),
         0,
       ),
-      checkResource(link(name, { vif: name, label: 0xfffff }, { mac: '02:11:22:33:44:55', mtu: 3498 }), 0),
+      checkResource(
+        link(
+          name,
+          { vif: name, label: 0xfffff },
+          { mac: '02:11:22:33:44:55', mtu: 9600, sent: most, received: most },
+        ),
+        0,
+      ),
       checkResource(swap({ vif: name, label: 0xfffff }, { vif: name, label: 0xfffff }), 0),
     ];
     for (const intent of intents) {

@@ -188,6 +188,7 @@ export const vifs: Kind = {
     { key: 'state', title: 'STATE' },
     { key: 'mtu', title: 'MTU', align: 'right' },
     { key: 'mac', title: 'MAC' },
+    { key: 'rates', title: 'RATES' },
     { key: 'addresses', title: 'ADDRESSES' },
     { key: 'below', title: 'CARRIED BY' },
   ],
@@ -208,6 +209,7 @@ export const vifs: Kind = {
           state,
           mtu: vif?.mtu ?? 0,
           mac: vif?.mac ?? '',
+          rates: ratesText(vif),
           addresses: shown,
           below,
           device,
@@ -218,6 +220,22 @@ export const vifs: Kind = {
     return { found: byName(found, 'vif'), silent };
   },
 };
+
+/** `out 10 Mbit/s 500 p/s, in 1 Gbit/s`; empty where nothing is limited. */
+function ratesText(vif: VifState['vif']): string {
+  const text = (way: string, rate: NonNullable<typeof vif>['sent']): string[] => {
+    if (!rate) return [];
+    const bits = rate.bitsPerSecond > 0n ? [bitRate(Number(rate.bitsPerSecond))] : [];
+    const packets = rate.packetsPerSecond > 0n ? [`${rate.packetsPerSecond} p/s`] : [];
+    return [[way, ...bits, ...packets].join(' ')];
+  };
+  return [...text('out', vif?.sent), ...text('in', vif?.received)].join(', ');
+}
+
+function bitRate(bits: number): string {
+  const [unit, size] = bits >= 1e9 ? ['Gbit/s', 1e9] : bits >= 1e6 ? ['Mbit/s', 1e6] : ['kbit/s', 1e3];
+  return `${bits / size} ${unit}`;
+}
 
 export function byName(found: readonly Found[], key: string): readonly Found[] {
   return found.toSorted((a, b) =>

@@ -131,6 +131,8 @@ export const counters: Kind = {
     { key: 'sentPackets', title: 'OUT', align: 'right' },
     { key: 'sentBytes', title: 'BYTES', align: 'right' },
     { key: 'puntedPackets', title: 'PUNTED', align: 'right' },
+    { key: 'receivedRefused', title: 'REFUSED IN', align: 'right' },
+    { key: 'sentRefused', title: 'OUT', align: 'right' },
   ],
   counts: true,
   async read(_, agents) {
@@ -145,6 +147,8 @@ export const counters: Kind = {
         sentPackets: Number(counter.sentPackets),
         sentBytes: Number(counter.sentBytes),
         puntedPackets: Number(counter.puntedPackets),
+        receivedRefused: Number(counter.receivedRefused),
+        sentRefused: Number(counter.sentRefused),
       };
       return { row, names: [name, machine] };
     });

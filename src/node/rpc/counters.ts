@@ -29,6 +29,8 @@ export async function listCounters(
       sentPackets,
       sentBytes,
       puntedPackets: count?.puntedPackets ?? 0n,
+      receivedRefused: count?.receivedRefused ?? 0n,
+      sentRefused: count?.sentRefused ?? 0n,
     });
     if (vif.intent.path) rows.push({ name: `${vif.name}/paths/0`, sentPackets, sentBytes });
   }
