@@ -15,13 +15,14 @@ import {
   type VifIntent,
   type WireIntent,
 } from './model.js';
+import { type ApiError } from '../api/errors.js';
 import { denied, impossible, invalid, tooMuch } from './refusal.js';
 import { foresee, type Holding, type Lookup, type Registry, userOf } from './registry.js';
 
 /** Labels a frame may bear: one for each layer it descends (bpf/limits.h: MAX_DEPTH). */
 export const MAX_DEPTH = 4;
 
-/** Of one virtual node: each costs its kernel a request, and makes the answers of ListVifs longer. */
+/** Of one virtual node that has no limit of its own: each costs its kernel a request, and makes ListVifs longer. */
 export const MAX_ADDRESSES = 1024;
 
 /** What the machine's operator grants. */
@@ -61,14 +62,73 @@ export function checkAuthority(
   checkCircuits(scope);
   for (const label of wanted.labels.values()) checkLabel(scope, label);
   for (const [node, addresses] of wanted.addresses) {
-    let count = 0;
-    for (const address of addresses.values()) {
-      checkAddress(scope, node, address);
-      if (++count <= MAX_ADDRESSES) continue;
-      throw tooMuch('ADDRESS_COUNT', fieldOf(address), `more than ${MAX_ADDRESSES} addresses in ${node}`);
-    }
+    for (const address of addresses.values()) checkAddress(scope, node, address);
+    checkCount(scope, node, 'addresses', addresses);
   }
-  for (const [node, routes] of wanted.routes) checkRoutes(scope, node, routes.values());
+  for (const [node, routes] of wanted.routes) {
+    checkRoutes(scope, node, routes.values());
+    checkCount(scope, node, 'routes', routes);
+  }
+  checkUpperQuotas(scope);
+}
+
+type Quota = 'routes' | 'addresses' | 'labels' | 'vifsAbove';
+
+const QUOTAS: Readonly<Record<Quota, string>> = {
+  routes: 'routes',
+  addresses: 'addresses',
+  labels: 'labels in the contexts of its vifs',
+  vifsAbove: 'vifs carried over its vifs',
+};
+
+/** What the layer below leased of the node's tables; Infinity: no limit. */
+function quotaOf(scope: Scope, node: string, quota: Quota): number {
+  const limit = scope.after.node(node)?.intent.limits[quota] ?? 0;
+  if (limit !== 0) return limit;
+  return quota === 'addresses' ? MAX_ADDRESSES : Infinity;
+}
+
+/** All of one node: refused at the first that is too many. */
+function checkCount(
+  scope: Scope,
+  node: string,
+  quota: Quota,
+  intents: ReadonlyMap<string, RouteIntent | AddressIntent>,
+): void {
+  const limit = quotaOf(scope, node, quota);
+  if (intents.size <= limit) return;
+  const [first] = [...intents.values()].slice(limit);
+  if (first) throw exceeded(scope, first, node, quota, { limit, wanted: intents.size });
+}
+
+/** Of the layer above: on whose vifs labels and links stand. */
+function checkUpperQuotas(scope: Scope): void {
+  const { wanted } = scope;
+  const used = { labels: new Map<string, number>(), vifsAbove: new Map<string, number>() };
+  const count = (quota: 'labels' | 'vifsAbove', below: Below | undefined, intent: Intent): void => {
+    const node = below?.kind === 'vif' ? scope.after.vif(below.name)?.intent.node : undefined;
+    if (node === undefined) return;
+    const number = (used[quota].get(node) ?? 0) + 1;
+    used[quota].set(node, number);
+    const limit = quotaOf(scope, node, quota);
+    if (number > limit) throw exceeded(scope, intent, node, quota, { limit, wanted: number });
+  };
+  for (const label of wanted.labels.values()) count('labels', label.context, label);
+  for (const vif of wanted.vifs.values()) count('vifsAbove', vif.path?.below, vif);
+}
+
+function exceeded(
+  scope: Scope,
+  intent: Intent,
+  node: string,
+  quota: Quota,
+  { limit, wanted }: { limit: number; wanted: number },
+): ApiError {
+  if (quota === 'addresses' && scope.after.node(node)?.intent.limits.addresses === 0) {
+    return tooMuch('ADDRESS_COUNT', scope.fieldOf(intent), `more than ${limit} addresses in ${node}`);
+  }
+  const what = `${node} has ${limit} ${QUOTAS[quota]}, as the layer below leases it, and ${wanted} or more are wanted`;
+  return tooMuch('QUOTA_EXCEEDED', scope.fieldOf(intent), what);
 }
 
 /** A name belongs to whoever had it first. */

@@ -31,7 +31,9 @@ import {
   type Below,
   type Intent,
   type LabelIntent,
+  type Limits,
   type NextHopIntent,
+  NO_LIMITS,
   type NodeIntent,
   type PathIntent,
   type RouteIntent,
@@ -162,6 +164,19 @@ function checkPath(path: wire.Path, field: string): PathIntent {
   return { below, label: checkLabelValue(path.label, `${field}.label`) };
 }
 
+/** Every number is a limit. */
+function checkLimits(message: wire.Limits | null | undefined): Limits {
+  if (!message) return NO_LIMITS;
+  const { routes, neighbours, addresses, labels, vifsAbove } = message;
+  return {
+    routes: routes ?? 0,
+    neighbours: neighbours ?? 0,
+    addresses: addresses ?? 0,
+    labels: labels ?? 0,
+    vifsAbove: vifsAbove ?? 0,
+  };
+}
+
 export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeIntent {
   const { name, vn, node } = checkNodeName(message.name, `${field}.name`);
   const source: number = message.routeSource ?? 0;
@@ -175,6 +190,7 @@ export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeI
     node,
     tenant: checkOwner(message.tenant, `${field}.tenant`),
     routeSource: source === 2 ? 'kernel' : 'controller',
+    limits: checkLimits(message.limits),
   };
 }
 

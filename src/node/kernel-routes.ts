@@ -4,6 +4,7 @@
  */
 import { formatAddress, isLinkLocal, parseAddress, parsePrefix, type Prefix } from './address.js';
 import { type NetlinkEvent, type Route } from '../../native/lib/index.js';
+import { LeftOut } from './left-out.js';
 import { type SingleTarget, type Target } from './rib.js';
 import { type Way, WAYS } from './ways.js';
 
@@ -24,7 +25,9 @@ export interface KernelRoute {
 }
 
 function isRelevant(route: Route): boolean {
-  return route.table === MAIN_TABLE && route.protocol !== PROTOCOL_CABERNET;
+  if (route.table !== MAIN_TABLE || route.protocol === PROTOCOL_CABERNET) return false;
+  const prefix = parsePrefix(route.destination);
+  return prefix !== undefined && isForwarded(prefix);
 }
 
 /** Prefixes that the data plane leaves to the kernel anyway. */
@@ -74,15 +77,41 @@ export const RESYNC = Symbol('resync');
 export class KernelRoutes {
   /** By destination, then by metric: the kernel prefers the smallest. */
   readonly #routes = new Map<string, Map<number, Route>>();
+  readonly #leftOut = new LeftOut();
+  #limit: number;
+
+  /** `limit`: destinations, whatever else the kernel has. */
+  constructor(limit = Infinity) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#routes.size;
+  }
+
+  /** Destinations of the kernel that are not here for want of room. */
+  get leftOut(): number {
+    return this.#leftOut.size;
+  }
+
+  /** True if what is left out may have room now: the table must be read again. */
+  get hasRoom(): boolean {
+    return this.#routes.size < this.#limit && (this.#leftOut.size > 0 || this.#leftOut.more);
+  }
+
+  /** Counts with the next reset(). */
+  setLimit(limit: number): void {
+    this.#limit = limit;
+  }
 
   /** Replaces everything; returns the destinations that were or are there. */
   reset(routes: readonly Route[]): Set<string> {
     const changed = new Set(this.#routes.keys());
     this.#routes.clear();
+    this.#leftOut.clear();
     for (const route of routes) {
       if (!isRelevant(route)) continue;
-      this.#put(route);
-      changed.add(route.destination);
+      if (this.#put(route)) changed.add(route.destination);
     }
     return changed;
   }
@@ -96,10 +125,8 @@ export class KernelRoutes {
     if (event.what !== 'route') return undefined;
     const route = event.object;
     if (!isRelevant(route)) return undefined;
-    if (event.type === 'new') {
-      this.#put(route);
-      return route.destination;
-    }
+    if (event.type === 'new') return this.#put(route) ? route.destination : undefined;
+    if (!this.#routes.has(route.destination)) this.#leftOut.delete(route.destination);
     const metrics = this.#routes.get(route.destination);
     const known = metrics?.get(route.metric);
     if (!metrics || !known) return undefined;
@@ -131,9 +158,17 @@ export class KernelRoutes {
     return this.#routes.keys();
   }
 
-  #put(route: Route): void {
+  /** False: left out. */
+  #put(route: Route): boolean {
     let metrics = this.#routes.get(route.destination);
-    if (!metrics) this.#routes.set(route.destination, (metrics = new Map<number, Route>()));
+    if (!metrics) {
+      if (this.#routes.size >= this.#limit) {
+        this.#leftOut.add(route.destination, true);
+        return false;
+      }
+      this.#routes.set(route.destination, (metrics = new Map<number, Route>()));
+    }
     metrics.set(route.metric, route);
+    return true;
   }
 }

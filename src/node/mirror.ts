@@ -13,11 +13,26 @@ import {
   type Prefix,
   prefixOf,
 } from './address.js';
-import { KernelRoutes, RESYNC } from './kernel-routes.js';
-import { NodeNeighbours } from './neighbours.js';
+import { KernelRoutes, PROTOCOL_CABERNET, RESYNC } from './kernel-routes.js';
+import { Seldom } from './left-out.js';
+import { type Limits, NO_LIMITS } from './model.js';
+import { MAX_NEIGHBOURS, NodeNeighbours } from './neighbours.js';
 import { type NetState } from './net-state.js';
 import { NextHops } from './next-hops.js';
 import { type Entry, Rib, type Target, targetKey } from './rib.js';
+
+/** Addresses that the tables have of a node without a limit of its own. */
+const MAX_ADDRESSES = 1024;
+
+/** For each neighbour of the tables so many are kept of which no MAC address is known, or that wait for room. */
+const NEIGHBOURS_KEPT = 4;
+
+/** In the namespace, and for want of a larger limit not in the tables. */
+export interface LeftOutCounts {
+  readonly routes: number;
+  readonly neighbours: number;
+  readonly addresses: number;
+}
 
 export interface MirrorVif {
   readonly id: number;
@@ -47,6 +62,15 @@ interface FromAddress {
   readonly target: Target;
 }
 
+interface UsableAddress {
+  readonly address: Address;
+  readonly length: number;
+  /** By the tenant's Apply. */
+  readonly own: boolean;
+  readonly loopback: boolean;
+  readonly vif: string;
+}
+
 function sameVif(a: MirrorVif, b: MirrorVif): boolean {
   const sameMac = a.mac.every((byte, i) => byte === b.mac[i]);
   return a.id === b.id && a.index === b.index && a.carriesIp === b.carriesIp && sameMac;
@@ -63,6 +87,9 @@ export class Mirror {
   #fromAddresses = new Map<string, FromAddress>();
   /** Seen by an event since #fromAddresses was made: many of them cost one look. */
   #addressesMoved = false;
+  #limits: Limits = NO_LIMITS;
+  #addressesLeftOut = 0;
+  readonly #reread: Seldom;
   #kernel: KernelRoutes | undefined;
   #stopKernel: (() => void) | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -91,7 +118,45 @@ export class Mirror {
         this.#vifs.get(device)?.carriesIp ? NOBODY : this.#neighbours.mac(device, gateway),
       used: (device, gateway, inUse) => this.#neighbours.manage(device, gateway, inUse),
     });
+    this.#reread = new Seldom(() => this.#rereadRoutes(), options.failed);
+    this.#limitNeighbours();
     net.listen((events) => this.#onEvents(events));
+  }
+
+  /** Neighbours in the tables. */
+  get neighbours(): number {
+    return this.#neighbours.size;
+  }
+
+  get leftOut(): LeftOutCounts {
+    return {
+      routes: this.#kernel?.leftOut ?? 0,
+      neighbours: this.#neighbours.leftOut + this.#options.net.leftOut.size,
+      addresses: this.#addressesLeftOut,
+    };
+  }
+
+  /** What of the namespace may be in the tables from now on; a tenant's own routes are checked before they come here. */
+  async setLimits(limits: Limits): Promise<void> {
+    const before = this.#limits;
+    this.#limits = limits;
+    if (before.neighbours !== limits.neighbours) {
+      this.#limitNeighbours();
+      this.#schedule();
+    }
+    if (before.addresses !== limits.addresses) this.#recompute();
+    if (before.routes === limits.routes || !this.#kernel) return;
+    this.#kernel.setLimit(limits.routes || Infinity);
+    await this.#rereadRoutes();
+  }
+
+  #limitNeighbours(): void {
+    const { neighbours } = this.#limits;
+    this.#options.net.limitNeighbours({
+      most: NEIGHBOURS_KEPT * (neighbours || MAX_NEIGHBOURS),
+      needed: (index, address) => this.#neighbours.isManaged(index, address),
+    });
+    this.#neighbours.setLimit(neighbours);
   }
 
   get table(): RouteTable {
@@ -170,7 +235,7 @@ export class Mirror {
       this.#recompute();
       return;
     }
-    this.#kernel = new KernelRoutes();
+    this.#kernel = new KernelRoutes(this.#limits.routes || Infinity);
     this.#stopKernel = await net.followRoutes((events) => this.#onRoutes(events));
     await this.#rereadRoutes();
     this.#recompute();
@@ -212,6 +277,7 @@ export class Mirror {
   close(): void {
     this.#closed = true;
     this.#neighbours.close();
+    this.#reread.close();
     this.#stopKernel?.();
   }
 
@@ -241,7 +307,7 @@ export class Mirror {
       }
     }
     // a link that goes down takes routes with it, and says nothing else
-    if (reread && this.#kernel) this.#rereadRoutes().catch(this.#options.failed);
+    if (reread && this.#kernel) this.#reread.ask();
     this.#schedule();
   }
 
@@ -274,17 +340,15 @@ export class Mirror {
     this.#addressesMoved = false;
     if (this.#cleared) return;
     const now = new Map<string, FromAddress>();
-    const { net } = this.#options;
-    for (const [index, addresses] of net.addresses) {
-      const link = net.links.get(index);
-      if (!link?.up) continue;
-      for (const { address, prefixLength } of addresses.values()) {
-        const parsed = parseAddress(address);
-        if (!parsed || isLinkLocal(parsed) || !isUnicast(parsed)) continue;
-        for (const found of this.#saidBy(parsed, prefixLength, link.name === 'lo', this.deviceOf(index))) {
-          const key = `${found.layer} ${found.prefix.text}`;
-          if (!now.has(key)) now.set(key, found);
-        }
+    const most = this.#limits.addresses || MAX_ADDRESSES;
+    const usable = this.#usableAddresses();
+    // the tenant's own before what somebody has put into the namespace
+    if (usable.length > most) usable.sort((a, b) => Number(b.own) - Number(a.own));
+    this.#addressesLeftOut = Math.max(0, usable.length - most);
+    for (const { address, length, loopback, vif } of usable.slice(0, most)) {
+      for (const found of this.#saidBy(address, length, loopback, vif)) {
+        const key = `${found.layer} ${found.prefix.text}`;
+        if (!now.has(key)) now.set(key, found);
       }
     }
     for (const [key, { layer, prefix }] of this.#fromAddresses) {
@@ -295,6 +359,22 @@ export class Mirror {
       if (!before || targetKey(before.target) !== targetKey(target)) this.#rib.set(layer, prefix, target);
     }
     this.#fromAddresses = now;
+  }
+
+  #usableAddresses(): UsableAddress[] {
+    const { net } = this.#options;
+    const usable: UsableAddress[] = [];
+    for (const [index, addresses] of net.addresses) {
+      const link = net.links.get(index);
+      if (!link?.up) continue;
+      const place = { loopback: link.name === 'lo', vif: this.deviceOf(index) };
+      for (const { address, prefixLength, protocol } of addresses.values()) {
+        const parsed = parseAddress(address);
+        if (!parsed || isLinkLocal(parsed) || !isUnicast(parsed)) continue;
+        usable.push({ address: parsed, length: prefixLength, own: protocol === PROTOCOL_CABERNET, ...place });
+      }
+    }
+    return usable;
   }
 
   *#saidBy(address: Address, length: number, loopback: boolean, vif: string): Generator<FromAddress> {
@@ -330,7 +410,7 @@ export class Mirror {
       if (destination === RESYNC) reread = true;
       else if (destination !== undefined) this.#applyKernel(destination);
     }
-    if (reread) this.#rereadRoutes().catch(this.#options.failed);
+    if (reread || kernel.hasRoom) this.#reread.ask();
     this.#schedule();
   }
 

@@ -6,6 +6,17 @@ import { type InterfaceAddress, type Prefix } from './address.js';
 
 export type RouteSource = 'controller' | 'kernel';
 
+/** Shares of the machine's tables; 0: no limit but a default's. */
+export interface Limits {
+  readonly routes: number;
+  readonly neighbours: number;
+  readonly addresses: number;
+  readonly labels: number;
+  readonly vifsAbove: number;
+}
+
+export const NO_LIMITS: Limits = { routes: 0, neighbours: 0, addresses: 0, labels: 0, vifsAbove: 0 };
+
 export interface NodeIntent {
   readonly kind: 'node';
   /** `vns/VN/nodes/NODE` */
@@ -14,6 +25,7 @@ export interface NodeIntent {
   readonly node: string;
   readonly tenant: string;
   readonly routeSource: RouteSource;
+  readonly limits: Limits;
 }
 
 export interface TunnelIntent {
@@ -172,10 +184,21 @@ export function sameRoute(a: RouteIntent, b: RouteIntent): boolean {
   );
 }
 
+function sameLimits(a: Limits, b: Limits): boolean {
+  return (Object.keys(NO_LIMITS) as (keyof Limits)[]).every((key) => a[key] === b[key]);
+}
+
 /** True if two intents with the same key want the same. */
 export function sameIntent(a: Intent, b: Intent): boolean {
   if (a === b) return true;
-  if (a.kind === 'node') return b.kind === 'node' && a.tenant === b.tenant && a.routeSource === b.routeSource;
+  if (a.kind === 'node') {
+    return (
+      b.kind === 'node' &&
+      a.tenant === b.tenant &&
+      a.routeSource === b.routeSource &&
+      sameLimits(a.limits, b.limits)
+    );
+  }
   if (a.kind === 'vif') {
     return (
       b.kind === 'vif' &&

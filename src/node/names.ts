@@ -50,7 +50,9 @@ function pathFields(path: PathIntent): wire.Path {
 
 /** The message that an owner would send for an intent. */
 export function nodeMessage(intent: NodeIntent): wire.VirtualNode {
-  return { name: intent.name, tenant: intent.tenant, routeSource: intent.routeSource === 'kernel' ? 2 : 1 };
+  const { name, tenant, routeSource, limits } = intent;
+  const some = Object.values(limits).some((limit) => limit !== 0);
+  return { name, tenant, routeSource: routeSource === 'kernel' ? 2 : 1, ...(some ? { limits } : {}) };
 }
 
 export function tunnelMessage(intent: TunnelIntent): wire.Tunnel {

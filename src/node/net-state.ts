@@ -9,6 +9,7 @@ import {
   Netlink,
   type NetlinkEvent,
 } from '../../native/lib/index.js';
+import { LeftOut, Seldom } from './left-out.js';
 
 export type Listener = (events: readonly NetlinkEvent[]) => void;
 
@@ -24,6 +25,12 @@ export function usableMac(neighbour: Neighbour | undefined): string | undefined 
   return neighbour && USABLE.has(neighbour.state) ? neighbour.lladdr : undefined;
 }
 
+/** How many neighbours are kept, and which ones in any case. */
+export interface NeighbourRoom {
+  readonly most: number;
+  readonly needed: (index: number, address: string) => boolean;
+}
+
 export class NetState {
   readonly netlink: Netlink;
   /** Path of the namespace; undefined: the process's own. */
@@ -33,6 +40,10 @@ export class NetState {
   readonly addresses = new Map<number, Map<string, NetlinkAddress>>();
   /** By neighbourKey. */
   readonly neighbours = new Map<string, Neighbour>();
+  /** Neighbours that the namespace has beyond what is kept. */
+  readonly leftOut = new LeftOut();
+  #room: NeighbourRoom | undefined;
+  readonly #rereadNeighbours: Seldom;
   readonly #listeners = new Set<Listener>();
   readonly #failed: (error: unknown) => void;
   #closed = false;
@@ -42,6 +53,17 @@ export class NetState {
     this.netlink = netlink;
     this.netns = netns;
     this.#failed = failed;
+    this.#rereadNeighbours = new Seldom(async () => {
+      await this.refreshNeighbours();
+      this.#tell([{ type: 'resync' }]);
+    }, failed);
+  }
+
+  /** From now on not all neighbours are kept: whoever is in the namespace may install any number of them. */
+  limitNeighbours(room: NeighbourRoom): void {
+    const grown = this.#room !== undefined && room.most > this.#room.most;
+    this.#room = room;
+    if (grown && (this.leftOut.size > 0 || this.leftOut.more)) this.#rereadNeighbours.ask();
   }
 
   /** `netns`: a path; none: the agent's own namespace. `failed` hears of dumps that fail later on. */
@@ -112,13 +134,14 @@ export class NetState {
   async refreshNeighbours(): Promise<void> {
     const neighbours = await this.netlink.neighbours();
     this.neighbours.clear();
-    for (const neighbour of neighbours)
-      this.neighbours.set(neighbourKey(neighbour.index, neighbour.address), neighbour);
+    this.leftOut.clear();
+    for (const neighbour of neighbours) this.#putNeighbour(neighbour);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#rereadNeighbours.close();
     this.netlink.close();
   }
 
@@ -156,9 +179,28 @@ export class NetState {
       if (event.type === 'new') this.#putAddress(event.object);
       else this.addresses.get(event.object.index)?.delete(addressText(event.object));
     } else if (event.what === 'neighbour') {
-      const key = neighbourKey(event.object.index, event.object.address);
-      if (event.type === 'new') this.neighbours.set(key, event.object);
-      else this.neighbours.delete(key);
+      if (event.type === 'new') this.#putNeighbour(event.object);
+      else this.#dropNeighbour(neighbourKey(event.object.index, event.object.address));
+    }
+  }
+
+  #putNeighbour(neighbour: Neighbour): void {
+    const key = neighbourKey(neighbour.index, neighbour.address);
+    const room = this.#room;
+    const full = room && this.neighbours.size >= room.most && !this.neighbours.has(key);
+    if (full && !room.needed(neighbour.index, neighbour.address)) {
+      // groups and the like, which nobody installed
+      if (neighbour.state !== 'noarp') this.leftOut.add(key, true);
+    } else {
+      this.leftOut.delete(key);
+      this.neighbours.set(key, neighbour);
+    }
+  }
+
+  #dropNeighbour(key: string): void {
+    this.leftOut.delete(key);
+    if (this.neighbours.delete(key) && (this.leftOut.size > 0 || this.leftOut.more)) {
+      this.#rereadNeighbours.ask();
     }
   }
 

@@ -81,6 +81,7 @@ export class VirtualNodes {
     node.intent = intent;
     node.owner = owner;
     writeNode(plane, node.id, owner, intent);
+    await node.mirror.setLimits(intent.limits);
     await node.mirror.followKernel(intent.routeSource === 'kernel');
     return node;
   }

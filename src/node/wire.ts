@@ -10,6 +10,7 @@ export type ApplyResources = Draft<cabernet.node.v1.ApplyResources>;
 export type ApplyCommit = Draft<cabernet.node.v1.ApplyCommit>;
 export type Resource = Draft<cabernet.node.v1.Resource>;
 export type VirtualNode = Draft<cabernet.node.v1.VirtualNode>;
+export type Limits = Draft<cabernet.node.v1.Limits>;
 export type Tunnel = Draft<cabernet.node.v1.Tunnel>;
 export type Wire = Draft<cabernet.node.v1.Wire>;
 export type Vif = Draft<cabernet.node.v1.Vif>;

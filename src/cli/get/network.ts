@@ -65,6 +65,7 @@ export const nodes: Kind = {
     { key: 'vifs', title: 'VIFS', align: 'right' },
     { key: 'ipv4Routes', title: 'IPV4', align: 'right' },
     { key: 'ipv6Routes', title: 'IPV6', align: 'right' },
+    { key: 'leftOut', title: 'LEFT OUT' },
     { key: 'namespace', title: 'NAMESPACE' },
   ],
   async read(_, agents) {
@@ -74,7 +75,11 @@ export const nodes: Kind = {
       const { owner, vifs, ipv4Routes, ipv6Routes, generation, namespace } = node;
       const tenant = node.virtualNode?.tenant ?? '';
       return {
-        row: { node: name, machine, owner, tenant, vifs, ipv4Routes, ipv6Routes, generation, namespace },
+        row: {
+          ...{ node: name, machine, owner, tenant, vifs, ipv4Routes, ipv6Routes, generation },
+          leftOut: leftOutText(node),
+          namespace,
+        },
         names: [name, machine],
       };
     });
@@ -220,6 +225,13 @@ export const vifs: Kind = {
     return { found: byName(found, 'vif'), silent };
   },
 };
+
+/** What the node's kernel has beyond its limits; empty where there is nothing. */
+function leftOutText({ routesLeftOut, neighboursLeftOut, addressesLeftOut }: VirtualNodeState): string {
+  const counts = { routes: routesLeftOut, neighbours: neighboursLeftOut, addresses: addressesLeftOut };
+  const some = Object.entries(counts).filter(([, count]) => count > 0);
+  return some.map(([what, count]) => `${count} ${what}`).join(', ');
+}
 
 /** `out 10 Mbit/s 500 p/s, in 1 Gbit/s`; empty where nothing is limited. */
 function ratesText(vif: VifState['vif']): string {
