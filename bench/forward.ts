@@ -15,6 +15,7 @@ import {
 } from '../test/support/frames.js';
 import { Instance } from '../test/support/instance.js';
 import { cableHp, label, mac, outer, wireQ } from '../test/support/machine-p.js';
+import type { Tables } from '../test/support/tables.js';
 import { countInstructions } from './instructions.js';
 import { setDestinations, setFrame, setVariable, stationFrame, withRoutes } from './machine.js';
 import { median, round, row, type Row } from './report.js';
@@ -78,13 +79,33 @@ function arriving(top: number, inner: Buffer): Buffer {
   );
 }
 
+/** Of the station's port, of the link, and of the link below, which refuse nothing. */
+function withMeters(tables: Tables): Tables {
+  const rate = {
+    bits: 400_000_000_000,
+    packets: 1_000_000_000,
+    burstBytes: 4_000_000_000,
+    burstPackets: 1_000_000_000,
+  };
+  return {
+    ...tables,
+    vifs: tables.vifs.map((vif) => ({
+      ...vif,
+      ...(vif.id === 1 ? { received: rate } : {}),
+      ...([3, 11].includes(vif.id) ? { sent: rate } : {}),
+    })),
+  };
+}
+
 export async function forward(): Promise<Row[]> {
   const small = withRoutes(1000);
   const large = withRoutes(100_000);
   const few = await Instance.start(small.tables, { chunks: 4096, benchmarks: true });
+  const metered = await Instance.start(withMeters(small.tables), { chunks: 4096, benchmarks: true });
   const many = await Instance.start(large.tables, { chunks: 65536, benchmarks: true });
   try {
     setDestinations(few, small.networks, 1000);
+    setDestinations(metered, small.networks, 1000);
     setDestinations(many, large.networks, 10_000);
     const first = (networks: number[]): Buffer => {
       const n = networks[0] ?? 0;
@@ -102,12 +123,13 @@ export async function forward(): Promise<Row[]> {
       { ...access, name: 'bench_swap', grows: 0 },
       { ...access, name: 'bench_restore', grows: overhead },
       { ...access, name: 'bench_encapsulate', grows: overhead },
+      { ...access, name: 'bench_encapsulate', grows: overhead, instance: metered },
       { ...access, name: 'bench_encapsulate', grows: overhead, instance: many, frame: first(large.networks) },
       { ...wire, frame: arriving(label.iptvFromM, toStation), grows: -overhead },
       { ...wire, frame: arriving(label.transitQtoA, toStation), grows: 20 },
     ]);
-    const [swap, restore, encapsulate, thousands, decapsulate, transit] = costs;
-    if (!swap || !restore || !encapsulate || !thousands || !decapsulate || !transit)
+    const [swap, restore, encapsulate, held, thousands, decapsulate, transit] = costs;
+    if (!swap || !restore || !encapsulate || !held || !thousands || !decapsulate || !transit)
       throw new Error('no costs');
     /* the restoring program is one program too: without its own entry and exit */
     const net = (cost: Cost): number => round(cost.ns - Math.max(0, restore.ns - swap.ns));
@@ -127,6 +149,14 @@ export async function forward(): Promise<Row[]> {
       of('encapsulate, 1 000 routes, 1 000 destinations', encapsulate),
       row({
         bench: 'forward',
+        case: 'the same, three meters on its way, of bits and packets',
+        unit: 'ns',
+        value: net(held),
+        peer: 'without meters',
+        peerValue: net(encapsulate),
+      }),
+      row({
+        bench: 'forward',
         case: 'encapsulate, 100 000 routes, 10 000 destinations',
         unit: 'ns',
         value: net(thousands),
@@ -138,6 +168,7 @@ export async function forward(): Promise<Row[]> {
     ];
   } finally {
     few.stop();
+    metered.stop();
     many.stop();
   }
 }

@@ -10,6 +10,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
     return [...(await forward()), ...(await live())];
   },
   tcp: async () => (await import('./tcp.js')).tcp(),
+  isolation: async () => (await import('./isolation.js')).isolation(),
   up: async () => (await import('./worlds.js')).worlds(),
   graph: async () => (await import('./graph.js')).graph(),
   tables: async () => (await import('./tables.js')).tables(),

@@ -18,7 +18,7 @@ export interface Row {
 }
 
 /** Units in which less is better. */
-const lessIsBetter = new Set(['ns', 'µs', 'ms', 's', 'MiB', 'KiB']);
+const lessIsBetter = new Set(['%', 'ns', 'µs', 'ms', 's', 'MiB', 'KiB']);
 
 /** A row with its ratio. */
 export function row(fields: Omit<Row, 'ratio'>): Row {

@@ -2,82 +2,19 @@
  * Two tenants whose links share one link of the layer below, with real traffic: what each was sold is held by its own
  * meters, a rate changes under traffic, and an agent that starts later leaves all meters as they are.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Meter, MeterDirection } from '../../gen/layout.js';
 import { BpfMap } from '../../native/lib/index.js';
 import { ApiError } from '../../src/api/errors.js';
 import { type Agent } from '../../src/node/agent.js';
 import { listVifs } from '../../src/node/rpc/vifs.js';
-import {
-  addMachine,
-  addStation,
-  addWire,
-  address,
-  apply,
-  deliver,
-  inside,
-  ip,
-  link,
-  netns,
-  node,
-  port,
-  type Resource,
-  route,
-  startAgent,
-  stream,
-  sweep,
-  tunnel,
-  until,
-  vifName,
-} from './machines.js';
+import { apply, startAgent, stream, sweep, until, vifName } from './machines.js';
+import { A, build, lower, mbit, type Rates, sell, upper, whileFlooded } from './tenants.js';
 
-const [A, B] = [
-  ['A', 'B', '100.127.0.1', '100.127.0.2', 'fd64:ffff::1'],
-  ['B', 'A', '100.127.0.2', '100.127.0.1', 'fd64:ffff::2'],
-] as const;
-const TENANTS = ['iptv', 'games'] as const;
-type Rates = Readonly<Partial<Record<'lower' | 'iptv' | 'games', object>>>;
-
-const mbit = (number: number): object => ({ sent: { bitsPerSecond: number * 1_000_000 } });
 const SOLD: Rates = { lower: mbit(40), iptv: mbit(10), games: mbit(10) };
 
 let a: Agent;
 let b: Agent;
-
-/** Of the infrastructure provider, then of the connectivity provider. */
-function lower([me, other, local, remote]: typeof A | typeof B, rates: Rates): Resource[] {
-  const [mine, theirs] = me === 'A' ? [1001, 1002] : [1002, 1001];
-  return [
-    tunnel(other, local, remote),
-    node('conn', me, 'conn'),
-    link(`conn/${me}/up`, { tunnel: other, label: theirs }, rates.lower ?? {}),
-    deliver({ tunnel: other, label: mine }, `conn/${me}/up`),
-  ];
-}
-
-function upper([me]: typeof A | typeof B, rates: Rates): Resource[] {
-  return TENANTS.flatMap((tenant, i) => {
-    const [mine, theirs] = me === 'A' ? [2001 + i, 3001 + i] : [3001 + i, 2001 + i];
-    return [
-      node(tenant, me, tenant),
-      port(`${tenant}/${me}/station`, `st-${tenant}${me}`),
-      link(`${tenant}/${me}/far`, { vif: `conn/${me}/up`, label: theirs }, rates[tenant] ?? {}),
-      deliver({ vif: `conn/${me}/up`, label: mine }, `${tenant}/${me}/far`),
-    ];
-  });
-}
-
-async function sell(rates: Rates): Promise<void> {
-  for (const [agent, place] of [
-    [a, A],
-    [b, B],
-  ] as const) {
-    await apply(agent, 'one', lower(place, rates));
-    await apply(agent, 'conn', upper(place, rates));
-  }
-}
 
 /** Frames of a vif that its meters let pass, and those they did not. */
 async function sent(agent: Agent, name: string): Promise<{ refused: number; bytes: number }> {
@@ -93,61 +30,8 @@ async function sent(agent: Agent, name: string): Promise<{ refused: number; byte
   };
 }
 
-/** Datagrams from a station of `games` to the other, as fast as it can. */
-const FLOOD = `
-  const socket = require('dgram').createSocket('udp4');
-  const bytes = Buffer.alloc(1400);
-  socket.bind(() => {
-    socket.connect(9, '10.0.2.2', () => {
-      console.log('begun');
-      const burst = () => {
-        for (let i = 0; i < 50; i++) socket.send(bytes, () => undefined);
-        setImmediate(burst);
-      };
-      burst();
-    });
-  });`;
-
-async function whileFlooded<T>(work: () => Promise<T>): Promise<T> {
-  const station = `/run/netns/${netns('st.gamesA')}`;
-  const child = spawn('nsenter', [`--net=${station}`, '--', process.execPath, '-e', FLOOD]);
-  const ended = once(child, 'close');
-  try {
-    await once(child.stdout, 'data');
-    return await work();
-  } finally {
-    child.kill('SIGKILL');
-    await ended;
-  }
-}
-
 beforeAll(async () => {
-  sweep();
-  for (const [me, , loopback, , loopback6] of [A, B]) addMachine(me, loopback, loopback6);
-  addWire('A', 'B', 0);
-  ip('-n', netns('A'), 'route', 'add', '100.127.0.2/32', 'via', '100.64.0.1');
-  ip('-n', netns('B'), 'route', 'add', '100.127.0.1/32', 'via', '100.64.0.0');
-  for (const tenant of TENANTS) {
-    addStation('A', `${tenant}A`, `st-${tenant}A`, ['10.0.1.2/24']);
-    addStation('B', `${tenant}B`, `st-${tenant}B`, ['10.0.2.2/24']);
-  }
-  [a, b] = [await startAgent('A'), await startAgent('B')];
-  await sell(SOLD);
-  for (const tenant of TENANTS) {
-    await apply(a, tenant, [
-      address(`${tenant}/A/station`, '10.0.1.1/24'),
-      address(`${tenant}/A/far`, '10.1.0.0/31'),
-      route(`${tenant}/A`, '10.0.2.0/24', ['far', '10.1.0.1']),
-    ]);
-    await apply(b, tenant, [
-      address(`${tenant}/B/station`, '10.0.2.1/24'),
-      address(`${tenant}/B/far`, '10.1.0.1/31'),
-      route(`${tenant}/B`, '10.0.1.0/24', ['far', '10.1.0.0']),
-    ]);
-    const reaches = (): boolean =>
-      inside(netns(`st.${tenant}A`), 'ping', '-c', '1', '-W', '1', '10.0.2.2').status === 0;
-    await until(`${tenant} reaches the other side`, reaches, 20_000);
-  }
+  ({ a, b } = await build(SOLD));
 }, 60_000);
 
 afterAll(async () => {
@@ -203,7 +87,7 @@ test('changes under traffic lose nothing', async () => {
   }
   const { sent: all, received } = await running;
   expect(received).toBe(all);
-  await sell(SOLD);
+  await sell({ a, b }, SOLD);
 }, 60_000);
 
 function meters(): Meter[] {
