@@ -30,13 +30,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   // Starts processes by path and knows the API; wires and namespaces are the kernel's.
   'src/world': ['src/api', 'native/lib', 'gen/cabernet'],
-  // `cabernet node` is the agent's own entry.
+  // `cabernet node` and the controllers' commands are others' own entries.
   'src/cli': [
     'src/world',
     'src/nic',
     'src/api',
     'src/identity',
     'src/node/main',
+    'src/controller/process',
+    'src/infrastructure/main',
     'native/lib',
     'gen/cabernet',
   ],

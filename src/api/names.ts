@@ -8,7 +8,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 
 /** What is right, for error messages. */
 export const NAME_RULES = {
-  owner: '1 to 63 characters of a-z, 0-9 and -, beginning with a letter',
+  owner: 'names of a-z, 0-9 and -, each beginning with a letter, joined by dots; 1 to 63 characters in all',
   virtualNode: 'vns/VN/nodes/NODE, VN and NODE of 1 to 31 characters of A-Z, a-z, 0-9, _ and -',
   vif: 'vns/VN/nodes/NODE/vifs/VIF, VIF of 1 to 15 characters of A-Z, a-z, 0-9, _ and -, and not lo, all or default',
   tunnel: 'tunnels/NAME, NAME of 1 to 63 characters of A-Z, a-z, 0-9, _, . and -, and not . or ..',
@@ -35,7 +35,8 @@ export interface PathName {
   readonly index: number;
 }
 
-const OWNER = /^[a-z][a-z0-9-]{0,62}$/;
+// An owner, and the tenant of an owner, and the tenant of that: joined by dots.
+const OWNER = /^(?=.{1,63}$)[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*$/;
 const LABEL = /^[A-Za-z0-9_-]{1,31}$/;
 const VIF = /^[A-Za-z0-9_-]{1,15}$/;
 const FLAT = /^[A-Za-z0-9_.-]{1,63}$/;

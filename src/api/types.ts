@@ -13,3 +13,4 @@ export type Price = Message<cabernet.types.v1.Price>;
 export type Term = Message<cabernet.types.v1.Term>;
 export type NodeShare = Message<cabernet.types.v1.NodeShare>;
 export type EventType = cabernet.types.v1.EventType;
+export type LeaseState = cabernet.types.v1.LeaseState;

@@ -44,6 +44,17 @@ export interface NodeFlags {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
+/** Of `cabernet infrastructure` and the other controllers. */
+export interface ControllerFlags {
+  readonly name: string;
+  readonly socket: string;
+  readonly state: string;
+  readonly listen?: string;
+  readonly credentials?: string;
+  readonly metrics?: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
 /** Of all `cabernet ca` commands. */
 export interface CaFlags {
   readonly directory: string;

@@ -5,12 +5,14 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { version } from '../api/version.js';
+import type { ControllerOptions } from './controller.js';
 import type {
   CaFlags,
   CaInitFlags,
   CaIssueFlags,
   CaptureFlags,
   CaShowFlags,
+  ControllerFlags,
   DoctorFlags,
   NodeFlags,
   RemoteFlags,
@@ -214,6 +216,34 @@ program
     const { nodeCommand } = await import('./node.js');
     await nodeCommand(options);
   });
+
+function controllerCommand(
+  layer: string,
+  description: string,
+  load: () => Promise<(options: ControllerOptions) => Promise<void>>,
+): void {
+  program
+    .command(layer)
+    .description(description)
+    .requiredOption('--name <provider>', 'its name')
+    .requiredOption('--socket <path>', 'the unix socket to serve its API on, for its operator')
+    .requiredOption('--state <file>', 'where it keeps its state: a SQLite file')
+    .option('--listen <address:port>', 'serve the API over TCP as well, with mutual TLS')
+    .option('--credentials <directory>', "the provider's own certificate: to serve and to call over TCP")
+    .option('--metrics <address:port>', 'serve /metrics to Prometheus there, such as on 127.0.0.1:9464')
+    .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .action(async (flags: ControllerFlags) => {
+      const { controllerOptions } = await import('./controller.js');
+      const run = await load();
+      await run(controllerOptions(flags));
+    });
+}
+
+controllerCommand(
+  'infrastructure',
+  'the controller of one infrastructure provider',
+  async () => (await import('../infrastructure/main.js')).runInfrastructure,
+);
 
 const ca = program
   .command('ca')

@@ -16,6 +16,8 @@ const PLAIN: ReadonlySet<string> = new Set([
   'ApiError',
   'StartError',
   'MetricsAddressError',
+  'ControllerStartError',
+  'StoreError',
   'DataPlaneError',
   'BpfError',
   'IdentityError',

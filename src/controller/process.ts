@@ -26,8 +26,8 @@ export interface ControllerOptions {
   /** The SQLite file; its folder is made if it is missing. */
   readonly state: string;
   readonly logLevel?: LogLevel | undefined;
-  /** TCP beside the socket, and calls over it. */
-  readonly remote?: { readonly listen: string; readonly credentials: string } | undefined;
+  /** Calls over TCP by these credentials; and, where it listens, the API over TCP beside the socket. */
+  readonly remote?: { readonly listen?: string | undefined; readonly credentials: string } | undefined;
   /** Where Prometheus asks: `127.0.0.1:9464`. */
   readonly metrics?: string | undefined;
 }
@@ -130,7 +130,8 @@ export async function runController(
       if (metrics) told = await serveMetrics(options.metrics ?? '', metrics);
       const server = await startServer({
         socketPath: options.socket,
-        ...(options.remote && credentials && { tls: { address: options.remote.listen, credentials } }),
+        ...(options.remote?.listen !== undefined &&
+          credentials && { tls: { address: options.remote.listen, credentials } }),
         authorize: rightsOf({ role, name }, controller.rights),
         services: controller.services,
         log,

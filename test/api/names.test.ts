@@ -105,8 +105,9 @@ describe('names', () => {
 
   test('tunnels and owners', () => {
     expect(parseTunnelName('tunnels/p-q.v6_1')).toBe('p-q.v6_1');
-    expect(['one', 'a', `a${'-'.repeat(62)}`].every(isOwner)).toBe(true);
-    expect(['', '1a', 'A', '-a', 'a_b', 'a\n', 'a'.repeat(64)].some(isOwner)).toBe(false);
+    expect(['one', 'a', `a${'-'.repeat(62)}`, 'conn.iptv', 'a.b.c'].every(isOwner)).toBe(true);
+    const wrong = ['', '1a', 'A', '-a', 'a_b', 'a\n', 'a'.repeat(64), '.a', 'a.', 'a..b', 'a.1'];
+    expect([...wrong, `a.${'b'.repeat(62)}`].some(isOwner)).toBe(false);
   });
 });
 

@@ -1,0 +1,31 @@
+/** Who sees what of an infrastructure provider: its operators all, a customer what is its own, and what there is to lease. */
+import { type Access, type Caller, isOperator } from '../controller/access.js';
+import { type Bodies } from './kinds.js';
+
+/** `provider`: this one's name; its own credentials are its operator's. */
+export function ownsAll(caller: Caller, provider: string): boolean {
+  return isOperator(caller) || (caller.role === 'infrastructure' && caller.name === provider);
+}
+
+export function accessOf(provider: string): Access<Bodies> {
+  return {
+    sees(caller, kind, name) {
+      if (ownsAll(caller, provider)) return true;
+      if (caller.role !== 'connectivity') return false;
+      if (kind === 'offer') return true;
+      const own = `customers/${caller.name}`;
+      return name === own || name.startsWith(`${own}/`);
+    },
+    mayChange: (caller, kind) =>
+      ownsAll(caller, provider) ||
+      (caller.role === 'connectivity' && (kind === 'virtualNode' || kind === 'virtualLink')),
+    shown(caller, kind, body) {
+      if (kind === 'virtualLink' && !ownsAll(caller, provider)) return { ...body, wires: [] };
+      if (kind === 'reservation' && !ownsAll(caller, provider)) {
+        const reservation = body as Bodies['reservation'];
+        return { ...body, virtualLinks: reservation.virtualLinks.map((link) => ({ ...link, wires: [] })) };
+      }
+      return body;
+    },
+  };
+}

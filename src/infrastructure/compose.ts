@@ -1,0 +1,94 @@
+/** What the provider itself wants on one machine: tunnels, virtual nodes, the vifs of virtual links and their labels. */
+import { type ResourceDraft } from '../api/node.js';
+import { type LeaseState, types } from '../api/types.js';
+import { type Bodies, type View } from './kinds.js';
+import { type Label, tunnelName } from './labels.js';
+import { customerOf, machineOf } from './ledger.js';
+import { nameDown, ownerDown } from './rename.js';
+
+const States = types.LeaseState;
+
+/** A resource, and the lease that it is there for: empty for what several share. */
+export interface Part {
+  readonly origin: string;
+  readonly resource: ResourceDraft;
+}
+
+/** `except`: leases that the agent has refused, which are not to stand in the way of others. */
+export function composeProvider(view: View, machine: string, except: ReadonlySet<string>): readonly Part[] {
+  const parts: Part[] = [];
+  const nodes = new Map<string, string>();
+  for (const node of view.all('virtualNode')) {
+    if (machineOf(node) !== machine || except.has(node.name)) continue;
+    const customer = customerOf(node.name);
+    const name = nameDown(customer, node.node);
+    if (passes(node.lease)) nodes.set(node.name, name);
+    const { routeSource } = node;
+    const resource = { virtualNode: { name, tenant: ownerDown(customer, ''), routeSource } };
+    parts.push({ origin: node.name, resource });
+  }
+  const ends = view
+    .all('virtualLink')
+    .filter((link) => passes(link.lease) && !except.has(link.name))
+    .flatMap((link) => {
+      const { name, mtu, payload } = link;
+      return [link.a, link.b].flatMap((end) => {
+        const node = nodes.get(end?.virtualNode ?? '');
+        return end && node !== undefined
+          ? [{ link: name, vif: `${node}/vifs/${end.vif}`, mtu, payload }]
+          : [];
+      });
+    });
+  return [...parts, ...composeEnds(view, machine, ends)];
+}
+
+function passes(lease: LeaseState): boolean {
+  return lease === States.LEASE_STATE_ACTIVE || lease === States.LEASE_STATE_GRACE;
+}
+
+interface End {
+  readonly link: string;
+  /** As the agent calls it. */
+  readonly vif: string;
+  readonly mtu: number;
+  readonly payload: Bodies['virtualLink']['payload'];
+}
+
+/** Each end with its tunnel, which links between the same machines share. */
+function composeEnds(view: View, machine: string, ends: readonly End[]): readonly Part[] {
+  const labels = new Map<string, { own?: Label; far?: Label }>();
+  for (const label of view.all('label')) {
+    if (label.link === '') continue;
+    const pair = labels.get(label.link) ?? {};
+    if (label.name.startsWith(`${machine}/labels/`)) pair.own = label;
+    else pair.far = label;
+    labels.set(label.link, pair);
+  }
+  const arrivalInterface = singleHome(view, machine);
+  const tunnels = new Map<string, Part>();
+  const parts: Part[] = [];
+  for (const { link: origin, vif, mtu, payload } of ends) {
+    const { own, far } = labels.get(origin) ?? {};
+    if (!own || !far) continue;
+    const { localAddress, remoteAddress, udpChecksum } = own;
+    const tunnel = tunnelName(remoteAddress);
+    tunnels.set(tunnel, {
+      origin: '',
+      resource: { tunnel: { name: tunnel, localAddress, remoteAddress, udpChecksum, arrivalInterface } },
+    });
+    const path = { tunnel, label: far.label };
+    parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload } } } });
+    parts.push({ origin, resource: { label: { tunnel, label: own.label, deliver: vif } } });
+  }
+  return [...tunnels.values(), ...parts];
+}
+
+/** The one interface that everything for this machine arrives at; empty where there are several. */
+function singleHome(view: View, machine: string): string {
+  const interfaces = new Set<string>();
+  for (const { a, b } of view.all('wire'))
+    for (const end of [a, b]) if (end?.machine === machine) interfaces.add(end.interface);
+  for (const { end } of view.all('peering')) if (end?.machine === machine) interfaces.add(end.interface);
+  const [first = '', ...more] = interfaces;
+  return more.length === 0 ? first : '';
+}

@@ -1,0 +1,76 @@
+/** The workers of all machines: one each, told of what concerns it. */
+import { type Logger } from '../api/log.js';
+import { type Dialer } from '../controller/dial.js';
+import { type Changed, type State } from '../controller/state.js';
+import { type ContentStore } from './content-store.js';
+import { type Bodies } from './kinds.js';
+import { Progress } from './progress.js';
+import { Worker } from './worker.js';
+
+export interface FleetOptions {
+  readonly provider: string;
+  readonly state: State<Bodies>;
+  readonly contents: ContentStore;
+  readonly dialer: Dialer;
+  readonly log: Logger;
+  readonly backoff?: readonly [number, number] | undefined;
+}
+
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #progress = new Progress();
+  readonly #workers = new Map<string, Worker>();
+  readonly #closing: Promise<void>[] = [];
+  readonly #stop: () => void;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    for (const { name } of options.state.all('machine')) this.#start(name);
+    this.#stop = options.state.onChange((changes) => this.#changed(changes));
+  }
+
+  of(machine: string): Worker | undefined {
+    return this.#workers.get(machine);
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await Promise.all([...this.#closing, ...[...this.#workers.values()].map((worker) => worker.close())]);
+  }
+
+  #start(machine: string): void {
+    const { provider, state, contents, dialer, log, backoff = [200, 10_000] } = this.#options;
+    this.#workers.set(
+      machine,
+      new Worker({ provider, machine, state, contents, progress: this.#progress, dialer, log, backoff }),
+    );
+  }
+
+  #end(machine: string): void {
+    const worker = this.#workers.get(machine);
+    this.#workers.delete(machine);
+    if (worker) this.#closing.push(worker.close());
+  }
+
+  #changed(changes: readonly Changed<Bodies>[]): void {
+    let kick = false;
+    for (const { name, before, after } of changes) {
+      const [was, is] = [
+        before?.kind === 'machine' ? before.body : undefined,
+        after?.kind === 'machine' ? after.body : undefined,
+      ];
+      const [old, now] = [was as Bodies['machine'] | undefined, is as Bodies['machine'] | undefined];
+      if (old && (!now || now.agent !== old.agent)) this.#end(name);
+      if (now && (!old || now.agent !== old.agent)) this.#start(name);
+      const kind = (after ?? before)?.kind;
+      kick ||=
+        kind === 'virtualNode' ||
+        kind === 'virtualLink' ||
+        kind === 'label' ||
+        kind === 'wire' ||
+        kind === 'peering';
+    }
+    // who has nothing to do finds that out for itself: what it would send is what it has sent
+    if (kick) for (const worker of this.#workers.values()) worker.kick();
+  }
+}

@@ -1,0 +1,151 @@
+/** The kinds of resources of `cabernet.infrastructure.v1`, and what is wrong with one by itself. */
+import { type Resource, resourceType } from '../api/infrastructure.js';
+import { parseAddress } from '../api/names.js';
+import { parseAddressOfServer } from '../controller/dial.js';
+import { type BodiesOf, Catalogue, type Wrong } from '../controller/kind.js';
+import { type Transaction, type View as AnyView } from '../controller/state.js';
+
+export type Bodies = BodiesOf<Resource>;
+export type Tx = Transaction<Bodies>;
+export type View = AnyView<Bodies>;
+
+const MACHINE = {
+  id: /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/,
+  idRule: '1 to 31 characters of [A-Za-z0-9_-], beginning with a letter or digit',
+};
+/** Of Linux: dev_valid_name(). */
+const INTERFACE = /^(?!\.{1,2}$)[^\s/:\p{Cc}]{1,15}$/u;
+const SITE = /^[^\p{Cc}]{0,63}$/u;
+const MILLION = 1_000_000;
+
+function checkInterface(name: string, field: string, wrong: Wrong): void {
+  if (!INTERFACE.test(name))
+    throw wrong(field, 'INTERFACE_NAME', `${field} must be an interface's name: 1 to 15 characters.`);
+}
+
+function checkMachine(body: Bodies['machine'], wrong: Wrong): void {
+  if (!parseAddressOfServer(body.agent)) {
+    const right = 'unix:/run/cabernet/node.sock, 192.0.2.1:7100 or [2001:db8::1]:7100';
+    throw wrong('agent', 'ADDRESS_OF_SERVER', `agent must be where the machine's agent answers: ${right}.`);
+  }
+  const families = new Set<number>();
+  for (const [i, text] of body.addresses.entries()) {
+    const address = parseAddress(text);
+    if (!address)
+      throw wrong(`addresses[${i}]`, 'ADDRESS', `addresses[${i}] must be an IPv4 or IPv6 address.`);
+    if (families.has(address.family))
+      throw wrong(
+        `addresses[${i}]`,
+        'ADDRESS',
+        `addresses must hold at most one IPv${address.family} address.`,
+      );
+    families.add(address.family);
+  }
+  for (const [i, port] of body.ports.entries()) {
+    checkInterface(port, `ports[${i}]`, wrong);
+    if (body.ports.indexOf(port) < i)
+      throw wrong(`ports[${i}]`, 'DUPLICATE', `${port} is among the ports twice.`);
+  }
+  if (!SITE.test(body.site))
+    throw wrong('site', 'SITE', 'site must be at most 63 characters, none of them a control character.');
+}
+
+interface LinkLike {
+  readonly lossPpm: number;
+  readonly availabilityPpm: number;
+  readonly mtu: number;
+  readonly riskGroups: readonly string[];
+}
+
+/** What wires and peerings have in common. */
+function checkLink(body: LinkLike, wrong: Wrong): void {
+  if (body.lossPpm > MILLION) throw wrong('loss_ppm', 'RANGE', 'loss_ppm must be at most 1000000.');
+  if (body.availabilityPpm > MILLION)
+    throw wrong('availability_ppm', 'RANGE', 'availability_ppm must be at most 1000000; 0 counts as that.');
+  if (body.mtu !== 0 && (body.mtu < 1280 || body.mtu > 65535))
+    throw wrong('mtu', 'RANGE', 'mtu must be 1280 to 65535, or 0 for 1500.');
+  if (body.riskGroups.length > 64) throw wrong('risk_groups', 'TOO_MANY', 'at most 64 risk groups.');
+  for (const [i, group] of body.riskGroups.entries())
+    if (group === '' || !SITE.test(group))
+      throw wrong(`risk_groups[${i}]`, 'RISK_GROUP', `risk_groups[${i}] must be 1 to 63 characters.`);
+}
+
+function checkEnd(
+  end: { readonly machine: string; readonly interface: string } | undefined,
+  field: string,
+  wrong: Wrong,
+): void {
+  if (!end || !/^machines\/[^/]+$/.test(end.machine))
+    throw wrong(`${field}.machine`, 'MACHINE_NAME', `${field}.machine must be machines/NAME.`);
+  checkInterface(end.interface, `${field}.interface`, wrong);
+}
+
+export const catalogue = new Catalogue<Bodies>(resourceType, {
+  machine: { collection: 'machines', ...MACHINE, writable: true, outputs: ['state'], check: checkMachine },
+  wire: {
+    collection: 'wires',
+    writable: true,
+    outputs: ['soldAToB', 'soldBToA'],
+    check(body, wrong) {
+      checkEnd(body.a, 'a', wrong);
+      checkEnd(body.b, 'b', wrong);
+      if (body.a?.machine === body.b?.machine)
+        throw wrong('b.machine', 'SAME_MACHINE', 'a wire joins two machines; b is the machine of a.');
+      checkLink(body, wrong);
+    },
+  },
+  peering: {
+    collection: 'peerings',
+    writable: true,
+    outputs: ['soldOut', 'soldIn'],
+    check(body, wrong) {
+      checkEnd(body.end, 'end', wrong);
+      if (!/^[a-z][a-z0-9-]{0,19}$/.test(body.provider))
+        throw wrong(
+          'provider',
+          'PROVIDER_NAME',
+          'provider must be 1 to 20 characters of [a-z0-9-], beginning with a letter.',
+        );
+      if (!parseAddressOfServer(body.controller))
+        throw wrong(
+          'controller',
+          'ADDRESS_OF_SERVER',
+          'controller must be where its controller answers, such as 192.0.2.1:7200.',
+        );
+      checkLink(body, wrong);
+    },
+  },
+  customer: {
+    collection: 'customers',
+    id: /^[a-z][a-z0-9-]{0,19}$/,
+    idRule: '1 to 20 characters of [a-z0-9-], beginning with a letter',
+    writable: true,
+    outputs: [],
+  },
+  tariff: {
+    collection: 'tariff',
+    writable: true,
+    outputs: [],
+    check(body, wrong) {
+      if (!/^[A-Z]{3}$/.test(body.currency))
+        throw wrong('currency', 'CURRENCY', 'currency must be a code of ISO 4217, such as EUR.');
+    },
+  },
+  offer: { collection: 'offers', id: MACHINE.id, writable: false, outputs: [] },
+  virtualNode: {
+    collection: 'customers/+/virtualNodes',
+    writable: false,
+    deletable: true,
+    reconciles: true,
+    outputs: ['price', 'lease'],
+  },
+  virtualLink: {
+    collection: 'customers/+/virtualLinks',
+    writable: false,
+    deletable: true,
+    reconciles: true,
+    outputs: ['price', 'lease', 'achieved', 'wires'],
+  },
+  reservation: { collection: 'customers/+/reservations', writable: false, outputs: [] },
+  label: { collection: 'machines/+/labels', writable: false, outputs: [] },
+});

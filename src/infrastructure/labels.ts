@@ -1,0 +1,115 @@
+/**
+ * Labels of tunnels (RFC 5331): the receiving machine's, at random, stored before anybody hears of them. One that was
+ * in use goes to nobody else before its upstream has acknowledged to have forgotten it, or has booted since.
+ */
+import { randomInt } from 'node:crypto';
+
+import { failedPrecondition, resourceExhausted } from '../api/errors.js';
+import { parseAddress } from '../api/names.js';
+import { type Bodies, type Tx, type View } from './kinds.js';
+import { settled } from './status.js';
+
+export type Label = Bodies['label'];
+
+/** RFC 3032: 0 to 15 are reserved; 20 bits. */
+const FIRST = 16;
+const END = 2 ** 20;
+const TRIES = 1000;
+
+export interface TunnelEnds {
+  readonly machine: string;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly udpChecksum: boolean;
+}
+
+/** `tunnels/to-100.127.0.2`: of the tunnel to that address, on any machine. */
+export function tunnelName(remoteAddress: string): string {
+  return `tunnels/to-${remoteAddress.replaceAll(':', '-')}`;
+}
+
+export function addressOf(machine: Bodies['machine'], family: 4 | 6): string | undefined {
+  return machine.addresses.find((text) => parseAddress(text)?.family === family);
+}
+
+/** @throws ApiError TUNNEL_CHECKSUM: there is a tunnel between the two addresses, of the other kind */
+export function checkTunnel(view: View, ends: TunnelEnds, field: string): void {
+  const other = view
+    .all('label')
+    .find(
+      (label) =>
+        label.link !== '' &&
+        label.localAddress === ends.localAddress &&
+        label.remoteAddress === ends.remoteAddress &&
+        label.udpChecksum !== ends.udpChecksum,
+    );
+  if (!other) return;
+  throw failedPrecondition({
+    reason: 'TUNNEL_CHECKSUM',
+    field,
+    message: `Links between these machines share a tunnel ${other.udpChecksum ? 'with' : 'without'} UDP checksums; ask for the same, or for the other tunnel_family.`,
+  });
+}
+
+export function allocateLabel(
+  tx: Tx,
+  ends: TunnelEnds,
+  upstream: string,
+  link: string,
+  draw = randomInt,
+): Label {
+  for (let i = 0; i < TRIES; i++) {
+    const label = draw(FIRST, END);
+    const id = `${tunnelName(ends.remoteAddress).slice('tunnels/'.length)}.${label}`;
+    const name = `${ends.machine}/labels/${id}`;
+    if (tx.get('label', name)) continue;
+    const { localAddress, remoteAddress, udpChecksum } = ends;
+    const body: Label = {
+      name,
+      link,
+      localAddress,
+      remoteAddress,
+      udpChecksum,
+      label,
+      upstream,
+      bootId: '',
+      status: settled(undefined, 'used'),
+    };
+    tx.put('label', body);
+    return body;
+  }
+  throw resourceExhausted({
+    reason: 'LABELS',
+    message: 'No label is free in this tunnel; end a link first.',
+  });
+}
+
+/** At either end, by the link. */
+export function labelsOf(view: View, link: string): readonly Label[] {
+  return view.all('label').filter((label) => label.link === link);
+}
+
+/** The link is over: its labels wait until their upstreams have forgotten them. `programmed`: an agent may have them. */
+export function releaseLabels(tx: Tx, link: string, programmed: boolean): void {
+  for (const label of labelsOf(tx, link)) {
+    if (!programmed) {
+      tx.delete(label.name);
+      continue;
+    }
+    const bootId = tx.get('machine', label.upstream)?.state?.bootId ?? '';
+    tx.put('label', { ...label, link: '', bootId, status: settled(label.status, 'quarantined') });
+  }
+}
+
+/**
+ * The upstream's agent has acknowledged all that is wanted of it, taken from a state in which these labels were
+ * nobody's; or it has booted since they were let go of.
+ */
+export function forgetLabels(tx: Tx, names: Iterable<string>): void {
+  for (const name of names) if (tx.get('label', name)?.link === '') tx.delete(name);
+}
+
+/** Nobody's, and sent with by this machine. */
+export function quarantinedBy(view: View, upstream: string): readonly Label[] {
+  return view.all('label').filter((label) => label.link === '' && label.upstream === upstream);
+}

@@ -1,0 +1,155 @@
+/** From a reservation to leases, and to their end. Everything here is one transaction. */
+import { failedPrecondition } from '../api/errors.js';
+import { type LeaseState, types } from '../api/types.js';
+import { missing } from '../controller/access.js';
+import { parseTime } from './clock.js';
+import { type Bodies, type Tx, type View } from './kinds.js';
+import { releaseLabels } from './labels.js';
+import { settle } from './settle.js';
+import { settled, wanted } from './status.js';
+import { checkExpiry, leaseAt, nextMoment } from './terms.js';
+import { tariffOf } from './price.js';
+
+type Reservation = Bodies['reservation'];
+
+const States = types.LeaseState;
+
+/** @throws ApiError NOT_FOUND: it never was, or was not committed in time */
+export function commit(tx: Tx, name: string, now: number): Reservation {
+  const reservation = tx.get('reservation', name);
+  if (!reservation) throw missing(name, 'name');
+  if (reservation.committed) return reservation;
+  if (isOver(reservation, now)) throw missing(name, 'name');
+  checkEnds(tx, reservation);
+  const lease = States.LEASE_STATE_ACTIVE;
+  for (const node of reservation.virtualNodes)
+    tx.put('virtualNode', { ...node, lease, status: wanted(undefined) });
+  for (const link of reservation.virtualLinks)
+    tx.put('virtualLink', { ...link, lease, status: wanted(undefined) });
+  const committed = { ...reservation, committed: true, status: settled(reservation.status, 'committed') };
+  tx.put('reservation', committed);
+  settle(tx);
+  return committed;
+}
+
+/** Nodes that its links were to end at may have ended meanwhile. */
+function checkEnds(tx: Tx, { virtualNodes, virtualLinks }: Reservation): void {
+  const own = new Set(virtualNodes.map(({ name }) => name));
+  for (const link of virtualLinks)
+    for (const end of [link.a, link.b])
+      if (end && end.provider === '' && !own.has(end.virtualNode) && !tx.get('virtualNode', end.virtualNode))
+        throw failedPrecondition({
+          reason: 'NODE_ENDED',
+          field: 'name',
+          message: `${end.virtualNode}, where ${link.name} was to end, is leased no longer; cancel, and reserve anew.`,
+        });
+}
+
+/** Lets go of it, or of what it became. What is not there is no error. */
+export function cancel(tx: Tx, name: string): void {
+  const reservation = tx.get('reservation', name);
+  if (!reservation) return;
+  const links = reservation.virtualLinks.map((link) => link.name);
+  if (reservation.committed) {
+    endLeases(tx, [...links, ...reservation.virtualNodes.map((node) => node.name)]);
+  } else {
+    for (const link of links) releaseLabels(tx, link, false);
+  }
+  tx.delete(name);
+  settle(tx);
+}
+
+export function isOver(reservation: Reservation, now: number): boolean {
+  return !reservation.committed && (parseTime(reservation.holdUntil) ?? 0) <= now;
+}
+
+/** With a node end the links at it. */
+export function endLeases(tx: Tx, names: readonly string[]): void {
+  const ending = new Set(names);
+  for (const link of tx.all('virtualLink')) {
+    const atEnd = [link.a, link.b].some((end) => end && ending.has(end.virtualNode));
+    if (!atEnd && !ending.has(link.name)) continue;
+    tx.delete(link.name);
+    releaseLabels(tx, link.name, true);
+  }
+  for (const name of ending) if (tx.get('virtualNode', name)) tx.delete(name);
+}
+
+/** Moves the end of leases. @throws ApiError NOT_FOUND, TERM, TERM_TOO_LONG */
+export function renew(tx: Tx, names: readonly string[], expireTime: string, now: number): void {
+  checkExpiry(expireTime, tariffOf(tx), now, 'expire_time');
+  for (const [i, name] of names.entries()) {
+    const node = tx.get('virtualNode', name);
+    const link = tx.get('virtualLink', name);
+    const lease = node ?? link;
+    const term = lease?.term;
+    if (!lease || !term || leaseAt(term, now) === undefined) throw missing(name, `names[${i}]`);
+    const resumed = lease.lease === States.LEASE_STATE_SUSPENDED;
+    const changes = {
+      term: { ...term, expireTime },
+      lease: States.LEASE_STATE_ACTIVE,
+      ...(resumed && { status: wanted(lease.status) }),
+    };
+    if (node) tx.put('virtualNode', { ...node, ...changes });
+    if (link) tx.put('virtualLink', { ...link, ...changes });
+  }
+}
+
+/** Whatever time has brought about: holds that ran out, leases in another state, leases at their end. */
+export function tick(tx: Tx, now: number): void {
+  for (const reservation of tx.all('reservation')) {
+    if (isOver(reservation, now)) cancel(tx, reservation.name);
+    else if (reservation.committed && isForgotten(tx, reservation)) tx.delete(reservation.name);
+  }
+  const ended: string[] = [];
+  for (const kind of ['virtualNode', 'virtualLink'] as const) {
+    for (const body of tx.all(kind)) {
+      const lease = leaseAt(body.term, now);
+      if (lease === undefined) ended.push(body.name);
+      else if (lease !== body.lease) change(tx, kind, body.name, lease);
+    }
+  }
+  if (ended.length > 0) endLeases(tx, ended);
+  settle(tx);
+}
+
+function change(tx: Tx, kind: 'virtualNode' | 'virtualLink', name: string, lease: LeaseState): void {
+  const turns = lease === States.LEASE_STATE_SUSPENDED;
+  const message = 'The term is over, and its grace: no traffic passes until it is renewed.';
+  const node = kind === 'virtualNode' ? tx.get(kind, name) : undefined;
+  const link = kind === 'virtualLink' ? tx.get(kind, name) : undefined;
+  const status = turns && { status: wanted((node ?? link)?.status, 'suspended', message) };
+  if (node) tx.put('virtualNode', { ...node, lease, ...status });
+  if (link) tx.put('virtualLink', { ...link, lease, ...status });
+}
+
+/** None of what it became is left: nothing to cancel. */
+function isForgotten(view: View, { virtualNodes, virtualLinks }: Reservation): boolean {
+  return (
+    virtualNodes.every(({ name }) => !view.get('virtualNode', name)) &&
+    virtualLinks.every(({ name }) => !view.get('virtualLink', name))
+  );
+}
+
+/** When `tick` has something to do next; Infinity: never. */
+export function nextTick(view: View, now: number): number {
+  let next = Infinity;
+  for (const reservation of view.all('reservation'))
+    if (!reservation.committed) next = Math.min(next, parseTime(reservation.holdUntil) ?? now);
+  for (const kind of ['virtualNode', 'virtualLink'] as const)
+    for (const { term } of view.all(kind)) next = Math.min(next, nextMoment(term, now));
+  return next;
+}
+
+/** @throws ApiError IN_USE: links would lose an end */
+export function checkEnding(tx: Tx, names: ReadonlySet<string>, fieldOf: (name: string) => string): void {
+  for (const link of tx.all('virtualLink')) {
+    const end = [link.a, link.b].find((one) => one && names.has(one.virtualNode));
+    if (!end || names.has(link.name)) continue;
+    throw failedPrecondition({
+      reason: 'IN_USE',
+      field: fieldOf(end.virtualNode),
+      message: `${link.name} ends at ${end.virtualNode}; end it first, or with it.`,
+    });
+  }
+}

@@ -1,0 +1,82 @@
+/** What is sold: leases, and what reservations hold. Made from a view for one decision, and added to while it is taken. */
+import { type NodeShare } from '../api/types.js';
+import { type Bodies, type View } from './kinds.js';
+import { NO_SHARE, plus, shareOf } from './shares.js';
+
+type Node = Bodies['virtualNode'];
+type Link = Bodies['virtualLink'];
+
+/** Where a lease is: its offer has the machine's name. */
+export function machineOf(node: Node): string {
+  return `machines/${node.offer.slice('offers/'.length)}`;
+}
+
+/** `customers/conn/virtualNodes/P`: `conn`. */
+export function customerOf(name: string): string {
+  return name.split('/')[1] ?? '';
+}
+
+export class Ledger {
+  readonly nodes = new Map<string, Node>();
+  readonly links = new Map<string, Link>();
+  /** By machine. */
+  readonly #shares = new Map<string, NodeShare>();
+  /** By machine and interface: the node that has it. */
+  readonly #ports = new Map<string, string>();
+  /** By wire or peering, each way: tunnels use all equal ways in both directions. */
+  readonly #bits = new Map<string, bigint>();
+  /** By node and vif: the link. */
+  readonly #vifs = new Map<string, string>();
+
+  /** `except`: names of leases that are not to count. */
+  constructor(view: View, except: ReadonlySet<string> = new Set()) {
+    const held = view.all('reservation').filter(({ committed }) => !committed);
+    for (const node of [...view.all('virtualNode'), ...held.flatMap((one) => one.virtualNodes)])
+      if (!except.has(node.name)) this.addNode(node);
+    for (const link of [...view.all('virtualLink'), ...held.flatMap((one) => one.virtualLinks)])
+      if (!except.has(link.name)) this.addLink(link);
+  }
+
+  addNode(node: Node): void {
+    const machine = machineOf(node);
+    this.nodes.set(node.name, node);
+    this.#shares.set(machine, plus(this.shareOn(machine), shareOf(node.share)));
+    for (const port of node.ports) this.#ports.set(`${machine} ${port}`, node.name);
+  }
+
+  addLink(link: Link): void {
+    this.links.set(link.name, link);
+    for (const end of [link.a, link.b]) if (end) this.#vifs.set(`${end.virtualNode} ${end.vif}`, link.name);
+    for (const wire of link.wires) this.#bits.set(wire, this.bitsOn(wire) + (link.slo?.bitsPerSecond ?? 0n));
+  }
+
+  shareOn(machine: string): NodeShare {
+    return this.#shares.get(machine) ?? NO_SHARE;
+  }
+
+  portUser(machine: string, port: string): string | undefined {
+    return this.#ports.get(`${machine} ${port}`);
+  }
+
+  vifUser(node: string, vif: string): string | undefined {
+    return this.#vifs.get(`${node} ${vif}`);
+  }
+
+  /** Of a wire or a peering, each way. */
+  bitsOn(wire: string): bigint {
+    return this.#bits.get(wire) ?? 0n;
+  }
+
+  /** Of one customer, altogether. */
+  totals(customer: string): { nodes: number; links: number; bits: bigint } {
+    const own = (name: string): boolean => customerOf(name) === customer;
+    let bits = 0n;
+    let links = 0;
+    for (const link of this.links.values()) {
+      if (!own(link.name)) continue;
+      links++;
+      bits += link.slo?.bitsPerSecond ?? 0n;
+    }
+    return { nodes: [...this.nodes.keys()].filter(own).length, links, bits };
+  }
+}

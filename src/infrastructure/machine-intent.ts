@@ -1,0 +1,137 @@
+/** Everything that is wanted on one machine, by owner, bottom up: from the leases, and from contents that can stand on them. */
+import { createHash } from 'node:crypto';
+
+import { type Resource, type ResourceDraft, v1 as node } from '../api/node.js';
+import { messageType } from '../api/message.js';
+import { types } from '../api/types.js';
+import { composeProvider, type Part } from './compose.js';
+import { type ContentHead, type ContentStore } from './content-store.js';
+import { type View } from './kinds.js';
+import { nodesOn } from './settle.js';
+
+const resourceType = messageType(node.Resource);
+const { LeaseState } = types;
+
+/** Resources of one lease, or of one content, that follow one another in a stream. */
+export interface Piece {
+  /** The lease; of what several links share, empty. */
+  readonly origin: string;
+  count: number;
+}
+
+export interface OwnerIntent {
+  readonly owner: string;
+  /** The same for the same resources. */
+  readonly fingerprint: string;
+  readonly heads: readonly ContentHead[];
+  resources(): Iterable<ResourceDraft> | AsyncIterable<ResourceDraft>;
+  /** The lease that the resource at an index of the stream just sent is there for. */
+  originAt(index: number): string | undefined;
+}
+
+export function providerIntent(provider: string, parts: readonly Part[]): OwnerIntent {
+  const hash = createHash('sha256');
+  for (const { resource } of parts) hash.update(resourceType.encode(resource)).update(';');
+  return {
+    owner: provider,
+    fingerprint: hash.digest('hex'),
+    heads: [],
+    resources: () => parts.map(({ resource }) => resource),
+    originAt: (index) => parts[index]?.origin,
+  };
+}
+
+export interface Refusals {
+  /** Leases, by name, that the agent refuses. */
+  readonly leases: ReadonlySet<string>;
+  /** Generations of contents that it refuses. */
+  readonly contents: ReadonlySet<string>;
+}
+
+export function composeMachine(
+  view: View,
+  contents: ContentStore,
+  provider: string,
+  machine: string,
+  refused: Refusals,
+): readonly OwnerIntent[] {
+  const parts = composeProvider(view, machine, refused.leases);
+  const vifs = new Set(
+    parts.flatMap(({ resource }) => (resource.vif?.name === undefined ? [] : [resource.vif.name])),
+  );
+  const heads = nodesOn(view, machine)
+    .filter(({ name, lease }) => lease !== LeaseState.LEASE_STATE_SUSPENDED && !refused.leases.has(name))
+    .flatMap(({ name }) => contents.headsOf(name))
+    .filter(({ generation }) => !refused.contents.has(generation));
+  const there = standing(vifs, heads);
+  const owners = new Map<string, ContentHead[]>();
+  for (const head of heads) owners.set(head.owner, [...(owners.get(head.owner) ?? []), head]);
+  // a tenant's name has its owner's before it, and so comes after it
+  const sorted = [...owners].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    providerIntent(provider, parts),
+    ...sorted.map(([owner, own]) => contentIntent(contents, owner, own, there)),
+  ];
+}
+
+/** Vifs that are there: the links', and what contents put over those. */
+function standing(vifs: ReadonlySet<string>, heads: readonly ContentHead[]): ReadonlySet<string> {
+  const there = new Set(vifs);
+  let left = heads.flatMap(({ facts }) => facts.vifs);
+  for (let found = true; found;) {
+    const next = left.filter(({ name, below }) => {
+      const stands = below === '' || there.has(below);
+      if (stands) there.add(name);
+      return !stands;
+    });
+    found = next.length < left.length;
+    left = next;
+  }
+  return there;
+}
+
+function contentIntent(
+  contents: ContentStore,
+  owner: string,
+  heads: readonly ContentHead[],
+  there: ReadonlySet<string>,
+): OwnerIntent {
+  const absent = new Set(heads.flatMap(({ facts }) => facts.uses.filter((vif) => !there.has(vif))));
+  const text = [...heads.map(({ generation }) => generation), ...[...absent].toSorted()].join(' ');
+  const sent: Piece[] = [];
+  return {
+    owner,
+    heads,
+    fingerprint: createHash('sha256').update(text).digest('hex'),
+    async *resources() {
+      sent.length = 0;
+      for (const head of heads) {
+        const piece = { origin: head.generation, count: 0 };
+        sent.push(piece);
+        for await (const resource of contents.resources(head)) {
+          if (absent.size > 0 && vifsOf(resource).some((vif) => absent.has(vif))) continue;
+          piece.count++;
+          yield resource;
+        }
+      }
+    },
+    originAt(index) {
+      let before = 0;
+      for (const { origin, count } of sent) if (index < (before += count)) return origin;
+      return undefined;
+    },
+  };
+}
+
+/** Every vif that a resource names. */
+export function vifsOf(resource: Resource): readonly string[] {
+  const { vif, label, address, route } = resource;
+  if (route) return route.nextHops.map((hop) => hop.vif);
+  if (address) return [address.vif];
+  const names = vif
+    ? [vif.name, ...(vif.link?.paths ?? []).map((path) => path.vif)]
+    : label
+      ? [label.vif, label.deliver, label.swap?.vif]
+      : [];
+  return names.filter((name): name is string => name !== undefined && name !== '');
+}

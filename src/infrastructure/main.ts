@@ -1,0 +1,49 @@
+/** `cabernet infrastructure`: the controller of one infrastructure provider. */
+import {
+  type Context,
+  type Controller,
+  type ControllerOptions,
+  runController,
+} from '../controller/process.js';
+import { State } from '../controller/state.js';
+import { type Clock, systemClock } from './clock.js';
+import { ContentStore } from './content-store.js';
+import { Fleet } from './fleet.js';
+import { catalogue } from './kinds.js';
+import { tick } from './leases.js';
+import { infrastructureService } from './service.js';
+import { Timer } from './timer.js';
+
+export interface Tuning {
+  readonly clock?: Clock;
+  /** Milliseconds before an agent is called again: at first, and at most. */
+  readonly backoff?: readonly [number, number];
+}
+
+/** From the store, to where it was. */
+export async function makeInfrastructure(context: Context, tuning: Tuning = {}): Promise<Controller> {
+  const { name: provider, store, log, dialer, callerOf } = context;
+  const clock = tuning.clock ?? systemClock;
+  const state = await State.open(store, catalogue);
+  await state.transact((tx) => tick(tx, clock.now()));
+  const contents = await ContentStore.open(state);
+  const timer = new Timer(state, clock, log);
+  const fleet = new Fleet({ provider, state, contents, dialer, log, backoff: tuning.backoff });
+  return {
+    services: [infrastructureService({ provider, state, contents, fleet, clock, callerOf })],
+    rights: {
+      'cabernet.infrastructure.v1.InfrastructureService': {
+        connectivity: ['Get', 'List', 'Watch', 'Reserve', 'Commit', 'Cancel', 'Renew', 'Delete', 'Apply'],
+      },
+    },
+    async close() {
+      await timer.close();
+      await fleet.close();
+      contents.close();
+    },
+  };
+}
+
+export async function runInfrastructure(options: Omit<ControllerOptions, 'role'>): Promise<void> {
+  await runController({ ...options, role: 'infrastructure' }, (context) => makeInfrastructure(context));
+}

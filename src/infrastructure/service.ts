@@ -1,0 +1,155 @@
+/** The methods of `cabernet.infrastructure.v1`. */
+import { unimplemented } from '../api/errors.js';
+import {
+  InfrastructureService,
+  type RenewRequest,
+  type ReserveRequest,
+  type ReserveResponse,
+  type Resource,
+} from '../api/infrastructure.js';
+import { type Call, implement, type Implementation } from '../api/server.js';
+import { type Caller, mayNot, missing } from '../controller/access.js';
+import { resourceMethods } from '../controller/methods.js';
+import { type State } from '../controller/state.js';
+import { shownResource } from '../controller/show.js';
+import { accessOf, ownsAll } from './access.js';
+import { admit } from './admit.js';
+import { type Clock } from './clock.js';
+import { type ContentStore } from './content-store.js';
+import { type Fleet } from './fleet.js';
+import { type Bodies, catalogue } from './kinds.js';
+import { cancel, commit, renew } from './leases.js';
+import { checkReserve, digestOf, reservationName, reserve } from './reserve.js';
+import { failedPrecondition, invalidArgument } from '../api/errors.js';
+
+export interface ServiceOptions {
+  readonly provider: string;
+  readonly state: State<Bodies>;
+  readonly contents: ContentStore;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly callerOf: (call: Call) => Caller;
+}
+
+type Reservation = Bodies['reservation'];
+
+const MOST_NAMES = 200;
+
+export class Leasing {
+  readonly #options: ServiceOptions;
+  readonly #access;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+    this.#access = accessOf(options.provider);
+  }
+
+  #mayLease(caller: Caller, customer: string, field: string): void {
+    if (ownsAll(caller, this.#options.provider)) return;
+    if (caller.role !== 'connectivity')
+      throw mayNot(field, 'Only connectivity providers and operators lease.');
+    if (caller.name !== customer) throw missing(`customers/${customer.slice(0, 80)}`, field);
+  }
+
+  #visible(call: Call, name: string): void {
+    const caller = this.#options.callerOf(call);
+    if (catalogue.kindOf(name) !== 'reservation' || !this.#access.sees(caller, 'reservation', name))
+      throw missing(name, 'name');
+  }
+
+  #shown(call: Call, body: Reservation): { reservation: Reservation } {
+    const { state, callerOf } = this.#options;
+    const revision = state.held(body.name)?.revision ?? 0;
+    const resource = shownResource(catalogue, this.#access, callerOf(call), 'reservation', body, revision);
+    return { reservation: (resource as { reservation: Reservation }).reservation };
+  }
+
+  async reserve(request: ReserveRequest, call: Call): Promise<ReserveResponse> {
+    const { state, provider, clock, callerOf } = this.#options;
+    const customer = checkReserve(request);
+    this.#mayLease(callerOf(call), customer, 'virtual_nodes');
+    const name = reservationName(customer, request.requestId);
+    const digest = digestOf(request);
+    const key = `reserved/${name}`;
+    if (request.validateOnly)
+      return this.#shown(call, await state.tryOut((tx) => reserve(tx, request, name, provider, clock.now())));
+    const reservation = await state.transact(async (tx): Promise<Reservation> => {
+      const known = tx.get('reservation', name);
+      if (!known) {
+        tx.putEntry(key, Buffer.from(digest));
+        return reserve(tx, request, name, provider, clock.now());
+      }
+      const asked = await state.store.get(key);
+      if (asked && Buffer.from(asked.value).toString() === digest) return known;
+      throw failedPrecondition({
+        reason: 'REQUEST_ID_REUSED',
+        field: 'request_id',
+        message: `request_id ${request.requestId} was used for another request; take a new one.`,
+      });
+    });
+    return this.#shown(call, state.get('reservation', name) ?? reservation);
+  }
+
+  async commit({ name }: { readonly name: string }, call: Call): Promise<{ reservation: Reservation }> {
+    this.#visible(call, name);
+    const { state, clock } = this.#options;
+    const reservation = await state.transact((tx) => commit(tx, name, clock.now()));
+    return this.#shown(call, state.get('reservation', name) ?? reservation);
+  }
+
+  async cancel({ name }: { readonly name: string }, call: Call): Promise<Record<string, never>> {
+    this.#visible(call, name);
+    await this.#options.state.transact((tx) => {
+      cancel(tx, name);
+      tx.deleteEntry(`reserved/${name}`);
+    });
+    return {};
+  }
+
+  async renew(request: RenewRequest, call: Call): Promise<{ resources: Resource[] }> {
+    const { state, clock, callerOf } = this.#options;
+    const caller = callerOf(call);
+    const { names, expireTime } = request;
+    if (names.length > MOST_NAMES)
+      throw invalidArgument({
+        reason: 'TOO_MANY',
+        field: 'names',
+        message: `${names.length} names; at most ${MOST_NAMES}.`,
+      });
+    for (const [i, name] of names.entries()) {
+      const kind = catalogue.kindOf(name);
+      const lease = kind === 'virtualNode' || kind === 'virtualLink';
+      if (!lease || !this.#access.sees(caller, kind, name)) throw missing(name, `names[${i}]`);
+    }
+    await state.transact((tx) => renew(tx, names, expireTime, clock.now()));
+    return {
+      resources: names.flatMap((name) => {
+        const held = state.held(name);
+        if (!held) return [];
+        const { kind, body } = held.item;
+        return [shownResource(catalogue, this.#access, caller, kind, body, held.revision) as Resource];
+      }),
+    };
+  }
+}
+
+export function infrastructureService(options: ServiceOptions): Implementation {
+  const { state, provider, callerOf } = options;
+  const methods = resourceMethods<Bodies, Resource>({
+    state,
+    access: accessOf(provider),
+    callerOf,
+    admit: (tx, changes) => admit(tx, changes, provider),
+  });
+  const leasing = new Leasing(options);
+  return implement(InfrastructureService, {
+    ...methods,
+    reserve: (request, call) => leasing.reserve(request, call),
+    commit: (request, call) => leasing.commit(request, call),
+    cancel: (request, call) => leasing.cancel(request, call),
+    renew: (request, call) => leasing.renew(request, call),
+    apply: () => {
+      throw unimplemented({ reason: 'UNIMPLEMENTED', message: 'Not yet.' });
+    },
+  });
+}

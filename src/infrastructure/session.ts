@@ -1,0 +1,178 @@
+/**
+ * One connection to one machine's agent: what the agent has is compared with what is wanted, owner by owner and bottom up,
+ * and an Apply is sent for each that differs.
+ */
+import { ApiError, Status } from '../api/errors.js';
+import { type Logger } from '../api/log.js';
+import { type State } from '../controller/state.js';
+import { type AgentClient, applyTo, indexIn } from './agent.js';
+import { type ContentStore } from './content-store.js';
+import { type Bodies } from './kinds.js';
+import { forgetLabels, quarantinedBy } from './labels.js';
+import { composeMachine, type OwnerIntent } from './machine-intent.js';
+import { leasesOn, type Progress, type Said } from './progress.js';
+
+export interface SessionOptions {
+  readonly provider: string;
+  readonly machine: string;
+  readonly state: State<Bodies>;
+  readonly contents: ContentStore;
+  readonly progress: Progress;
+  readonly log: Logger;
+}
+
+/** Of an owner at this agent. */
+interface Had {
+  epoch: bigint;
+  /** Of what this process sent and the agent has acknowledged; empty: unknown. */
+  fingerprint: string;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #client: AgentClient;
+  readonly #had = new Map<string, Had>();
+  readonly #refusedLeases = new Map<string, { generation: bigint; message: string }>();
+  readonly #refusedContents = new Map<string, ApiError>();
+  /** Contents that the agent has. */
+  #acknowledged: ReadonlySet<string> = new Set();
+
+  constructor(options: SessionOptions, client: AgentClient) {
+    this.#options = options;
+    this.#client = client;
+  }
+
+  /** Owners and epochs, from GetMachine. */
+  setOwners(owners: readonly { readonly owner: string; readonly epoch: bigint }[]): void {
+    for (const { owner, epoch } of owners) this.#had.set(owner, { epoch, fingerprint: '' });
+  }
+
+  has(generation: string): boolean {
+    return this.#acknowledged.has(generation);
+  }
+
+  refusalOf(generation: string): ApiError | undefined {
+    return this.#refusedContents.get(generation);
+  }
+
+  /** Refused things are tried again with the next round. */
+  forgive(): void {
+    this.#refusedLeases.clear();
+    this.#refusedContents.clear();
+  }
+
+  /** Whether all that is wanted is there now. @throws ApiError where the agent does not answer */
+  async round(signal: AbortSignal): Promise<boolean> {
+    const { state, machine, provider } = this.#options;
+    for (;;) {
+      const generations = leasesOn(state, machine);
+      for (const [lease, { generation }] of this.#refusedLeases)
+        if (generations.get(lease) !== generation) this.#refusedLeases.delete(lease);
+      const forgotten = quarantinedBy(state, machine).map(({ name }) => name);
+      const intents = this.#compose();
+      let whole = true;
+      let again = false;
+      for (const intent of intents) {
+        const outcome = await this.#bring(intent, signal);
+        if (outcome === 'again') again = true;
+        if (outcome !== 'done') whole = false;
+        if (outcome === 'done' && intent.owner === provider && forgotten.length > 0)
+          await state.transact((tx) => forgetLabels(tx, forgotten));
+        if (again || (outcome === 'failed' && intent.owner === provider)) break;
+      }
+      if (again) continue;
+      if (whole) whole = await this.#sweep(intents, signal);
+      if (whole)
+        this.#acknowledged = new Set(
+          intents.flatMap(({ heads }) => heads.map(({ generation }) => generation)),
+        );
+      await this.#report(generations, whole);
+      return whole && this.#refusedLeases.size === 0 && this.#refusedContents.size === 0;
+    }
+  }
+
+  #compose(): readonly OwnerIntent[] {
+    const { state, contents, provider, machine } = this.#options;
+    const refused = {
+      leases: new Set(this.#refusedLeases.keys()),
+      contents: new Set(this.#refusedContents.keys()),
+    };
+    return composeMachine(state, contents, provider, machine, refused);
+  }
+
+  /** `again`: something was refused and left out; `failed`: all of this owner's, for now. */
+  async #bring(intent: OwnerIntent, signal: AbortSignal): Promise<'done' | 'again' | 'failed'> {
+    const { owner, fingerprint } = intent;
+    const had = this.#had.get(owner) ?? { epoch: 0n, fingerprint: '' };
+    if (had.fingerprint === fingerprint) return 'done';
+    const epoch = had.epoch + 1n;
+    this.#had.set(owner, { epoch, fingerprint: '' });
+    try {
+      await applyTo(this.#client, { owner, epoch, resources: intent.resources() }, signal);
+      this.#had.set(owner, { epoch, fingerprint });
+      return 'done';
+    } catch (error) {
+      if (!(error instanceof ApiError) || isGone(error)) throw error;
+      return this.#refused(intent, error);
+    }
+  }
+
+  #refused(intent: OwnerIntent, error: ApiError): 'again' | 'failed' {
+    const { machine, provider, state, log } = this.#options;
+    const { owner } = intent;
+    if (error.reason === 'CONTENT_REPLACED') return 'again';
+    const index = indexIn(error.field);
+    const origin = index === undefined ? undefined : intent.originAt(index);
+    log.warn('the agent refuses', {
+      machine,
+      owner,
+      origin,
+      reason: error.reason,
+      field: error.field,
+      message: error.message,
+    });
+    if (origin === undefined || origin === '') return 'failed';
+    if (owner === provider) {
+      const generation = leasesOn(state, machine).get(origin) ?? 0n;
+      this.#refusedLeases.set(origin, { generation, message: `The machine refuses it: ${error.message}` });
+    } else this.#refusedContents.set(origin, error);
+    return 'again';
+  }
+
+  /** Owners that the agent has and nobody wants any more, the upper ones first. */
+  async #sweep(intents: readonly OwnerIntent[], signal: AbortSignal): Promise<boolean> {
+    const wanted = new Set(intents.map(({ owner }) => owner));
+    for (const owner of [...this.#had.keys()].toSorted().toReversed()) {
+      if (wanted.has(owner)) continue;
+      const empty: OwnerIntent = {
+        owner,
+        fingerprint: 'empty',
+        heads: [],
+        resources: () => [],
+        originAt: () => undefined,
+      };
+      if ((await this.#bring(empty, signal)) !== 'done') return false;
+    }
+    return true;
+  }
+
+  async #report(generations: ReadonlyMap<string, bigint>, whole: boolean): Promise<void> {
+    const { state, machine, progress } = this.#options;
+    const said = new Map<string, Said>();
+    for (const [lease, generation] of generations) {
+      const refusal = this.#refusedLeases.get(lease)?.message ?? '';
+      if (whole || refusal !== '') said.set(lease, { generation, refusal });
+    }
+    progress.set(machine, said);
+    await state.transact((tx) => progress.report(tx, machine));
+  }
+}
+
+/** The agent is away, or is going: the connection is over. */
+function isGone(error: ApiError): boolean {
+  return (
+    error.status === Status.UNAVAILABLE ||
+    error.status === Status.CANCELLED ||
+    error.status === Status.DEADLINE_EXCEEDED
+  );
+}

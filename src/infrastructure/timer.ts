@@ -1,0 +1,55 @@
+/** Ends holds and terms when their time comes; at the start, whatever has come meanwhile. */
+import { type Logger } from '../api/log.js';
+import { type State } from '../controller/state.js';
+import { type Clock } from './clock.js';
+import { type Bodies } from './kinds.js';
+import { nextTick, tick } from './leases.js';
+
+/** Before it is tried again, where the store does not answer. */
+const PAUSE = 5000;
+
+export class Timer {
+  readonly #state: State<Bodies>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #stop: () => void;
+  #cancel: (() => void) | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(state: State<Bodies>, clock: Clock, log: Logger) {
+    this.#state = state;
+    this.#clock = clock;
+    this.#log = log;
+    this.#stop = state.onChange(() => this.#set());
+    this.#set();
+  }
+
+  /** Resolves when what is under way is done. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stop();
+    this.#cancel?.();
+    await this.#running;
+  }
+
+  #set(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    const next = nextTick(this.#state, this.#clock.now());
+    if (this.#closed || next === Infinity) return;
+    this.#cancel = this.#clock.at(next, () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#running = this.#state
+      .transact((tx) => tick(tx, this.#clock.now()))
+      .then(
+        () => this.#set(),
+        (error: unknown) => {
+          this.#log.error('terms cannot be kept', { error });
+          if (!this.#closed) this.#cancel = this.#clock.at(this.#clock.now() + PAUSE, () => this.#wake());
+        },
+      );
+  }
+}

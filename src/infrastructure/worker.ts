@@ -1,0 +1,191 @@
+/**
+ * One machine: connects to its agent, keeps it as it should be, and says whether it answers. What fails is tried again,
+ * later and later; what changes is taken up at once.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { type ApiError, unavailable } from '../api/errors.js';
+import { type ApplyResponse, NodeService, type ResourceDraft } from '../api/node.js';
+import { type Dialer } from '../controller/dial.js';
+import { type AgentClient, applyTo } from './agent.js';
+import { Session, type SessionOptions } from './session.js';
+import { forgetLabels, quarantinedBy } from './labels.js';
+import { settle, stateOf } from './settle.js';
+import { Signal } from './signal.js';
+
+export interface WorkerOptions extends SessionOptions {
+  readonly dialer: Dialer;
+  /** Milliseconds before the first repetition, and the longest. */
+  readonly backoff: readonly [number, number];
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #ending = new AbortController();
+  readonly #changed = new Signal();
+  /** After every round and every end of a connection. */
+  readonly #rounds = new Signal();
+  readonly #running: Promise<void>;
+  #session: Session | undefined;
+  #client: AgentClient | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** Something that this machine may be concerned with has changed. */
+  kick(): void {
+    this.#changed.raise();
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    this.#changed.raise();
+    this.#rounds.raise();
+    await this.#running;
+  }
+
+  /** Whether the agent would take it, and what it would change. @throws ApiError as the agent says it */
+  async validate(
+    owner: string,
+    resources: AsyncIterable<ResourceDraft>,
+    signal: AbortSignal,
+  ): Promise<ApplyResponse> {
+    const client = this.#client;
+    if (!client) throw this.#unreachable();
+    // the largest epoch: whatever was sent before, this one is not stale, and it is not kept
+    return applyTo(client, { owner, epoch: 2n ** 64n - 1n, validateOnly: true, resources }, signal);
+  }
+
+  /** Resolves when the agent has that content. @throws ApiError why it does not take it; the signal's reason */
+  async delivered(generation: string, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#ending.signal.aborted) throw this.#unreachable();
+      const refusal = this.#session?.refusalOf(generation);
+      if (refusal) throw refusal;
+      if (this.#session?.has(generation) === true) return;
+      await this.#rounds.next(signal);
+    }
+  }
+
+  #unreachable(): ApiError {
+    return unavailable({
+      reason: 'MACHINE_UNREACHABLE',
+      message: 'The machine does not answer now; nothing has been changed. Try again later.',
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { log, machine, progress, backoff } = this.#options;
+    const { signal } = this.#ending;
+    let wait = backoff[0];
+    while (!signal.aborted) {
+      const answered = await this.#connection(signal).catch((error: unknown) => {
+        log.warn('the agent does not answer', { machine, error });
+        return false;
+      });
+      if (signal.aborted) return;
+      progress.forget(machine);
+      await this.#record('unreachable').catch((error: unknown) =>
+        log.error('cannot be stored', { machine, error }),
+      );
+      wait = answered ? backoff[0] : Math.min(2 * wait, backoff[1]);
+      await sleep(wait, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Until the agent or the process goes. True: it had answered. */
+  async #connection(signal: AbortSignal): Promise<boolean> {
+    const { dialer, state, machine, provider } = this.#options;
+    const body = state.get('machine', machine);
+    if (!body) return false;
+    const name = machine.slice('machines/'.length);
+    const client = dialer.dial(NodeService, body.agent, { role: 'agent', name: provider, machine: name });
+    const over = new AbortController();
+    const both = AbortSignal.any([signal, over.signal]);
+    let answered = false;
+    try {
+      const found = await client.getMachine({}, { signal: both, deadlineMs: 10_000 });
+      answered = true;
+      const { bootId, kernel, version, interfaces } = found;
+      await this.#record('ready', { bootId, kernel, agentVersion: version, interfaces });
+      const session = new Session(this.#options, client);
+      session.setOwners(found.owners);
+      [this.#session, this.#client] = [session, client];
+      const watching = this.#watch(client, both).finally(() => {
+        over.abort();
+        this.#changed.raise();
+      });
+      try {
+        await this.#rounds_(session, both);
+      } finally {
+        over.abort();
+        await watching;
+      }
+    } catch (error) {
+      if (!signal.aborted && !over.signal.aborted) throw error;
+    } finally {
+      [this.#session, this.#client] = [undefined, undefined];
+      client.close();
+      this.#rounds.raise();
+    }
+    return answered;
+  }
+
+  async #rounds_(session: Session, signal: AbortSignal): Promise<void> {
+    const [first, longest] = this.#options.backoff;
+    let wait = first;
+    while (!signal.aborted) {
+      const seen = this.#changed.count;
+      const whole = await session.round(signal);
+      this.#rounds.raise();
+      if (whole) wait = first;
+      const retry = AbortSignal.timeout(wait);
+      const until = whole ? signal : AbortSignal.any([signal, retry]);
+      await this.#changed.after(seen, until).catch(() => undefined);
+      if (whole || !retry.aborted) continue;
+      wait = Math.min(2 * wait, longest);
+      session.forgive();
+    }
+  }
+
+  /** Ends when the agent goes. */
+  async #watch(client: AgentClient, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of client.watch({ includeCurrent: false }, { signal })) if (signal.aborted) return;
+    } catch (error) {
+      if (!signal.aborted)
+        this.#options.log.info('the agent has gone', { machine: this.#options.machine, error });
+    }
+  }
+
+  async #record(
+    word: 'ready' | 'unreachable',
+    found?: Omit<ReturnType<typeof stateOf>, 'leased'>,
+  ): Promise<void> {
+    const { state, machine: name } = this.#options;
+    await state.transact((tx) => {
+      const body = tx.get('machine', name);
+      if (!body?.status) return;
+      const message =
+        word === 'ready' ? '' : 'Its agent does not answer; what it forwards, it goes on forwarding.';
+      tx.put('machine', {
+        ...body,
+        state: { ...stateOf(body), ...found },
+        status: { ...body.status, state: word, message },
+      });
+      if (found) {
+        const booted = quarantinedBy(tx, name).filter(
+          ({ bootId }) => bootId !== '' && bootId !== found.bootId,
+        );
+        forgetLabels(
+          tx,
+          booted.map((label) => label.name),
+        );
+      }
+      settle(tx);
+    });
+  }
+}

@@ -1,0 +1,85 @@
+/** Reserving, committing, and what the agents are told. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import {
+  conn,
+  eventually,
+  lineOfThree,
+  link,
+  local,
+  node,
+  Provider,
+  type ProviderClient,
+  until,
+} from './provider.js';
+
+let one: Provider;
+let operator: ProviderClient;
+
+beforeEach(async () => {
+  one = new Provider();
+  operator = await lineOfThree(one);
+});
+afterEach(() => one.end());
+
+test('two nodes and a link between them: reserved, committed, and on the machines', async () => {
+  const customer = one.as(conn);
+  const { reservation } = await customer.reserve({
+    virtualNodes: [node('P', { share: { cpuMillis: 600 } }), node('M', { offer: '', site: 'Ulm' })],
+    virtualLinks: [link('P', 'M', { slo: { bitsPerSecond: 100_000_000n, delayUs: 5000 } })],
+    requestId: 'first',
+  });
+  expect(reservation).toMatchObject({
+    name: 'customers/conn/reservations/first',
+    committed: false,
+    price: { microsPerHour: 1000n + 6000n + 1000n + 100n + 500n + 600n, currency: 'EUR' },
+    virtualLinks: [{ wires: [], achieved: { delayUs: 2000, lossPpm: 20, availabilityPpm: 999_980 } }],
+  });
+  expect(one.agents.get('P')?.resourcesOf('one')).toEqual([]);
+  await customer.commit({ name: 'customers/conn/reservations/first' });
+  await until(
+    customer,
+    'customers/conn/virtualLinks/P-M',
+    (one) => one.virtualLink?.status?.state === 'ready',
+  );
+  const { resource } = await operator.get({ name: 'customers/conn/virtualLinks/P-M' });
+  expect(resource?.virtualLink?.wires).toEqual(['wires/p-q', 'wires/q-m']);
+  const [p, m] = ['P', 'M'].map((name) => one.agents.get(name)?.resourcesOf('one') ?? []);
+  expect(p?.map((resource) => resource.kind)).toEqual(['virtualNode', 'tunnel', 'vif', 'label']);
+  expect(p?.[0]?.virtualNode).toMatchObject({ name: 'vns/conn/nodes/P', tenant: 'conn' });
+  expect(p?.[1]?.tunnel).toMatchObject({
+    localAddress: '100.127.0.1',
+    remoteAddress: '100.127.0.3',
+    arrivalInterface: 'to-Q',
+  });
+  const path = p?.[2]?.vif?.link?.paths[0];
+  // what one end sends with, the other expects
+  expect(m?.[3]?.label).toMatchObject({ label: path?.label, deliver: 'vns/conn/nodes/M/vifs/toP' });
+  expect(p?.[3]?.label?.label).toBe(m?.[2]?.vif?.link?.paths[0]?.label);
+  const wire = await operator.get({ name: 'wires/q-m' });
+  expect(wire.resource?.wire).toMatchObject({ soldAToB: 100_000_000n, soldBToA: 100_000_000n });
+  const offer = await customer.get({ name: 'offers/P' });
+  expect(offer.resource?.offer?.free?.cpuMillis).toBe(400);
+});
+
+test('an end of leases takes everything away, and labels are let go of when both agents have forgotten them', async () => {
+  const customer = one.as(conn);
+  await customer.reserve({
+    virtualNodes: [node('P'), node('M')],
+    virtualLinks: [link('P', 'M')],
+    requestId: 'r',
+  });
+  await customer.commit({ name: 'customers/conn/reservations/r' });
+  await until(
+    customer,
+    'customers/conn/virtualLinks/P-M',
+    (one) => one.virtualLink?.status?.state === 'ready',
+  );
+  await customer.cancel({ name: 'customers/conn/reservations/r' });
+  await customer.cancel({ name: 'customers/conn/reservations/r' });
+  await eventually(() => one.agents.get('P')?.resourcesOf('one').length === 0, 'nothing is left at P');
+  const labels = async (): Promise<number> =>
+    (await operator.list({ collection: 'machines/-/labels' })).resources.length;
+  for (let left = await labels(); left > 0; left = await labels());
+  expect((await one.as(local).list({ collection: 'customers/-/virtualNodes' })).resources).toEqual([]);
+});
