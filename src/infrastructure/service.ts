@@ -1,5 +1,4 @@
 /** The methods of `cabernet.infrastructure.v1`. */
-import { unimplemented } from '../api/errors.js';
 import {
   InfrastructureService,
   type RenewRequest,
@@ -14,6 +13,7 @@ import { type State } from '../controller/state.js';
 import { shownResource } from '../controller/show.js';
 import { accessOf, ownsAll } from './access.js';
 import { admit } from './admit.js';
+import { applyContent } from './apply.js';
 import { type Clock } from './clock.js';
 import { type ContentStore } from './content-store.js';
 import { type Fleet } from './fleet.js';
@@ -148,8 +148,10 @@ export function infrastructureService(options: ServiceOptions): Implementation {
     commit: (request, call) => leasing.commit(request, call),
     cancel: (request, call) => leasing.cancel(request, call),
     renew: (request, call) => leasing.renew(request, call),
-    apply: () => {
-      throw unimplemented({ reason: 'UNIMPLEMENTED', message: 'Not yet.' });
+    apply(requests, call) {
+      const { role, name } = callerOf(call);
+      if (role !== 'connectivity') throw mayNot('', 'Only the customer itself says what is in its nodes.');
+      return applyContent(options, name, requests, call);
     },
   });
 }

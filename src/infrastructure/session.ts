@@ -34,8 +34,9 @@ export class Session {
   readonly #had = new Map<string, Had>();
   readonly #refusedLeases = new Map<string, { generation: bigint; message: string }>();
   readonly #refusedContents = new Map<string, ApiError>();
-  /** Contents that the agent has. */
-  #acknowledged: ReadonlySet<string> = new Set();
+  /** By owner: the contents that the agent has, and why it does not take them now. */
+  readonly #acknowledged = new Map<string, ReadonlySet<string>>();
+  readonly #failed = new Map<string, { generations: ReadonlySet<string>; error: ApiError }>();
 
   constructor(options: SessionOptions, client: AgentClient) {
     this.#options = options;
@@ -48,11 +49,12 @@ export class Session {
   }
 
   has(generation: string): boolean {
-    return this.#acknowledged.has(generation);
+    return [...this.#acknowledged.values()].some((generations) => generations.has(generation));
   }
 
   refusalOf(generation: string): ApiError | undefined {
-    return this.#refusedContents.get(generation);
+    const failed = [...this.#failed.values()].find(({ generations }) => generations.has(generation));
+    return this.#refusedContents.get(generation) ?? failed?.error;
   }
 
   /** Refused things are tried again with the next round. */
@@ -74,19 +76,16 @@ export class Session {
       let again = false;
       for (const intent of intents) {
         const outcome = await this.#bring(intent, signal);
-        if (outcome === 'again') again = true;
+        again = outcome === 'again';
         if (outcome !== 'done') whole = false;
-        if (outcome === 'done' && intent.owner === provider && forgotten.length > 0)
+        const own = intent.owner === provider;
+        if (outcome === 'done' && own && forgotten.length > 0)
           await state.transact((tx) => forgetLabels(tx, forgotten));
-        if (again || (outcome === 'failed' && intent.owner === provider)) break;
+        if (own && !again) await this.#report(generations, outcome === 'done');
+        if (again || (outcome === 'failed' && own)) break;
       }
       if (again) continue;
       if (whole) whole = await this.#sweep(intents, signal);
-      if (whole)
-        this.#acknowledged = new Set(
-          intents.flatMap(({ heads }) => heads.map(({ generation }) => generation)),
-        );
-      await this.#report(generations, whole);
       return whole && this.#refusedLeases.size === 0 && this.#refusedContents.size === 0;
     }
   }
@@ -107,9 +106,11 @@ export class Session {
     if (had.fingerprint === fingerprint) return 'done';
     const epoch = had.epoch + 1n;
     this.#had.set(owner, { epoch, fingerprint: '' });
+    this.#failed.delete(owner);
     try {
       await applyTo(this.#client, { owner, epoch, resources: intent.resources() }, signal);
       this.#had.set(owner, { epoch, fingerprint });
+      this.#acknowledged.set(owner, new Set(intent.heads.map(({ generation }) => generation)));
       return 'done';
     } catch (error) {
       if (!(error instanceof ApiError) || isGone(error)) throw error;
@@ -131,7 +132,13 @@ export class Session {
       field: error.field,
       message: error.message,
     });
-    if (origin === undefined || origin === '') return 'failed';
+    if (origin === undefined || origin === '') {
+      this.#failed.set(owner, {
+        generations: new Set(intent.heads.map(({ generation }) => generation)),
+        error,
+      });
+      return 'failed';
+    }
     if (owner === provider) {
       const generation = leasesOn(state, machine).get(origin) ?? 0n;
       this.#refusedLeases.set(origin, { generation, message: `The machine refuses it: ${error.message}` });

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { type ApiError, unavailable } from '../api/errors.js';
+import { aborted, type ApiError, unavailable } from '../api/errors.js';
 import { type ApplyResponse, NodeService, type ResourceDraft } from '../api/node.js';
 import { type Dialer } from '../controller/dial.js';
 import { type AgentClient, applyTo } from './agent.js';
@@ -58,14 +58,22 @@ export class Worker {
     return applyTo(client, { owner, epoch: 2n ** 64n - 1n, validateOnly: true, resources }, signal);
   }
 
-  /** Resolves when the agent has that content. @throws ApiError why it does not take it; the signal's reason */
-  async delivered(generation: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when the agent has that content. @param current whether it is still the one that is wanted
+   * @throws ApiError why the agent does not take it, SUPERSEDED; the signal's reason
+   */
+  async delivered(generation: string, current: () => boolean, signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#ending.signal.aborted) throw this.#unreachable();
       const refusal = this.#session?.refusalOf(generation);
       if (refusal) throw refusal;
       if (this.#session?.has(generation) === true) return;
+      if (!current())
+        throw aborted({
+          reason: 'SUPERSEDED',
+          message: 'Another stream of this owner, or the end of the lease, came after this one.',
+        });
       await this.#rounds.next(signal);
     }
   }
@@ -119,7 +127,7 @@ export class Worker {
         this.#changed.raise();
       });
       try {
-        await this.#rounds_(session, both);
+        await this.#keep(session, both);
       } finally {
         over.abort();
         await watching;
@@ -134,7 +142,7 @@ export class Worker {
     return answered;
   }
 
-  async #rounds_(session: Session, signal: AbortSignal): Promise<void> {
+  async #keep(session: Session, signal: AbortSignal): Promise<void> {
     const [first, longest] = this.#options.backoff;
     let wait = first;
     while (!signal.aborted) {

@@ -1,0 +1,182 @@
+/**
+ * What a customer may say in a leased node: names of that node and of virtual nodes made over it, ports leased with it,
+ * as much as its share has. The rest of what could be wrong, the machine's agent knows best.
+ */
+import { type ApiError, invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
+import { NAME_RULES, nodeOfVif, parseVirtualNodeName } from '../api/names.js';
+import { type Resource } from '../api/node.js';
+import { type ContentFacts } from './content-store.js';
+import { type Bodies } from './kinds.js';
+import { vifsOf } from './machine-intent.js';
+import { LONGEST_OWNER, LONGEST_VN, nameDown, ownerDown, resourceDown, vnDown } from './rename.js';
+import { shareOf } from './shares.js';
+
+/** A tenant, as its customer calls it. */
+const TENANT = /^[a-z][a-z0-9-]{0,19}$/;
+
+export interface ContentScope {
+  readonly customer: string;
+  readonly lease: Bodies['virtualNode'];
+  /** Of this node's other contents: virtual nodes that may be named here too. The agent's names. */
+  readonly others: readonly string[];
+}
+
+/** @throws ApiError TENANT_NAME */
+export function checkTenant(customer: string, tenant: string, field: string): string {
+  const owner = ownerDown(customer, tenant);
+  if ((tenant === '' || TENANT.test(tenant)) && owner.length <= LONGEST_OWNER) return owner;
+  throw invalidArgument({
+    reason: 'TENANT_NAME',
+    field,
+    message: `${field} must be 1 to 20 characters of [a-z0-9-], beginning with a letter.`,
+  });
+}
+
+/** Checks resources as they come, renames them, and keeps count. */
+export class ContentCheck {
+  readonly #scope: ContentScope;
+  readonly #leased: string;
+  readonly #ports: ReadonlySet<string>;
+  /** Nodes named before it was known whether they are made here, and where. */
+  readonly #named = new Map<string, string>();
+  readonly #nodes = new Map<string, string>();
+  readonly #vifs: { name: string; below: string }[] = [];
+  readonly #used = new Set<string>();
+  readonly #taken = new Set<string>();
+  #routes = 0;
+  #labels = 0;
+
+  constructor(scope: ContentScope) {
+    this.#scope = scope;
+    this.#leased = nameDown(scope.customer, scope.lease.node);
+    this.#ports = new Set(scope.lease.ports);
+  }
+
+  /** As the agent is to have it. @throws ApiError */
+  add(resource: Resource, index: number): Resource {
+    const field = `resources[${index}]`;
+    const kind: string = resource.kind ?? '';
+    if (kind === 'virtualNode' && resource.virtualNode)
+      this.#checkNode(resource.virtualNode, `${field}.virtual_node`);
+    else if (kind === 'vif' || kind === 'label' || kind === 'address' || kind === 'route')
+      this.#checkNames(resource, kind, field);
+    else
+      throw denied(
+        'NOT_YOURS',
+        field,
+        `${kind === '' ? 'This' : `A ${kind}`} is no content of a virtual node; there are nodes, vifs, labels, addresses and routes.`,
+      );
+    const down = resourceDown(this.#scope.customer, resource);
+    this.#count(down, field);
+    return down;
+  }
+
+  /** All of it has been added. @throws ApiError NOT_YOURS for what turned out to be nobody's */
+  end(): ContentFacts {
+    const there = new Set([this.#leased, ...this.#scope.others, ...this.#nodes.keys()]);
+    for (const [node, field] of this.#named)
+      if (!there.has(node))
+        throw denied(
+          'NOT_YOURS',
+          field,
+          `It names a virtual node that is neither ${this.#scope.lease.node}, which is leased, nor made over it.`,
+        );
+    return {
+      nodes: [...this.#nodes].map(([name, tenant]) => ({ name, tenant })),
+      vifs: this.#vifs,
+      ports: [...this.#taken],
+      uses: [...this.#used],
+      routes: this.#routes,
+      labels: this.#labels,
+    };
+  }
+
+  #checkNode(node: NonNullable<Resource['virtualNode']>, field: string): void {
+    const { customer } = this.#scope;
+    const parsed = parseVirtualNodeName(node.name);
+    if (!parsed)
+      throw wrong('NODE_NAME', `${field}.name`, `${field}.name must be ${NAME_RULES.virtualNode}.`);
+    const vn = vnDown(customer, parsed.vn);
+    if (vn.length > LONGEST_VN)
+      throw wrong(
+        'NODE_NAME',
+        `${field}.name`,
+        `On the machine ${parsed.vn} becomes ${vn}, longer than ${LONGEST_VN} characters; VN may have ${LONGEST_VN - customer.length - 1}.`,
+      );
+    const tenant = checkTenant(customer, node.tenant, `${field}.tenant`);
+    const name = nameDown(customer, node.name);
+    if (name === this.#leased)
+      throw denied(
+        'NOT_YOURS',
+        `${field}.name`,
+        `${node.name} is the leased node itself, which is made by its provider.`,
+      );
+    this.#nodes.set(name, tenant);
+  }
+
+  #checkNames(resource: Resource, kind: string, field: string): void {
+    const { customer } = this.#scope;
+    const names = [...vifsOf(resource)].map((vif) => ({ vif, node: nodeOfVif(vif) }));
+    if (resource.route) names.push({ vif: resource.route.node, node: resource.route.node });
+    const { vif, label } = resource;
+    for (const path of [
+      ...(vif?.link?.paths ?? []),
+      ...(label ? [label] : []),
+      ...(label?.swap ? [label.swap] : []),
+    ])
+      if (path.tunnel !== undefined)
+        throw denied(
+          'NOT_YOURS',
+          `${field}.${kind}`,
+          'A tunnel is the provider’s own; give a vif of the leased node.',
+        );
+    for (const { vif: name, node } of names) {
+      if (node === undefined || !parseVirtualNodeName(node))
+        throw wrong(
+          'VIF_NAME',
+          `${field}.${kind}`,
+          `${JSON.stringify(name.slice(0, 80))} is no name here; it is ${NAME_RULES.vif}.`,
+        );
+      const down = nameDown(customer, node);
+      if (!this.#named.has(down)) this.#named.set(down, `${field}.${kind}`);
+    }
+    const { port } = vif ?? {};
+    if (port && !this.#ports.has(port.interface))
+      throw denied(
+        'PORT_NOT_LEASED',
+        `${field}.vif.port.interface`,
+        `${JSON.stringify(port.interface.slice(0, 20))} is not leased with this node; it has ${[...this.#ports].join(', ') || 'no ports'}.`,
+      );
+    if (port) this.#taken.add(port.interface);
+  }
+
+  #count(resource: Resource, field: string): void {
+    const share = shareOf(this.#scope.lease.share);
+    for (const name of vifsOf(resource)) this.#used.add(name);
+    if (resource.vif) {
+      const below = resource.vif.link?.paths[0]?.vif ?? '';
+      this.#vifs.push({ name: resource.vif.name, below });
+      this.#used.delete(resource.vif.name);
+      this.#atMost('vifs', this.#vifs.length, share.vifs, `${field}.vif`);
+    }
+    if (resource.route) this.#atMost('routes', ++this.#routes, share.routes, `${field}.route`);
+    if (resource.label) this.#atMost('labels', ++this.#labels, share.labels, `${field}.label`);
+  }
+
+  #atMost(what: string, count: number, most: number, field: string): void {
+    if (count <= most) return;
+    throw resourceExhausted({
+      reason: 'SHARE_EXCEEDED',
+      field,
+      message: `More than ${most} ${what}, which is what this node has leased; lease a larger share.`,
+    });
+  }
+}
+
+function wrong(reason: string, field: string, message: string): ApiError {
+  return invalidArgument({ reason, field, message });
+}
+
+function denied(reason: string, field: string, message: string): ApiError {
+  return permissionDenied({ reason, field, message });
+}
