@@ -22,7 +22,7 @@ export interface SessionOptions {
 }
 
 /** Of an owner at this agent. */
-interface Had {
+export interface Had {
   epoch: bigint;
   /** Of what this process sent and the agent has acknowledged; empty: unknown. */
   fingerprint: string;
@@ -43,9 +43,23 @@ export class Session {
     this.#client = client;
   }
 
-  /** Owners and epochs, from GetMachine. */
-  setOwners(owners: readonly { readonly owner: string; readonly epoch: bigint }[]): void {
-    for (const { owner, epoch } of owners) this.#had.set(owner, { epoch, fingerprint: '' });
+  /** What this process knows of the agent's owners. */
+  get had(): ReadonlyMap<string, Had> {
+    return this.#had;
+  }
+
+  /**
+   * Owners and epochs, from GetMachine. @param known from an earlier connection to the same boot: an owner at the very
+   * epoch that was acknowledged then has what it was sent
+   */
+  setOwners(
+    owners: readonly { readonly owner: string; readonly epoch: bigint }[],
+    known: ReadonlyMap<string, Had>,
+  ): void {
+    for (const { owner, epoch } of owners) {
+      const before = known.get(owner);
+      this.#had.set(owner, { epoch, fingerprint: before?.epoch === epoch ? before.fingerprint : '' });
+    }
   }
 
   has(generation: string): boolean {
@@ -103,14 +117,17 @@ export class Session {
   async #bring(intent: OwnerIntent, signal: AbortSignal): Promise<'done' | 'again' | 'failed'> {
     const { owner, fingerprint } = intent;
     const had = this.#had.get(owner) ?? { epoch: 0n, fingerprint: '' };
-    if (had.fingerprint === fingerprint) return 'done';
+    if (had.fingerprint === fingerprint) {
+      this.#acknowledged.set(owner, generationsOf(intent));
+      return 'done';
+    }
     const epoch = had.epoch + 1n;
     this.#had.set(owner, { epoch, fingerprint: '' });
     this.#failed.delete(owner);
     try {
       await applyTo(this.#client, { owner, epoch, resources: intent.resources() }, signal);
       this.#had.set(owner, { epoch, fingerprint });
-      this.#acknowledged.set(owner, new Set(intent.heads.map(({ generation }) => generation)));
+      this.#acknowledged.set(owner, generationsOf(intent));
       return 'done';
     } catch (error) {
       if (!(error instanceof ApiError) || isGone(error)) throw error;
@@ -134,7 +151,7 @@ export class Session {
     });
     if (origin === undefined || origin === '') {
       this.#failed.set(owner, {
-        generations: new Set(intent.heads.map(({ generation }) => generation)),
+        generations: generationsOf(intent),
         error,
       });
       return 'failed';
@@ -173,6 +190,10 @@ export class Session {
     progress.set(machine, said);
     await state.transact((tx) => progress.report(tx, machine));
   }
+}
+
+function generationsOf({ heads }: OwnerIntent): ReadonlySet<string> {
+  return new Set(heads.map(({ generation }) => generation));
 }
 
 /** The agent is away, or is going: the connection is over. */

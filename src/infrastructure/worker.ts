@@ -8,7 +8,7 @@ import { aborted, type ApiError, unavailable } from '../api/errors.js';
 import { type ApplyResponse, NodeService, type ResourceDraft } from '../api/node.js';
 import { type Dialer } from '../controller/dial.js';
 import { type AgentClient, applyTo } from './agent.js';
-import { Session, type SessionOptions } from './session.js';
+import { type Had, Session, type SessionOptions } from './session.js';
 import { forgetLabels, quarantinedBy } from './labels.js';
 import { settle, stateOf } from './settle.js';
 import { Signal } from './signal.js';
@@ -28,6 +28,8 @@ export class Worker {
   readonly #running: Promise<void>;
   #session: Session | undefined;
   #client: AgentClient | undefined;
+  /** Of the last connection: what is known of the agent. */
+  #last: { bootId: string; had: ReadonlyMap<string, Had> } | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -120,7 +122,11 @@ export class Worker {
       const { bootId, kernel, version, interfaces } = found;
       await this.#record('ready', { bootId, kernel, agentVersion: version, interfaces });
       const session = new Session(this.#options, client);
-      session.setOwners(found.owners);
+      session.setOwners(
+        found.owners,
+        this.#last?.bootId === bootId ? this.#last.had : new Map<string, Had>(),
+      );
+      this.#last = { bootId, had: session.had };
       [this.#session, this.#client] = [session, client];
       const watching = this.#watch(client, both).finally(() => {
         over.abort();
