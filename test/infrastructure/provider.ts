@@ -16,7 +16,7 @@ import { silentLogger, createLogger } from '../../src/api/log.js';
 import { type ApiServer, startServer } from '../../src/api/server.js';
 import { type Caller } from '../../src/controller/access.js';
 import { type Controller } from '../../src/controller/process.js';
-import { type Dialer, unixDialer } from '../../src/controller/dial.js';
+import { type Dialer, dialerWith } from '../../src/controller/dial.js';
 import { storeErrorAsApi } from '../../src/controller/state.js';
 import { type Clock } from '../../src/infrastructure/clock.js';
 import { makeInfrastructure } from '../../src/infrastructure/main.js';
@@ -57,7 +57,7 @@ export class Provider {
   readonly folder = mkdtempSync(join(tmpdir(), 'cabernet-infra-'));
   readonly clock: TestClock;
   readonly agents = new Map<string, RecordingAgent>();
-  dialer: Dialer = unixDialer;
+  dialer: Dialer = dialerWith(undefined);
   /** By socket: who calls there. */
   readonly #callers = new Map<string, Caller>();
   readonly #servers: ApiServer[] = [];
