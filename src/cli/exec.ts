@@ -4,11 +4,33 @@ import { constants } from 'node:os';
 
 import { commandIn } from '../world/exec.js';
 import { requireRoot } from '../world/host.js';
-import { chooseWorld, findTarget } from '../world/target.js';
+import { Agents } from '../world/observe.js';
+import { type WorldState } from '../world/state.js';
+import { chooseWorld, findTarget, type NodeTarget } from '../world/target.js';
 
 /** From a terminal the child gets these by itself. */
 const OF_TERMINALS: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT']);
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGINT', 'SIGQUIT'];
+
+/** `$0` is the cgroup: the shell joins it, and becomes the command. */
+const JOIN = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
+
+/** In the cgroup of a virtual node's daemons; empty: in ours. */
+export function within(cgroup: string, command: [string, ...string[]]): [string, ...string[]] {
+  return cgroup === '' ? command : ['sh', '-c', JOIN, cgroup, ...command];
+}
+
+/** As the machine's agent has it; empty where it has none, or is silent. */
+async function cgroupOf(state: WorldState, { machine, namespace }: NodeTarget): Promise<string> {
+  const agents = new Agents(state, [machine]);
+  try {
+    const { answers } = await agents.ask((agent) => agent.nodes());
+    const nodes = answers.flatMap(({ value }) => value);
+    return nodes.find((node) => node.namespace === namespace)?.cgroup ?? '';
+  } finally {
+    agents.close();
+  }
+}
 
 export async function execCommand(
   place: string,
@@ -17,7 +39,9 @@ export async function execCommand(
 ): Promise<void> {
   requireRoot('`cabernet exec`');
   const state = chooseWorld(options.world);
-  const [program, ...args] = commandIn(state, findTarget(state, place), command);
+  const target = findTarget(state, place);
+  const cgroup = target.kind === 'node' ? await cgroupOf(state, target) : '';
+  const [program, ...args] = within(cgroup, commandIn(state, target, command));
   const child = spawn(program, args, { stdio: 'inherit' });
   for (const signal of FORWARDED) {
     process.on(signal, () => {

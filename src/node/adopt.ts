@@ -44,6 +44,11 @@ export async function adopt(agent: Agent): Promise<void> {
   await settleWires(agent);
   releaseOrphans(agent);
   await detachStrangers(agent);
+  try {
+    agent.settleShares();
+  } catch (error) {
+    log.warn('adopt', { shares: String(error) });
+  }
   const resources = [...holdings.values()].reduce((sum, holding) => sum + holding.size, 0);
   log.info('adopted', { owners: holdings.size, resources, deferred: agent.applier.leftover });
 }

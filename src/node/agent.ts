@@ -7,6 +7,7 @@ import { type Capacities, type Carrier, DataPlane } from '../dataplane/index.js'
 import { type Logger } from '../api/log.js';
 import { adopt } from './adopt.js';
 import { Applier } from './apply.js';
+import { Cgroups, type NodeShare } from './cgroups.js';
 import { Interfaces } from './interfaces.js';
 import { Labels } from './labels.js';
 import { ManagedNeighbours } from './managed.js';
@@ -57,6 +58,7 @@ export class Agent {
   readonly vifs: Vifs;
   readonly labels: Labels;
   readonly applier: Applier;
+  readonly cgroups: Cgroups;
   readonly watchers = new WatchHub();
   readonly states: States;
   /** Ids of owners in the table of names. */
@@ -117,6 +119,7 @@ export class Agent {
     });
     this.labels = new Labels({ plane, registry, paths: this.paths, carrierOf, vifId });
     this.applier = new Applier(this);
+    this.cgroups = new Cgroups(options.netnsPrefix);
     net.listen((events) => this.#onLinks(events));
   }
 
@@ -175,6 +178,46 @@ export class Agent {
   /** An earlier agent's id of an owner. */
   adoptOwner(owner: string, id: number): void {
     this.#owners.set(owner, id);
+  }
+
+  /** Shares of processors as the registry has them. */
+  settleShares(): void {
+    const wanted = new Map<string, NodeShare>();
+    for (const { intent } of this.registry.nodes) {
+      if (intent.cpuShare === 0) continue;
+      const parent = this.#shareBelow(intent.name);
+      wanted.set(this.nodes.namespaceOf(intent), { thousandths: intent.cpuShare, parent });
+    }
+    try {
+      this.cgroups.settle(wanted);
+    } catch (error) {
+      throw asStepFailure('cpu', error);
+    }
+  }
+
+  /** Where a node's daemons belong: its own share, or the nearest one below it; empty: nowhere in particular. */
+  cgroupOf(node: string): string {
+    const intent = this.registry.node(node)?.intent;
+    const own = intent && intent.cpuShare > 0 ? this.nodes.namespaceOf(intent) : this.#shareBelow(node);
+    return (own && this.cgroups.leafOf(own)) ?? '';
+  }
+
+  /** The namespace of the nearest node with a share among those that carry a node's vifs. */
+  #shareBelow(node: string): string | undefined {
+    const seen = new Set([node]);
+    const queue = [node];
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      for (const vif of [...this.registry.vifsOf(name)].toSorted()) {
+        const below = this.registry.vif(vif)?.intent.path?.below;
+        const carrier = below?.kind === 'vif' ? this.registry.vif(below.name)?.intent.node : undefined;
+        if (carrier === undefined || seen.has(carrier)) continue;
+        seen.add(carrier);
+        queue.push(carrier);
+        const intent = this.registry.node(carrier)?.intent;
+        if (intent && intent.cpuShare > 0) return this.nodes.namespaceOf(intent);
+      }
+    }
+    return undefined;
   }
 
   applied(owner: string, epoch: bigint): void {

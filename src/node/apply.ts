@@ -74,6 +74,7 @@ export class Applier {
       throw impossible('EPOCH_STALE', 'begin.epoch', `${wanted.epoch} is before ${last}`);
     }
     checkAuthority(registry, wanted, interfaces, fieldOf);
+    this.#checkShares(wanted, fieldOf);
     await this.#checkMtus(wanted, fieldOf);
     const { touched, counts } = difference(before, wanted);
     checkCapacity(plane, registry.holdings.size, before, wanted);
@@ -93,6 +94,7 @@ export class Applier {
     } finally {
       void this.#agent.vifs.clearAway();
     }
+    this.#agent.settleShares();
     this.#agent.applied(owner, wanted.epoch);
     return counts;
   }
@@ -118,6 +120,14 @@ export class Applier {
         this.#agent.options.log.warn('step failed', { step: key, error });
       }
     }
+  }
+
+  #checkShares(wanted: Holding, fieldOf: (intent: Intent) => string): void {
+    if (this.#agent.cgroups.available) return;
+    const node = [...wanted.nodes.values()].find(({ cpuShare }) => cpuShare > 0);
+    if (!node) return;
+    const what = 'this machine has no cgroup hierarchy with the cpu controller to hold it with';
+    throw impossible('CPU_CONTROLLER', `${fieldOf(node)}.cpu`, what);
   }
 
   /** A vif's frames, with all their headers and room for a bypass label, fit the underlay as it is now. */

@@ -177,6 +177,11 @@ function checkLimits(message: wire.Limits | null | undefined): Limits {
   };
 }
 
+function checkShare(share: number, field: string): number {
+  if (Number.isInteger(share) && share >= 0 && share <= 1000) return share;
+  throw invalid('CPU_SHARE', field, `${share}: 1 to 1000 thousandths, or 0 for no share`);
+}
+
 export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeIntent {
   const { name, vn, node } = checkNodeName(message.name, `${field}.name`);
   const source: number = message.routeSource ?? 0;
@@ -191,6 +196,7 @@ export function checkNodeIntent(message: wire.VirtualNode, field: string): NodeI
     tenant: checkOwner(message.tenant, `${field}.tenant`),
     routeSource: source === 2 ? 'kernel' : 'controller',
     limits: checkLimits(message.limits),
+    cpuShare: checkShare(message.cpu?.share ?? 0, `${field}.cpu.share`),
   };
 }
 

@@ -26,6 +26,8 @@ export interface NodeIntent {
   readonly tenant: string;
   readonly routeSource: RouteSource;
   readonly limits: Limits;
+  /** Thousandths of the processors of the node below, or of the machine; 0: no share. */
+  readonly cpuShare: number;
 }
 
 export interface TunnelIntent {
@@ -196,6 +198,7 @@ export function sameIntent(a: Intent, b: Intent): boolean {
       b.kind === 'node' &&
       a.tenant === b.tenant &&
       a.routeSource === b.routeSource &&
+      a.cpuShare === b.cpuShare &&
       sameLimits(a.limits, b.limits)
     );
   }

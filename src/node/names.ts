@@ -50,9 +50,15 @@ function pathFields(path: PathIntent): wire.Path {
 
 /** The message that an owner would send for an intent. */
 export function nodeMessage(intent: NodeIntent): wire.VirtualNode {
-  const { name, tenant, routeSource, limits } = intent;
+  const { name, tenant, routeSource, limits, cpuShare } = intent;
   const some = Object.values(limits).some((limit) => limit !== 0);
-  return { name, tenant, routeSource: routeSource === 'kernel' ? 2 : 1, ...(some ? { limits } : {}) };
+  return {
+    name,
+    tenant,
+    routeSource: routeSource === 'kernel' ? 2 : 1,
+    ...(some ? { limits } : {}),
+    ...(cpuShare === 0 ? {} : { cpu: { share: cpuShare } }),
+  };
 }
 
 export function tunnelMessage(intent: TunnelIntent): wire.Tunnel {

@@ -55,6 +55,10 @@ describe('what an owner may send', () => {
     ['OWNER_NAME resources[3].virtual_node.tenant', node('a', 'P', 'Iptv')],
     ['OWNER_NAME resources[3].virtual_node.tenant', node('a', 'P', '')],
     ['ROUTE_SOURCE resources[3].virtual_node.route_source', node('a', 'P', 'x', 9)],
+    [
+      'CPU_SHARE resources[3].virtual_node.cpu.share',
+      { virtualNode: { name: 'vns/a/nodes/P', tenant: 'x', cpu: { share: 1001 } } },
+    ],
     ['TUNNEL_NAME resources[3].tunnel.name', tunnel('a/b', '192.0.2.1', '192.0.2.2')],
     ['TUNNEL_ADDRESS resources[3].tunnel.local_address', tunnel('a', 'host', '192.0.2.2')],
     ['TUNNEL_ADDRESS resources[3].tunnel.local_address', tunnel('a', 'fe80::1', 'fe80::2')],
@@ -279,7 +283,22 @@ describe('what the agent writes down', () => {
       burstPackets: 0xffff_ffff,
     };
     const intents: Intent[] = [
-      checkResource(node(longest.vn, longest.at, longest.owner, 2), 0),
+      checkResource(
+        {
+          virtualNode: {
+            ...node(longest.vn, longest.at, longest.owner, 2).virtualNode,
+            cpu: { share: 1000 },
+            limits: {
+              routes: 0xffff_ffff,
+              neighbours: 0xffff_ffff,
+              addresses: 0xffff_ffff,
+              labels: 0xffff_ffff,
+              vifsAbove: 0xffff_ffff,
+            },
+          },
+        },
+        0,
+      ),
       checkResource(
         tunnel(
           't'.repeat(63),

@@ -32,6 +32,7 @@ export function listVirtualNodes(
     ipv4Routes: node.mirror.table.size(4),
     ipv6Routes: node.mirror.table.size(6),
     generation: agent.plane.nodes.read(node.id).generation,
+    cgroup: agent.cgroupOf(node.name),
     neighbours: node.mirror.neighbours,
     routesLeftOut: node.mirror.leftOut.routes,
     neighboursLeftOut: node.mirror.leftOut.neighbours,
