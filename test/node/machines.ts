@@ -208,13 +208,21 @@ export function node(vn: string, name: string, tenant: string, routeSource = 1):
   return { virtualNode: { name: `vns/${vn}/nodes/${name}`, tenant, routeSource } };
 }
 
-interface Over {
-  readonly tunnel?: string;
-  readonly vif?: string;
-  readonly label: number;
+/** Of a wire `name`; `more`: its interface, kind and neighbour. */
+export function wire(name: string, more: object): Resource {
+  return { wire: { name: `wires/${name}`, ...more } };
 }
 
-function path({ tunnel: below, vif: above, label }: Over): Draft<cabernet.node.v1.Path> {
+interface Over {
+  readonly tunnel?: string;
+  readonly wire?: string;
+  readonly vif?: string;
+  /** None over a circuit. */
+  readonly label?: number;
+}
+
+function path({ tunnel: below, wire: beside, vif: above, label = 0 }: Over): Draft<cabernet.node.v1.Path> {
+  if (beside !== undefined) return { wire: `wires/${beside}`, label };
   return below === undefined ? { vif: `vns/${above ?? ''}`, label } : { tunnel: `tunnels/${below}`, label };
 }
 
