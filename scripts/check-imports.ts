@@ -39,6 +39,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/node/main',
     'src/controller/process',
     'src/infrastructure/main',
+    'src/connectivity/main',
     'native/lib',
     'gen/cabernet',
   ],

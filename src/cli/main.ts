@@ -245,6 +245,12 @@ controllerCommand(
   async () => (await import('../infrastructure/main.js')).runInfrastructure,
 );
 
+controllerCommand(
+  'connectivity',
+  'the controller of one connectivity provider',
+  async () => (await import('../connectivity/main.js')).runConnectivity,
+);
+
 const ca = program
   .command('ca')
   .description('the certificate authority of a deployment: who is who between machines')

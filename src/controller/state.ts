@@ -31,6 +31,8 @@ export interface Transaction<Bodies> extends View<Bodies> {
   /** Entries of the controller's own, outside the resources, written with them. Values of 512 KiB at most. */
   putEntry(key: string, value: Uint8Array): void;
   deleteEntry(key: string): void;
+  /** Called when all of it is durable, before any listener and the next transaction: for what is kept in memory beside it. */
+  onCommit(work: () => void): void;
 }
 
 export class State<Bodies extends Shape<Bodies>> {
@@ -139,7 +141,10 @@ export class State<Bodies extends Shape<Bodies>> {
     }
     for (const [key, value] of draft.entries)
       changes.push(value ? { kind: 'put', key, value } : { kind: 'delete', key });
-    if (changes.length === 0) return;
+    if (changes.length === 0) {
+      for (const work of draft.afterwards) work();
+      return;
+    }
     // what this process believes to be there is there: nobody else writes, or this one has been deposed
     const preconditions = changes
       .filter(({ key }) => key.startsWith(RESOURCE_PREFIX))
@@ -169,6 +174,7 @@ export class State<Bodies extends Shape<Bodies>> {
       this.#held.set(name, { item, revision });
     }
     this.#revision = revision;
+    for (const work of draft.afterwards) work();
     for (const listener of this.#listeners) listener(told);
   }
 }
@@ -201,6 +207,7 @@ function stamp<Bodies extends Shape<Bodies>>(item: Item<Bodies>, created: string
 class Draft<Bodies extends Shape<Bodies>> implements Transaction<Bodies> {
   readonly items = new Map<string, Item<Bodies> | undefined>();
   readonly entries = new Map<string, Uint8Array | undefined>();
+  readonly afterwards: (() => void)[] = [];
   readonly #state: State<Bodies>;
 
   constructor(state: State<Bodies>) {
@@ -235,6 +242,10 @@ class Draft<Bodies extends Shape<Bodies>> implements Transaction<Bodies> {
 
   deleteEntry(key: string): void {
     this.entries.set(key, undefined);
+  }
+
+  onCommit(work: () => void): void {
+    this.afterwards.push(work);
   }
 }
 

@@ -1,0 +1,73 @@
+/** What is sold: of nodes, of links, of ports, and to whom. Counted from the service networks, which are the truth of it. */
+import { type ServiceLink, type ServiceNetwork, type ServiceNode } from '../api/connectivity.js';
+import { type NodeShare } from '../api/types.js';
+import { networkIds } from './names.js';
+import { NO_SHARE } from './offers.js';
+
+export interface SoldToCustomer {
+  nodes: number;
+  links: number;
+  bitsPerSecond: bigint;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** `nodes/NODE` that a service node stands on. */
+export function nodeUnder({ offer, name }: ServiceNode): string {
+  return `nodes/${offer === '' ? name : offer.slice('offers/'.length)}`;
+}
+
+/** Each way. */
+export function bitsOf(link: ServiceLink): bigint {
+  return link.slo?.bitsPerSecond ?? 0n;
+}
+
+/** What the node and the network over it take of the node below. */
+export function shareOf(node: ServiceNode, network: ServiceNetwork): NodeShare {
+  const links = network.links.filter(({ a, b }) => a === node.name || b === node.name).length;
+  const share = node.share ?? NO_SHARE;
+  return { ...share, vifs: Math.max(share.vifs, links + node.ports.length) };
+}
+
+export class Usage {
+  readonly nodes = new Map<string, Mutable<NodeShare>>();
+  /** `nodes/NODE PORT`: whose. */
+  readonly ports = new Map<string, string>();
+  /** By link: guaranteed, each way. */
+  readonly bits = new Map<string, bigint>();
+  /** Links in a path or backup: of which network. */
+  readonly users = new Map<string, string>();
+  readonly customers = new Map<string, SoldToCustomer>();
+
+  constructor(networks: Iterable<ServiceNetwork>) {
+    for (const network of networks) this.#add(network);
+  }
+
+  #add(network: ServiceNetwork): void {
+    const { customer } = networkIds(network.name);
+    const sold = this.customers.get(customer) ?? { nodes: 0, links: 0, bitsPerSecond: 0n };
+    this.customers.set(customer, sold);
+    sold.nodes += network.nodes.length;
+    sold.links += network.links.length;
+    for (const node of network.nodes) {
+      const under = nodeUnder(node);
+      const total: Mutable<NodeShare> = this.nodes.get(under) ?? { ...NO_SHARE };
+      this.nodes.set(under, total);
+      const share = shareOf(node, network);
+      total.cpuMillis += share.cpuMillis;
+      total.vifs += share.vifs;
+      total.routes += share.routes;
+      total.labels += share.labels;
+      total.neighbours += share.neighbours;
+      for (const { port } of node.ports) this.ports.set(`${under} ${port}`, network.name);
+    }
+    for (const link of network.links) {
+      const bits = bitsOf(link);
+      sold.bitsPerSecond += bits;
+      for (const name of [...link.path, ...link.backup]) {
+        this.bits.set(name, (this.bits.get(name) ?? 0n) + bits);
+        this.users.set(name, network.name);
+      }
+    }
+  }
+}

@@ -1,0 +1,229 @@
+/** Nodes and links are bought from all suppliers or from none, also if the controller dies at any moment. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { resourceExhausted, unavailable } from '../../src/api/errors.js';
+import { types } from '../../src/api/types.js';
+import { Harness, refusal, until } from './harness.js';
+import { type TestSupplier } from './supplier.js';
+
+let harness: Harness;
+let one: TestSupplier;
+let two: TestSupplier;
+
+beforeEach(async () => {
+  harness = new Harness();
+  one = await harness.supplier('one');
+  two = await harness.supplier('two');
+  await harness.open();
+  await harness.update(
+    { supplier: { name: 'suppliers/one', address: one.address } },
+    { supplier: { name: 'suppliers/two', address: two.address } },
+  );
+});
+afterEach(() => harness.end());
+
+const P = { node: { name: 'nodes/P', supplier: 'suppliers/one', offer: 'offers/P', ports: ['st-1'] } };
+const B = { node: { name: 'nodes/B', supplier: 'suppliers/one', offer: 'offers/B' } };
+const A = { node: { name: 'nodes/A', supplier: 'suppliers/two', offer: 'offers/A' } };
+const PB = { link: { name: 'links/P-B', a: 'nodes/P', b: 'nodes/B', slo: { bitsPerSecond: 1000 } } };
+const PA = { link: { name: 'links/P-A', a: 'nodes/P', b: 'nodes/A', slo: { bitsPerSecond: 1000 } } };
+const AB = { link: { name: 'links/A-B', a: 'nodes/A', b: 'nodes/B' } };
+const all = ['nodes/P', 'nodes/B', 'nodes/A', 'links/P-B', 'links/P-A', 'links/A-B'];
+const methods = (supplier: TestSupplier): string[] => supplier.calls.map(({ method }) => method);
+
+async function settled(): Promise<void> {
+  await until(async () => {
+    const open = [...(await harness.keys('deals/')), ...(await harness.keys('releases/'))];
+    return open.length === 0 ? undefined : open.join(', ');
+  });
+}
+
+describe('all of it', () => {
+  test('is leased at both suppliers, by our names', async () => {
+    await harness.update(P, B, A, PB, PA);
+    await harness.become('ready', 'nodes/P', 'nodes/B', 'nodes/A', 'links/P-B', 'links/P-A');
+    expect(one.held).toEqual([
+      'customers/conn/virtualLinks/P-A',
+      'customers/conn/virtualLinks/P-B',
+      'customers/conn/virtualNodes/B',
+      'customers/conn/virtualNodes/P',
+    ]);
+    expect(two.held).toEqual(['customers/conn/virtualNodes/A']);
+    expect(one.nodes.get('customers/conn/virtualNodes/P')).toMatchObject({
+      node: 'vns/conn/nodes/P',
+      offer: 'offers/P',
+      ports: ['st-1'],
+    });
+    expect(one.links.get('customers/conn/virtualLinks/P-A')).toMatchObject({
+      a: { virtualNode: 'customers/conn/virtualNodes/P', vif: 'to-A', provider: '' },
+      b: { virtualNode: 'customers/conn/virtualNodes/A', vif: 'to-P', provider: 'two' },
+    });
+    expect(await harness.get('node', 'nodes/P')).toMatchObject({
+      lease: types.LeaseState.LEASE_STATE_ACTIVE,
+      price: { microsPerHour: 5n, currency: 'EUR' },
+      status: { state: 'ready', reconciling: false, generation: 1n, observedGeneration: 1n },
+    });
+    expect(await harness.get('offer', 'offers/P')).toMatchObject({ ports: ['st-1'] });
+    // where the far end is, room is held before
+    expect(methods(two)).toEqual(['reserve', 'commit']);
+    await settled();
+  });
+
+  test('suppliers that wait for each other: links between them are a second round', async () => {
+    await harness.update(P, B, A, PB, PA, AB);
+    await harness.become('ready', ...all);
+    expect(methods(one)).toEqual(['reserve', 'commit', 'reserve', 'commit']);
+    expect(methods(two)).toEqual(['reserve', 'commit', 'reserve', 'commit']);
+    expect(two.held).toEqual(['customers/conn/virtualLinks/A-B', 'customers/conn/virtualNodes/A']);
+  });
+});
+
+describe('none of it', () => {
+  test('where one supplier refuses, with its words', async () => {
+    two.cpu.set('offers/A', 100);
+    await harness.update(P, { node: { ...A.node, share: { cpuMillis: 200 } } }, PA);
+    await harness.become('refused', 'nodes/P', 'nodes/A', 'links/P-A');
+    expect((await harness.get('node', 'nodes/A')).status?.message).toBe('NO_CAPACITY: 100 would fit.');
+    await settled();
+    expect([...one.held, ...two.held]).toEqual([]);
+    // the same again is asked for again
+    two.cpu.set('offers/A', 200);
+    await harness.update(P, { node: { ...A.node, share: { cpuMillis: 200 } } }, PA);
+    await harness.become('ready', 'nodes/P', 'nodes/A', 'links/P-A');
+  });
+
+  test('where a commit fails after another one', async () => {
+    one.before = (method) => {
+      if (method === 'commit') throw resourceExhausted({ reason: 'TOO_LATE', message: 'It ran out.' });
+    };
+    await harness.update(P, A, PA);
+    await harness.become('refused', 'nodes/P', 'nodes/A', 'links/P-A');
+    await settled();
+    expect(methods(two)).toEqual(['reserve', 'commit', 'cancel']);
+    expect([...one.held, ...two.held]).toEqual([]);
+  });
+
+  test('and what was in force stays', async () => {
+    one.cpu.set('offers/P', 300);
+    await harness.update({ node: { ...P.node, share: { cpuMillis: 200 } } });
+    await harness.become('ready', 'nodes/P');
+    await harness.update({ node: { ...P.node, share: { cpuMillis: 400 } } });
+    await harness.become('refused', 'nodes/P');
+    expect(one.nodes.get('customers/conn/virtualNodes/P')?.share?.cpuMillis).toBe(200);
+    expect((await harness.get('offer', 'offers/P')).free?.cpuMillis).toBe(200);
+    expect((await harness.get('node', 'nodes/P')).status).toMatchObject({
+      generation: 2n,
+      observedGeneration: 1n,
+    });
+  });
+
+  test('a supplier that is away: put off, nothing held elsewhere', async () => {
+    await one.stop();
+    await harness.update(P, A, PA);
+    await until(async () => {
+      const { status } = await harness.get('node', 'nodes/P');
+      return status?.message.startsWith('Put off') === true
+        ? undefined
+        : `${status?.state} ${status?.message}`;
+    });
+    await one.start();
+    await until(() => (two.held.length === 0 ? undefined : two.held.join()));
+  });
+});
+
+describe('killed', () => {
+  const links = [PB, PA];
+
+  /** Buys with a death, then again without: both suppliers have all of it, or none and nothing left over. */
+  async function rebornAfter(): Promise<void> {
+    await harness.kill();
+    await harness.open();
+    await settled();
+    await until(async () => {
+      const { status } = await harness.get('node', 'nodes/P');
+      return status?.reconciling === false ? undefined : `${status?.state} ${status?.message}`;
+    });
+  }
+
+  test.each(
+    [1, 2, 3, 4, 5, 6, 7, 8].flatMap((n) => (['before', 'after'] as const).map((when) => [when, n] as const)),
+  )('%s call %i to a supplier: the deal is done when it is started again', async (when, n) => {
+    let seen = 0;
+    let died = (): void => undefined;
+    const dead = new Promise<void>((done) => (died = done));
+    const die = async (): Promise<void> => {
+      if (++seen !== n) return;
+      died();
+      await new Promise((done) => setTimeout(done, 0));
+      throw unavailable({ reason: 'GONE', message: 'nobody hears this' });
+    };
+    one[when] = die;
+    two[when] = die;
+    await harness.update(P, B, A, ...links);
+    await Promise.race([dead, harness.become('ready', 'nodes/P')]);
+    await rebornAfter();
+    expect((await harness.get('node', 'nodes/P')).status?.state).toBe('ready');
+    expect(one.held).toHaveLength(4);
+    expect(two.held).toEqual(['customers/conn/virtualNodes/A']);
+  });
+
+  test.each([1, 2, 3])('at commit %i of the store while a deal fails: nothing is left over', async (n) => {
+    two.cpu.set('offers/A', 1);
+    let died = (): void => undefined;
+    const dead = new Promise<void>((done) => (died = done));
+    const first = harness.commits;
+    harness.beforeCommit = (number) => {
+      if (number !== first + n) return;
+      died();
+      harness.beforeCommit = () => undefined;
+      throw new Error('killed');
+    };
+    const asked = harness.update(P, B, { node: { ...A.node, share: { cpuMillis: 2 } } }, ...links);
+    await Promise.race([dead, asked.then(() => harness.become('refused', 'nodes/P')).then(settled)]);
+    await harness.kill();
+    await asked.catch(() => undefined);
+    expect(harness.commits).toBeGreaterThanOrEqual(first + n);
+    await harness.open();
+    await settled();
+    expect([...one.held, ...two.held]).toEqual([]);
+    const { resources } = await harness.client.list({ collection: 'nodes' });
+    for (const { node } of resources) expect(node?.status?.state).toBe('refused');
+    expect(resources).toHaveLength(n === 1 ? 0 : 3);
+  });
+});
+
+describe('deleting', () => {
+  beforeEach(async () => {
+    await harness.update(P, B, A, PB, PA);
+    await harness.become('ready', 'nodes/P', 'links/P-A');
+  });
+
+  test('lets go of the leases, of links before nodes, and retries until it is acknowledged', async () => {
+    one.before = (method) => {
+      if (method === 'delete' && methods(one).filter((m) => m === 'delete').length < 3)
+        throw unavailable({ reason: 'BUSY', message: 'later' });
+    };
+    await harness.remove('links/P-A', 'links/P-B', 'nodes/P', 'nodes/A', 'nodes/B');
+    await settled();
+    expect([...one.held, ...two.held]).toEqual([]);
+    expect((await harness.client.list({ collection: 'offers' })).resources).toEqual([]);
+  });
+
+  test('also after it was killed in between', async () => {
+    one.before = (method) => {
+      if (method === 'delete') throw unavailable({ reason: 'BUSY', message: 'later' });
+    };
+    await harness.remove('links/P-A', 'links/P-B', 'nodes/P');
+    await until(() => (methods(one).includes('delete') ? undefined : 'not asked'));
+    await harness.kill();
+    one.before = () => undefined;
+    await harness.open();
+    await settled();
+    expect(one.held).toEqual(['customers/conn/virtualNodes/B']);
+  });
+
+  test('is refused while something stands on it', async () => {
+    expect(await refusal(harness.remove('nodes/P'))).toBe('IN_USE names[0]');
+    expect(await refusal(harness.remove('suppliers/one'))).toBe('IN_USE names[0]');
+  });
+});
