@@ -1,6 +1,7 @@
 /** The controller: what there is, and what keeps it so. */
 import { ConnectivityService, type Resource } from '../api/connectivity.js';
-import { unimplemented } from '../api/errors.js';
+import { unavailable } from '../api/errors.js';
+import { type Logger } from '../api/log.js';
 import { implement } from '../api/server.js';
 import { type Caller } from '../controller/access.js';
 import { type Admission, resourceMethods } from '../controller/methods.js';
@@ -8,10 +9,15 @@ import { type Context, type Controller } from '../controller/process.js';
 import { State } from '../controller/state.js';
 import { admit } from './admit.js';
 import { buy } from './admit-purchase.js';
+import { applyContents } from './apply.js';
 import { Buyer } from './buyer.js';
 import { type Clock, systemClock } from './clock.js';
 import { accessOf, type Bodies, catalogue, type Tx } from './kinds.js';
 import { Ledger } from './ledger.js';
+import { Customers } from './customers.js';
+import { Epochs } from './program/epochs.js';
+import { Programmer } from './program/programmer.js';
+import { Records } from './program/records.js';
 import { Releases } from './release.js';
 import { Suppliers } from './suppliers.js';
 
@@ -46,12 +52,19 @@ export async function makeConnectivity(
       tx.onCommit(kick);
     },
   });
+  const records = await Records.open(store);
+  const epochs = await Epochs.open(state);
+  const programmer = new Programmer({ ...shared, records, epochs });
+  const customers = await Customers.open({ ...shared, epochs, target: (node) => programmer.target(node) });
+  const stop = followChanges(state, programmer, customers, log);
+  programmer.resume();
   kick();
   return {
     services: [
       implement(ConnectivityService, {
         ...methods,
-        async update(request, call) {
+        async update(given, call) {
+          const request = { ...given, resources: given.resources.map((one) => withPlacement(one, state)) };
           const refusedBefore = refusedAmong(request.resources.flatMap(named), state);
           const answer = await methods.update(request, call);
           if (refusedBefore.length === 0 || request.validateOnly) return answer;
@@ -64,13 +77,25 @@ export async function makeConnectivity(
             resources: request.resources.flatMap(named).map((name) => methods.get({ name }, call).resource),
           };
         },
-        apply() {
-          throw unimplemented({ reason: 'UNIMPLEMENTED', message: 'Not yet.' });
-        },
+        apply: (requests, call) =>
+          applyContents(
+            {
+              state,
+              customers,
+              callerOf: context.callerOf,
+              target: (node) => programmer.target(node),
+              ready: (network, signal) => networkReady(state, network, clock, signal),
+            },
+            requests,
+            call,
+          ),
       }),
     ],
     async close() {
+      stop();
       await buyer.end();
+      await programmer.end();
+      await customers.end();
       await releases.end();
       suppliers.close();
     },
@@ -87,11 +112,91 @@ export async function makeConnectivity(
   }
 }
 
+/** What is made of changes of resources, whoever made them. */
+function followChanges(
+  state: State<Bodies>,
+  programmer: Programmer,
+  customers: Customers,
+  log: Logger,
+): () => void {
+  return state.onChange((changes) => {
+    if (
+      changes.some(({ before, after }) =>
+        ['node', 'link', 'supplier'].includes((after ?? before)?.kind ?? ''),
+      )
+    ) {
+      programmer.ownLinks();
+      customers.kick();
+    }
+    for (const { name, before, after } of changes) {
+      if ((after ?? before)?.kind !== 'serviceNetwork') continue;
+      const asked = (item: typeof before): string =>
+        item
+          ? catalogue.encode({ ...item, body: catalogue.spec(item.kind, item.body) }).toString('base64')
+          : '';
+      if (asked(before) === asked(after)) continue;
+      programmer.network(name);
+      customers.network(name).catch((error: unknown) => log.warn('contents are left over', { name, error }));
+    }
+  });
+}
+
+const READY_WITHIN = 20_000;
+
+/** Resolves when all machines have what the network is made of. */
+async function networkReady(
+  state: State<Bodies>,
+  name: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const isReady = (): boolean => state.get('serviceNetwork', name)?.status?.reconciling === false;
+  if (isReady()) return;
+  const woken = new AbortController();
+  const stop = state.onChange(() => {
+    if (isReady()) woken.abort();
+  });
+  try {
+    await clock.sleep(READY_WITHIN, AbortSignal.any([signal, woken.signal]));
+  } finally {
+    stop();
+  }
+  signal.throwIfAborted();
+  if (isReady()) return;
+  throw unavailable({
+    reason: 'NOT_READY',
+    field: 'begin.service_network',
+    message: `${name} is not yet on its machines; repeat later.`,
+  });
+}
+
 function named(resource: Resource): string[] {
   const { kind } = resource;
   if (kind === undefined) return [];
   const body = resource[kind as 'node'];
   return body ? [body.name] : [];
+}
+
+/** What we write into the links of a network is as it was, whatever the caller gives: else every repetition is a change. */
+function withPlacement(resource: Resource, state: State<Bodies>): Resource {
+  if (resource.kind !== 'serviceNetwork') return resource;
+  const { serviceNetwork } = resource;
+  const known = new Map(
+    state.get('serviceNetwork', serviceNetwork.name)?.links.map((link) => [link.name, link]),
+  );
+  const links = serviceNetwork.links.map((given) => {
+    const old = known.get(given.name);
+    const { name, a, b, vifA, vifB, slo, mtu, payload, via } = given;
+    return {
+      ...{ name, a, b, vifA, vifB, mtu, payload, via },
+      ...(slo && { slo }),
+      path: old?.path ?? [],
+      backup: old?.backup ?? [],
+      ...(old?.achieved && { achieved: old.achieved }),
+      ...(old?.price && { price: old.price }),
+    };
+  });
+  return { kind: 'serviceNetwork', serviceNetwork: { ...serviceNetwork, links } };
 }
 
 function refusedAmong(names: readonly string[], state: State<Bodies>): string[] {

@@ -134,7 +134,7 @@ export class TestSupplier {
         ...link,
         price,
         lease: LeaseState.LEASE_STATE_RESERVED,
-        achieved: { availabilityPpm: 999_000, ...link.slo },
+        achieved: { ...link.slo, availabilityPpm: 999_000 },
       })),
     });
     if (!request.validateOnly) this.reservations.set(name, reservation);

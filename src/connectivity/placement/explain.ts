@@ -41,8 +41,12 @@ export function explain(
     usable: fitsFrames,
   });
   if (answer.kind === 'unreachable') {
+    const promising = demand.availabilityPpm > 0 ? ' that promise an availability' : '';
     const frames = demand.mtu > 0 ? ` with room for frames of ${demand.mtu} bytes` : '';
-    return { reason: 'NO_PATH', message: `No bought links${frames} lead from ${demand.a} to ${demand.b}.` };
+    return {
+      reason: 'NO_PATH',
+      message: `No bought links${promising}${frames} lead from ${demand.a} to ${demand.b}.`,
+    };
   }
   if (answer.kind !== 'infeasible') {
     const past = demand.via.length > 0 ? ` past ${demand.via.join(', ')}` : '';

@@ -1,0 +1,132 @@
+/** What our nodes must contain for a network, a link, or ourselves. Pure. */
+import { type Link, type ServiceLink, type ServiceNetwork } from '../../api/connectivity.js';
+import { type ResourceDraft } from '../../api/node.js';
+import { vifOf } from '../check.js';
+import { networkIds, serviceNode } from '../names.js';
+import { nodeUnder } from '../usage.js';
+import { type LabelledHop, vifAt, type Way } from './hops.js';
+
+/** By our node: `nodes/NODE`. */
+export type Items = ReadonlyMap<string, readonly ResourceDraft[]>;
+
+/** A service link as its nodes have it by now. */
+export interface Carried {
+  /** What its vifs send over; undefined: there are no vifs, or no longer. */
+  readonly active?: Way | undefined;
+  /** What is being made. */
+  readonly next?: Way | undefined;
+  /** What nobody should send over any more. */
+  readonly old: readonly Way[];
+}
+
+class Collector {
+  readonly items = new Map<string, ResourceDraft[]>();
+
+  add(node: string, ...resources: readonly ResourceDraft[]): void {
+    const list = this.items.get(node) ?? [];
+    list.push(...resources);
+    this.items.set(node, list);
+  }
+}
+
+/** Its nodes and the cables of its stations. */
+export function itemsOfNetwork(network: ServiceNetwork): Items {
+  const collector = new Collector();
+  const { customer } = networkIds(network.name);
+  for (const node of network.nodes) {
+    const name = serviceNode(network.name, node.name);
+    collector.add(
+      nodeUnder(node),
+      { virtualNode: { name, tenant: customer, routeSource: node.routeSource } },
+      ...node.ports.map(({ vif, port, mtu }): ResourceDraft => ({
+        vif: { name: `${name}/vifs/${vif}`, mtu, port: { interface: port } },
+      })),
+    );
+  }
+  return collector.items;
+}
+
+/** `vns/…/vifs/VIF` of a service link's ends. */
+export function vifsOfLink(
+  network: ServiceNetwork,
+  link: ServiceLink,
+): { readonly a: string; readonly b: string } {
+  return {
+    a: `${serviceNode(network.name, link.a)}/vifs/${vifOf(link.vifA, link.b)}`,
+    b: `${serviceNode(network.name, link.b)}/vifs/${vifOf(link.vifB, link.a)}`,
+  };
+}
+
+/** Of one link: `ends` undefined where the network, or the link of it, is gone. */
+export function itemsOfLink(
+  { active, next, old }: Carried,
+  ends: { readonly network: ServiceNetwork; readonly link: ServiceLink } | undefined,
+): Items {
+  const collector = new Collector();
+  const ways = [active, next, ...old].filter((way) => way !== undefined);
+  for (const { there, back } of ways) {
+    swaps(collector, there);
+    swaps(collector, back);
+  }
+  if (!active || !ends) return collector.items;
+  const vifs = vifsOfLink(ends.network, ends.link);
+  for (const { there, back } of ways.filter((way) => sameEnds(way, active))) {
+    deliver(collector, there, vifs.b);
+    deliver(collector, back, vifs.a);
+  }
+  for (const [vif, hops] of [
+    [vifs.a, active.there],
+    [vifs.b, active.back],
+  ] as const) {
+    const [first] = hops;
+    if (!first) continue;
+    collector.add(first.from, {
+      vif: {
+        name: vif,
+        mtu: mtuOver(ends.link, active),
+        link: { paths: [{ vif: first.out, label: first.label }], payload: ends.link.payload },
+      },
+    });
+  }
+  return collector.items;
+}
+
+/** Whether both lead from and to the same nodes of ours. */
+export function sameEnds(one: Way, other: Way): boolean {
+  return one.there[0]?.from === other.there[0]?.from && one.there.at(-1)?.to === other.there.at(-1)?.to;
+}
+
+const ETHERNET_MTU = 1500;
+
+/** Where none is asked for: 1500, or what the way has room for. */
+function mtuOver(link: ServiceLink, way: Way): number {
+  return link.mtu === 0 ? Math.min(ETHERNET_MTU, way.room) : link.mtu;
+}
+
+function swaps(collector: Collector, hops: readonly LabelledHop[]): void {
+  for (const [i, hop] of hops.slice(0, -1).entries()) {
+    const next = hops[i + 1];
+    if (!next) continue;
+    collector.add(hop.to, {
+      label: { vif: hop.into, label: hop.label, swap: { vif: next.out, label: next.label } },
+    });
+  }
+}
+
+function deliver(collector: Collector, hops: readonly LabelledHop[], vif: string): void {
+  const last = hops.at(-1);
+  if (last) collector.add(last.to, { label: { vif: last.into, label: last.label, deliver: vif } });
+}
+
+/** Our own addresses at the ends of a link that we bought. */
+export function itemsOfOwnLink(self: string, link: Link): Items {
+  const collector = new Collector();
+  for (const [node, addresses] of [
+    [link.a, link.addressesA],
+    [link.b, link.addressesB],
+  ] as const) {
+    for (const prefix of addresses)
+      collector.add(node, { address: { vif: vifAt(self, link, node), prefix } });
+  }
+  return collector.items;
+}

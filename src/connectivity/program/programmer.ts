@@ -1,0 +1,344 @@
+/** Makes the leased nodes contain what the service networks need: ours, as the owner ''. */
+import { type ServiceNetwork } from '../../api/connectivity.js';
+import { ApiError } from '../../api/errors.js';
+import { type Logger } from '../../api/log.js';
+import { type ResourceDraft } from '../../api/node.js';
+import { type Clock } from '../clock.js';
+import { type ConnectivityState, type Tx } from '../kinds.js';
+import { inForce, type Ledger } from '../ledger.js';
+import { leaseOfNode } from '../names.js';
+import { LABEL_BYTES } from '../placement/supply.js';
+import { generationOf, withStatus } from '../status.js';
+import { type Suppliers } from '../suppliers.js';
+import { mtuOf } from '../supply-of.js';
+import { nodeUnder } from '../usage.js';
+import { Contents } from './contents.js';
+import { type Epochs } from './epochs.js';
+import { type Hop, hopsAlong, type LabelledHop, turned, type Way } from './hops.js';
+import { itemsOfLink, itemsOfNetwork, itemsOfOwnLink } from './items.js';
+import { keyOf, networkOf, type Records, waysOf } from './records.js';
+import { Sender, type Target } from './sender.js';
+import { NOTHING, nextStep, samePath, towards } from './stages.js';
+
+export interface ProgrammerOptions {
+  readonly self: string;
+  readonly state: ConnectivityState;
+  readonly ledger: Ledger;
+  readonly records: Records;
+  readonly epochs: Epochs;
+  readonly suppliers: Suppliers;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly ending: AbortSignal;
+}
+
+/** Entries of one transaction of many. */
+const BATCH = 200;
+
+export class Programmer {
+  readonly #options: ProgrammerOptions;
+  readonly #contents = new Contents();
+  readonly #senders = new Map<string, Sender>();
+  /** What each link under way waits for: versions by node. */
+  readonly #steps = new Map<string, ReadonlyMap<string, number>>();
+  /** Labels in quarantine: the version of their sender's node that is without them. */
+  readonly #quarantine = new Map<string, number>();
+  readonly #failures = new Map<string, string>();
+  readonly #tasks = new Set<Promise<void>>();
+
+  constructor(options: ProgrammerOptions) {
+    this.#options = options;
+    const { records, state } = options;
+    // whatever they have from before: they are told once what they are to have
+    for (const node of options.ledger.nodes.keys()) this.#sender(node).touch();
+    for (const network of state.all('serviceNetwork')) this.#set(network.name, itemsOfNetwork(network));
+    for (const key of records.links.keys()) this.#showLink(key);
+    this.#holdLabels();
+    this.ownLinks();
+  }
+
+  /** What was bought has changed. */
+  ownLinks(): void {
+    const { self, ledger } = this.#options;
+    for (const { body } of ledger.links.values()) this.#set(`own ${body.name}`, itemsOfOwnLink(self, body));
+    for (const source of this.#contents.sources()) {
+      if (source.startsWith('own ') && !ledger.links.has(source.slice(4))) this.#set(source, new Map());
+    }
+    for (const sender of this.#senders.values()) sender.kick();
+    for (const node of this.#senders.keys()) if (!ledger.nodes.has(node)) this.#gone(node);
+  }
+
+  /** The network was admitted, changed or deleted: what its nodes contain is to follow. */
+  network(name: string): void {
+    this.#spawn(async () => {
+      const { state, records } = this.#options;
+      const now = state.get('serviceNetwork', name)?.links.map((link) => keyOf(name, link.name)) ?? [];
+      const before = [...records.links.keys()].filter((key) => networkOf(key) === name);
+      const keys = [...new Set([...now, ...before])];
+      // in parts that the store takes at once
+      for (let i = 0; i === 0 || i < keys.length; i += BATCH)
+        await state.transact((tx) => this.#follow(tx, name, keys.slice(i, i + BATCH)));
+    });
+  }
+
+  /** Where the process was when it ended. */
+  resume(): void {
+    const { state, records } = this.#options;
+    const names = new Set([
+      ...state.all('serviceNetwork').map(({ name }) => name),
+      ...[...records.links.keys()].map(networkOf),
+    ]);
+    for (const name of names) this.network(name);
+  }
+
+  /** Whether this node of ours has all that it is to have for this network. */
+  isReady(network: string): boolean {
+    const { state } = this.#options;
+    const body = state.get('serviceNetwork', network);
+    return body !== undefined && this.#openNodes(body).length === 0;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#tasks);
+    await Promise.all([...this.#senders.values()].map((sender) => sender.end()));
+  }
+
+  #spawn(work: () => Promise<void>): void {
+    const { log, ending, clock } = this.#options;
+    const task = work().catch(async (error: unknown) => {
+      if (ending.aborted) return;
+      log.error('programming is interrupted', { error });
+      await clock.sleep(1000, ending);
+      if (!ending.aborted) this.#spawn(work);
+    });
+    this.#tasks.add(task);
+    void task.then(() => this.#tasks.delete(task));
+  }
+
+  #follow(tx: Tx, name: string, keys: readonly string[]): void {
+    const { records } = this.#options;
+    const network = tx.get('serviceNetwork', name);
+    const wanted = new Map((network?.links ?? []).map((link) => [keyOf(name, link.name), link]));
+    const taken = new Map<string, Set<number>>();
+    for (const key of keys) {
+      const now = records.links.get(key) ?? NOTHING;
+      const link = wanted.get(key);
+      const path = link?.path ?? [];
+      let way: Way | undefined;
+      if (network && link) {
+        way = [now.next, now.active].find(
+          (one) => one && samePath(one, path) && startsAt(one, network, link.a),
+        );
+        way ??= this.#newWay(network, link.a, path, taken);
+      }
+      const then = towards(now, way);
+      if (JSON.stringify(then) !== JSON.stringify(now)) records.put(tx, key, then);
+    }
+    tx.onCommit(() => {
+      this.#set(name, network ? itemsOfNetwork(network) : new Map());
+      for (const key of keys) this.#showLink(key);
+      this.#settle(name);
+    });
+  }
+
+  #newWay(
+    network: ServiceNetwork,
+    a: string,
+    path: readonly string[],
+    taken: Map<string, Set<number>>,
+  ): Way | undefined {
+    const { self, ledger, records, log } = this.#options;
+    const node = network.nodes.find(({ name }) => name === a);
+    const links = path.flatMap((name) => ledger.links.get(name)?.body ?? []);
+    const hops = node && links.length === path.length ? hopsAlong(self, nodeUnder(node), links) : undefined;
+    if (!hops || hops.length === 0) {
+      log.warn('a path is not there', { network: network.name, path: path.join(' ') });
+      return undefined;
+    }
+    const labelled = (list: readonly Hop[]): LabelledHop[] =>
+      list.map((hop) => {
+        const also = taken.get(hop.into) ?? new Set();
+        taken.set(hop.into, also);
+        const label = records.labels.free(hop.into, also);
+        also.add(label);
+        return { ...hop, label };
+      });
+    const room = Math.min(...links.map(mtuOf)) - LABEL_BYTES;
+    return { path, there: labelled(hops), back: labelled(turned(hops)), room };
+  }
+
+  /** Puts what a link needs into the nodes, and notes what its next step waits for. */
+  #showLink(key: string): void {
+    const { records, state } = this.#options;
+    const carried = records.links.get(key) ?? NOTHING;
+    const network = state.get('serviceNetwork', networkOf(key));
+    const link = network?.links.find(({ name }) => keyOf(network.name, name) === key);
+    this.#set(key, itemsOfLink(carried, network && link && { network, link }));
+    const step = nextStep(carried);
+    if (step) {
+      this.#steps.set(key, new Map([...step.nodes].map((node) => [node, this.#sender(node).version])));
+      this.#spawn(() => this.#advance(key));
+    } else this.#steps.delete(key);
+    this.#holdLabels();
+  }
+
+  /** Labels that were just given up wait for the present version of whoever sent with them. */
+  #holdLabels(): void {
+    const free: string[] = [];
+    for (const [entry, { from }] of this.#options.records.waiting) {
+      if (this.#quarantine.has(entry)) continue;
+      const { version } = this.#sender(from);
+      this.#quarantine.set(entry, version);
+      if (this.#has(from, version)) free.push(entry);
+    }
+    this.#release(free);
+  }
+
+  #set(source: string, items: ReturnType<typeof itemsOfLink>): void {
+    for (const node of this.#contents.set(source, items)) this.#sender(node).touch();
+  }
+
+  async #advance(key: string): Promise<void> {
+    const { state, records } = this.#options;
+    const versions = this.#steps.get(key);
+    if (!versions || ![...versions].every(([node, version]) => this.#has(node, version))) return;
+    await state.transact((tx) => {
+      // another change may have come between
+      if (this.#steps.get(key) !== versions) return;
+      const step = nextStep(records.links.get(key) ?? NOTHING);
+      if (!step) return;
+      records.put(tx, key, step.after);
+      tx.onCommit(() => {
+        this.#showLink(key);
+        this.#settle(networkOf(key));
+      });
+    });
+  }
+
+  /** A node that is no longer leased contains nothing, and sends nothing. */
+  #has(node: string, version: number): boolean {
+    return !this.#options.ledger.nodes.has(node) || this.#sender(node).acknowledged >= version;
+  }
+
+  #sender(node: string): Sender {
+    let sender = this.#senders.get(node);
+    if (!sender) {
+      const { epochs, clock, ending, log } = this.#options;
+      sender = new Sender({
+        owner: '',
+        target: () => this.target(node),
+        contents: () => once(this.#contents.of(node)),
+        nextEpoch: () => epochs.next(node, ''),
+        acknowledged: (version) => this.#acknowledged(node, version),
+        failed: (_, error) => {
+          log.warn('a node does not take its contents', { node, error });
+          const text = error instanceof ApiError ? error.reason : 'INTERNAL';
+          if (this.#failures.get(node) === text) return;
+          this.#failures.set(node, text);
+          this.#settleAt(node);
+        },
+        clock,
+        ending,
+      });
+      this.#senders.set(node, sender);
+    }
+    return sender;
+  }
+
+  /** Where a leased node's contents go. */
+  target(node: string): Target | undefined {
+    const { self, ledger, state, suppliers } = this.#options;
+    const bought = ledger.nodes.get(node)?.body;
+    const supplier = bought && state.get('supplier', bought.supplier);
+    if (!bought || !supplier || !inForce(bought)) return undefined;
+    return { supply: suppliers.at(supplier.name, supplier.address), lease: leaseOfNode(self, node) };
+  }
+
+  #acknowledged(node: string, version: number): void {
+    this.#failures.delete(node);
+    const free = [...this.#quarantine].flatMap(([entry, needed]) =>
+      this.#options.records.waiting.get(entry)?.from === node && needed <= version ? [entry] : [],
+    );
+    this.#release(free);
+    for (const [key, versions] of this.#steps) if (versions.has(node)) this.#spawn(() => this.#advance(key));
+    this.#settleAt(node);
+  }
+
+  #gone(node: string): void {
+    const { records } = this.#options;
+    this.#release([...records.waiting].flatMap(([entry, { from }]) => (from === node ? [entry] : [])));
+    for (const [key, versions] of this.#steps) if (versions.has(node)) this.#spawn(() => this.#advance(key));
+  }
+
+  #release(entries: readonly string[]): void {
+    for (let i = 0; i < entries.length; i += BATCH) {
+      const part = entries.slice(i, i + BATCH);
+      for (const entry of part) this.#quarantine.delete(entry);
+      this.#spawn(() => this.#options.state.transact((tx) => this.#options.records.release(tx, part)));
+    }
+  }
+
+  #settleAt(node: string): void {
+    for (const network of this.#options.state.all('serviceNetwork'))
+      if (nodesUnder(network, this.#options.records).has(node)) this.#settle(network.name);
+  }
+
+  /** Nodes that do not have what they are to have for this network, or links that are under way. */
+  #openNodes(network: ServiceNetwork): string[] {
+    const { records } = this.#options;
+    const open = [...nodesUnder(network, records)].filter((node) => {
+      const sender = this.#sender(node);
+      return sender.acknowledged < sender.version;
+    });
+    for (const link of network.links) {
+      const key = keyOf(network.name, link.name);
+      const carried = records.links.get(key);
+      if (!carried?.active || carried.next || !samePath(carried.active, link.path)) open.push(key);
+    }
+    return open;
+  }
+
+  /** Says in the network's status how far it is. */
+  #settle(name: string): void {
+    const { state, records } = this.#options;
+    const wanted = (network: ServiceNetwork) => {
+      const failure = [...nodesUnder(network, records)].map((node) => this.#failures.get(node)).find(Boolean);
+      const ready = this.#openNodes(network).length === 0;
+      const generation = generationOf(network);
+      if (ready) return { state: 'ready', message: '', reconciling: false, observedGeneration: generation };
+      const message = failure === undefined ? '' : `A machine does not take it yet: ${failure}.`;
+      return { state: 'programming', message, reconciling: true };
+    };
+    const differs = (network: ServiceNetwork): boolean =>
+      Object.entries(wanted(network)).some(
+        ([key, value]) => network.status?.[key as keyof typeof network.status] !== value,
+      );
+    const now = state.get('serviceNetwork', name);
+    if (!now || !differs(now)) return;
+    this.#spawn(() =>
+      state.transact((tx) => {
+        const network = tx.get('serviceNetwork', name);
+        if (network && differs(network)) tx.put('serviceNetwork', withStatus(network, wanted(network)));
+      }),
+    );
+  }
+}
+
+function startsAt(way: Way, network: ServiceNetwork, a: string): boolean {
+  const node = network.nodes.find(({ name }) => name === a);
+  return node !== undefined && way.there[0]?.from === nodeUnder(node);
+}
+
+/** Nodes of ours that have something of this network. */
+function nodesUnder(network: ServiceNetwork, records: Records): Set<string> {
+  const nodes = new Set(network.nodes.map(nodeUnder));
+  for (const link of network.links) {
+    const carried = records.links.get(keyOf(network.name, link.name));
+    for (const way of carried ? waysOf(carried) : []) for (const { to } of way.there) nodes.add(to);
+  }
+  return nodes;
+}
+
+async function* once(resources: readonly ResourceDraft[]): AsyncGenerator<readonly ResourceDraft[]> {
+  yield await Promise.resolve(resources);
+}

@@ -1,0 +1,479 @@
+/** Service networks: admitted as a whole, made on the leased nodes, written into by their customers. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { notFound } from '../../src/api/errors.js';
+import { type ResourceDraft } from '../../src/api/node.js';
+import { type Caller } from '../../src/controller/access.js';
+import { Harness, local, refusal, until } from './harness.js';
+import { type TestSupplier } from './supplier.js';
+
+let harness: Harness;
+let one: TestSupplier;
+let two: TestSupplier;
+
+const iptv: Caller = { role: 'service', name: 'iptv' };
+const games: Caller = { role: 'service', name: 'games' };
+const NETWORK = 'customers/iptv/serviceNetworks/iptv';
+const node = (name: string, supplier: string) => ({
+  node: {
+    name: `nodes/${name}`,
+    supplier: `suppliers/${supplier}`,
+    offer: `offers/${name}`,
+    ports: ['st-1', 'st-2'],
+    share: { cpuMillis: 1000 },
+  },
+});
+const link = (a: string, b: string, more: object = {}) => ({
+  link: { name: `links/${a}-${b}`, a: `nodes/${a}`, b: `nodes/${b}`, slo: { bitsPerSecond: 1000 }, ...more },
+});
+const network = (links: readonly object[], more: object = {}) => ({
+  serviceNetwork: {
+    name: NETWORK,
+    nodes: [
+      { name: 'P', ports: [{ vif: 'hp', port: 'st-1' }] },
+      { name: 'M', share: { cpuMillis: 400 } },
+    ],
+    links,
+    ...more,
+  },
+});
+const PM = { name: 'P-M', a: 'P', b: 'M', slo: { bitsPerSecond: 600 } };
+
+beforeEach(async () => {
+  harness = new Harness();
+  one = await harness.supplier('one');
+  two = await harness.supplier('two');
+  await harness.open();
+  await harness.update(
+    { supplier: { name: 'suppliers/one', address: one.address } },
+    { supplier: { name: 'suppliers/two', address: two.address } },
+    { customer: { name: 'customers/iptv' } },
+    { customer: { name: 'customers/games' } },
+    node('P', 'one'),
+    node('Q', 'one'),
+    node('M', 'two'),
+    link('P', 'Q', { addressesA: ['10.8.0.0/31'], addressesB: ['10.8.0.1/31'] }),
+    link('Q', 'M'),
+  );
+  await harness.become('ready', 'nodes/P', 'nodes/Q', 'nodes/M', 'links/P-Q', 'links/Q-M');
+});
+afterEach(() => harness.end());
+
+const lease = (name: string): string => `customers/conn/virtualNodes/${name}`;
+
+interface Label {
+  readonly vif: string;
+  readonly label: number;
+  readonly deliver?: string;
+  readonly swap?: { readonly vif: string; readonly label: number };
+}
+
+/** Follows a frame from a vif over everything that is applied, as data planes would; gives the vif where it arrives. */
+function arrival(vif: string): { readonly at: string; readonly nodes: readonly string[] } | string {
+  const all = [...one.applied, ...two.applied].flatMap(([, { resources }]) => resources);
+  const path = all.find((r) => r.vif?.name === vif)?.vif?.link?.paths[0];
+  if (!path) return `${vif} sends nowhere`;
+  const nodes: string[] = [];
+  let { label } = path;
+  let out = path.vif ?? '';
+  for (let hops = 0; hops < 20; hops++) {
+    // our link's other end
+    const [, , , at = '', , name = ''] = out.split('/');
+    const other = name.replace('to-', '');
+    const into = `vns/conn/nodes/${other}/vifs/to-${at}`;
+    nodes.push(other);
+    const found = all
+      .filter((r) => r.label?.vif === into && r.label.label === label)
+      .map((r) => r.label as unknown as Label);
+    if (found.length !== 1) return `${found.length} labels ${label} at ${into}`;
+    const [meaning] = found;
+    if (meaning?.deliver !== undefined && meaning.deliver !== '') return { at: meaning.deliver, nodes };
+    out = meaning?.swap?.vif ?? '';
+    label = meaning?.swap?.label ?? 0;
+  }
+  return 'round and round';
+}
+
+test('our own addresses are on our own links', async () => {
+  await until(() => (one.applied.has(`${lease('Q')} `) ? undefined : 'nothing applied'));
+  await until(() => {
+    const resources = one.applied.get(`${lease('Q')} `)?.resources ?? [];
+    return resources.some(
+      ({ address }) => address?.vif === 'vns/conn/nodes/Q/vifs/to-P' && address.prefix === '10.8.0.1/31',
+    )
+      ? undefined
+      : 'no address';
+  });
+});
+
+describe('admitted', () => {
+  test('nodes, ports, and a link by a transit node that does not see it', async () => {
+    harness.caller = iptv;
+    await harness.update(network([PM]));
+    await harness.become('ready', NETWORK);
+    expect(arrival('vns/iptv/nodes/P/vifs/to-M')).toEqual({
+      at: 'vns/iptv/nodes/M/vifs/to-P',
+      nodes: ['Q', 'M'],
+    });
+    expect(arrival('vns/iptv/nodes/M/vifs/to-P')).toEqual({
+      at: 'vns/iptv/nodes/P/vifs/to-M',
+      nodes: ['Q', 'P'],
+    });
+    const atP = one.applied.get(`${lease('P')} `)?.resources ?? [];
+    expect(atP.find((r) => r.virtualNode)?.virtualNode).toMatchObject({
+      name: 'vns/iptv/nodes/P',
+      tenant: 'iptv',
+    });
+    expect(atP.find((r) => r.vif?.port)?.vif).toMatchObject({
+      name: 'vns/iptv/nodes/P/vifs/hp',
+      port: { interface: 'st-1' },
+    });
+    expect((one.applied.get(`${lease('Q')} `)?.resources ?? []).filter((r) => r.virtualNode)).toEqual([]);
+    const mine = await harness.get('serviceNetwork', NETWORK);
+    expect(mine.links[0]).toMatchObject({ path: [], backup: [], achieved: { bitsPerSecond: 600n } });
+    harness.caller = local;
+    expect((await harness.get('serviceNetwork', NETWORK)).links[0]?.path).toEqual(['links/P-Q', 'links/Q-M']);
+    expect(await harness.get('link', 'links/P-Q')).toMatchObject({ soldAToB: 600n, soldBToA: 600n });
+    expect((await harness.get('offer', 'offers/M')).free?.cpuMillis).toBe(600);
+  });
+
+  test('the same again changes nothing', async () => {
+    await harness.update(network([PM]));
+    await harness.become('ready', NETWORK);
+    const before = await harness.get('serviceNetwork', NETWORK);
+    await harness.update(network([{ ...PM, path: ['links/x'], price: { microsPerHour: 1 } }]));
+    expect(await harness.get('serviceNetwork', NETWORK)).toEqual(before);
+  });
+
+  test('two customers with networks of one name do not meet', async () => {
+    await harness.update(network([PM]));
+    const other = {
+      serviceNetwork: {
+        name: 'customers/games/serviceNetworks/iptv',
+        nodes: [{ name: 'P' }, { name: 'M' }],
+        links: [{ name: 'x', a: 'P', b: 'M' }],
+      },
+    };
+    await harness.update(other);
+    await harness.become('ready', NETWORK, other.serviceNetwork.name);
+    expect(arrival('vns/games_iptv/nodes/P/vifs/to-M')).toMatchObject({
+      at: 'vns/games_iptv/nodes/M/vifs/to-P',
+    });
+    expect(arrival('vns/iptv/nodes/P/vifs/to-M')).toMatchObject({ at: 'vns/iptv/nodes/M/vifs/to-P' });
+  });
+
+  test('receivers were told before senders', async () => {
+    await harness.update(network([PM]));
+    await harness.become('ready', NETWORK);
+    const swaps = one.applies.findIndex(({ resources }) => resources.some((r) => r.label?.swap));
+    const sends = one.applies.findIndex(({ resources }) => resources.some((r) => r.vif?.link));
+    expect(swaps).toBeGreaterThanOrEqual(0);
+    expect(swaps).toBeLessThan(sends);
+  });
+
+  test('killed at any commit of the store, it is ready after the next start', async () => {
+    for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
+      const first = harness.commits;
+      let died = (): void => undefined;
+      const dead = new Promise<void>((done) => (died = done));
+      harness.beforeCommit = (number) => {
+        if (number !== first + n) return;
+        died();
+        throw new Error('killed');
+      };
+      const asked = harness.update(network([PM]));
+      asked.catch(() => undefined);
+      await Promise.race([dead, asked.then(() => harness.become('ready', NETWORK))]);
+      await harness.kill();
+      harness.beforeCommit = () => undefined;
+      await harness.open();
+      await harness.update(network([PM]));
+      await harness.become('ready', NETWORK);
+      expect(arrival('vns/iptv/nodes/P/vifs/to-M')).toMatchObject({ at: 'vns/iptv/nodes/M/vifs/to-P' });
+      await harness.remove(NETWORK);
+      await until(async () => {
+        const left = [...(await harness.keys('carried/')), ...(await harness.keys('quarantine/'))];
+        return left.length === 0 ? undefined : `${n}: ${left.join()}`;
+      });
+    }
+  });
+
+  test('another path: made before the old one is let go of, and labels only after nobody sends with them', async () => {
+    await harness.update(link('P', 'M', { slo: { bitsPerSecond: 1000 } }));
+    await harness.become('ready', 'links/P-M');
+    await harness.update(network([PM]));
+    await harness.become('ready', NETWORK);
+    expect(arrival('vns/iptv/nodes/P/vifs/to-M')).toMatchObject({ nodes: ['M'] });
+    const known = one.applies.length;
+    await harness.update(network([{ ...PM, via: ['offers/Q'] }]));
+    await harness.become('ready', NETWORK);
+    expect(arrival('vns/iptv/nodes/P/vifs/to-M')).toMatchObject({ nodes: ['Q', 'M'] });
+    // at no time was the vif gone
+    for (const { begin, resources } of one.applies.slice(known)) {
+      if (begin.virtualNode !== lease('P') || begin.owner !== '') continue;
+      expect(resources.filter((r) => r.vif?.name === 'vns/iptv/nodes/P/vifs/to-M')).toHaveLength(1);
+    }
+    await until(async () => {
+      const left = await harness.keys('quarantine/');
+      return left.length === 0 ? undefined : left.join();
+    });
+    expect(await harness.get('link', 'links/P-M')).toMatchObject({ soldAToB: 0n });
+  });
+
+  test('deleted, nothing of it is left', async () => {
+    await harness.update(network([PM]));
+    await harness.become('ready', NETWORK);
+    await harness.remove(NETWORK);
+    await until(() => {
+      const left = [...one.applied.values(), ...two.applied.values()]
+        .flatMap(({ resources }) => resources)
+        .filter((r) => !r.address);
+      return left.length === 0 ? undefined : JSON.stringify(left[0]);
+    });
+    expect(await harness.get('link', 'links/P-Q')).toMatchObject({ soldAToB: 0n });
+    await until(async () => ((await harness.keys('quarantine/')).length === 0 ? undefined : 'labels wait'));
+  });
+});
+
+describe('refused', () => {
+  test.each([
+    [
+      'too much bandwidth',
+      network([{ ...PM, slo: { bitsPerSecond: 1001 } }]),
+      'NO_CAPACITY resources[0].service_network.links[0]',
+    ],
+    [
+      'too far',
+      network([{ ...PM, slo: { availabilityPpm: 999_999 } }]),
+      'NO_PATH resources[0].service_network.links[0]',
+    ],
+    [
+      'no such offer',
+      network([], { nodes: [{ name: 'X' }] }),
+      'UNKNOWN_OFFER resources[0].service_network.nodes[0].offer',
+    ],
+    [
+      'too much of a processor',
+      network([], { nodes: [{ name: 'P', share: { cpuMillis: 1001 } }] }),
+      'NO_CAPACITY resources[0].service_network.nodes[0].share.cpu_millis',
+    ],
+    [
+      'a port that is not there',
+      network([], { nodes: [{ name: 'P', ports: [{ vif: 'x', port: 'eth0' }] }] }),
+      'UNKNOWN_PORT resources[0].service_network.nodes[0].ports[0].port',
+    ],
+    [
+      'a port twice',
+      network([], {
+        nodes: [
+          { name: 'a', offer: 'offers/P', ports: [{ vif: 'x', port: 'st-1' }] },
+          { name: 'b', offer: 'offers/P', ports: [{ vif: 'x', port: 'st-1' }] },
+        ],
+      }),
+      'NO_CAPACITY resources[0].service_network.nodes[1].ports[0].port',
+    ],
+    [
+      'a long name',
+      { serviceNetwork: { name: 'customers/iptv/serviceNetworks/abcdefghijklmnopqrst' } },
+      'no refusal',
+    ],
+    [
+      'a node that is not its own',
+      network([{ ...PM, b: 'Z' }]),
+      'NODE resources[0].service_network.links[0].b',
+    ],
+    [
+      'two vifs of a name',
+      network([PM, { ...PM, name: 'again' }]),
+      'DUPLICATE resources[0].service_network.links[1].vif_a',
+    ],
+    ['a hostile vif', network([{ ...PM, vifA: '../x' }]), 'VIF resources[0].service_network.links[0].vif_a'],
+    [
+      'past what is not there',
+      network([{ ...PM, via: ['offers/Z'] }]),
+      'NO_PATH resources[0].service_network.links[0]',
+    ],
+    ['a frame too large', network([{ ...PM, mtu: 1500 }]), 'NO_PATH resources[0].service_network.links[0]'],
+  ])('%s', async (_, resource, told) => {
+    expect(await refusal(harness.update(resource))).toBe(told);
+  });
+
+  test('over the quota, and a name too long for machines', async () => {
+    await harness.update({ customer: { name: 'customers/iptv', virtualLinks: 1, bitsPerSecond: 500 } });
+    expect(await refusal(harness.update(network([PM])))).toBe('QUOTA resources[0].service_network.links');
+    await harness.update({ customer: { name: 'customers/aaaaaaaaaaaaaaaaaaaa' } });
+    const long = { serviceNetwork: { name: 'customers/aaaaaaaaaaaaaaaaaaaa/serviceNetworks/bbbbbbb' } };
+    expect(await refusal(harness.update(long))).toBe('VN_NAME_TOO_LONG resources[0].service_network.name');
+  });
+
+  test('says what would fit', async () => {
+    const asked = harness.update(network([{ ...PM, slo: { bitsPerSecond: 1001 } }]));
+    await expect(asked).rejects.toThrow(/would fit: bits_per_second 1000/);
+    const late = harness.update(network([{ ...PM, slo: { availabilityPpm: 999_999 } }]));
+    await expect(late).rejects.toThrow(/availability_ppm 998001.*no second path/);
+  });
+
+  test('validate_only gives price and placement, and changes nothing', async () => {
+    await harness.update({
+      tariff: { name: 'tariff', currency: 'EUR', nodeMicros: 10, linkMicros: 3, mbitLinkMicros: 1_000_000 },
+    });
+    const { resources } = await harness.client.update({ resources: [network([PM])], validateOnly: true });
+    expect(resources[0]?.serviceNetwork).toMatchObject({
+      price: { microsPerHour: 20n + 3n + 2n * 600n, currency: 'EUR' },
+      links: [{ path: ['links/P-Q', 'links/Q-M'] }],
+    });
+    expect((await harness.client.list({ collection: 'customers/-/serviceNetworks' })).resources).toEqual([]);
+    expect((await harness.get('link', 'links/P-Q')).soldAToB).toBe(0n);
+  });
+
+  test('nodes and links that it stands on cannot go', async () => {
+    await harness.update(network([PM]));
+    expect(await refusal(harness.remove('links/P-Q'))).toBe('IN_USE names[0]');
+    expect(await refusal(harness.remove('nodes/M', 'links/Q-M'))).toBe('IN_USE names[0]');
+    expect(await refusal(harness.update(link('P', 'Q', { slo: { bitsPerSecond: 599 } })))).toBe(
+      'IN_USE resources[0].link.slo.bits_per_second',
+    );
+    expect(await refusal(harness.update({ node: { ...node('P', 'one').node, ports: ['st-2'] } }))).toBe(
+      'IN_USE resources[0].node.ports',
+    );
+  });
+});
+
+describe('a customer’s Apply', () => {
+  const apply = (resources: readonly ResourceDraft[], more: object = {}, count = resources.length) =>
+    harness.client.apply([
+      { begin: { serviceNetwork: NETWORK, node: 'P', epoch: 1n, ...more } },
+      { resources: { resources } },
+      { commit: { resourceCount: count } },
+    ]);
+  const address = { address: { vif: 'vns/iptv/nodes/P/vifs/to-M', prefix: '10.0.0.1/31' } };
+  const route = {
+    route: {
+      node: 'vns/iptv/nodes/P',
+      destination: '10.1.0.0/16',
+      nextHops: [{ vif: 'vns/iptv/nodes/P/vifs/to-M', gateway: '10.0.0.0' }],
+    },
+  };
+
+  beforeEach(async () => {
+    await harness.update(network([PM]));
+    harness.caller = iptv;
+  });
+
+  test('is forwarded to whoever has the node, and answered when it is there', async () => {
+    const answer = await apply([address, route], { epoch: 7n });
+    expect(answer).toMatchObject({ epoch: 7n, created: 2 });
+    expect(one.applied.get(`${lease('P')} iptv`)).toMatchObject({
+      begin: { owner: 'iptv' },
+      resources: [address, route],
+    });
+    expect(await refusal(apply([], { epoch: 6n }))).toBe('EPOCH_STALE begin.epoch');
+    await harness.kill();
+    await harness.open();
+    expect(await refusal(apply([], { epoch: 6n }))).toBe('EPOCH_STALE begin.epoch');
+    expect(await apply([], { epoch: 7n })).toMatchObject({ epoch: 7n });
+    expect(one.applied.get(`${lease('P')} iptv`)?.resources).toEqual([]);
+    expect(await harness.keys('chunks/')).toEqual([]);
+  });
+
+  test('is told of errors in its own words, and what was in force stays', async () => {
+    harness.caller = local;
+    const OTHER = 'customers/iptv/serviceNetworks/tv';
+    await harness.update({ serviceNetwork: { name: OTHER, nodes: [{ name: 'P' }], links: [] } });
+    await harness.become('ready', OTHER);
+    harness.caller = iptv;
+    const own = { serviceNetwork: OTHER };
+    const mine = { route: { node: 'vns/tv/nodes/P', destination: '10.0.0.0/8', nextHops: [] } };
+    await apply([address, route]);
+    await apply([mine], own);
+    one.before = (method, request) => {
+      const resources = 'resources' in request ? (request.resources as readonly ResourceDraft[]) : [];
+      const i = resources.findIndex((r) => r.route?.destination === '1.0.0.0/8');
+      if (method === 'apply' && i >= 0)
+        throw notFound({
+          reason: 'VIF_NOT_FOUND',
+          field: `resources[${i}].route`,
+          message: 'vns/iptv_tv/nodes/P/vifs/x is not there.',
+        });
+    };
+    const bad = { route: { ...mine.route, destination: '1.0.0.0/8' } };
+    const refused = apply([mine, bad], { ...own, epoch: 2n });
+    await expect(refused).rejects.toThrow('vns/tv/nodes/P/vifs/x is not there.');
+    expect(await refusal(refused)).toBe('VIF_NOT_FOUND resources[1].route');
+    await until(() => {
+      const routes = one.applied
+        .get(`${lease('P')} iptv`)
+        ?.resources.flatMap((r) => r.route?.destination ?? []);
+      return routes?.join() === '10.1.0.0/16,10.0.0.0/8' ? undefined : routes?.join();
+    });
+  });
+
+  test.each([
+    [
+      'another node’s',
+      { address: { ...address.address, vif: 'vns/iptv/nodes/M/vifs/to-P' } },
+      'PERMISSION_DENIED resources[0].address.vif',
+    ],
+    [
+      'another network’s',
+      { route: { ...route.route, node: 'vns/conn/nodes/P' } },
+      'PERMISSION_DENIED resources[0].route.node',
+    ],
+    [
+      'a name that begins alike',
+      { route: { ...route.route, node: 'vns/iptv/nodes/P2' } },
+      'PERMISSION_DENIED resources[0].route.node',
+    ],
+    [
+      'a next hop elsewhere',
+      { route: { ...route.route, nextHops: [{ vif: 'vns/conn/nodes/P/vifs/to-Q' }] } },
+      'PERMISSION_DENIED resources[0].route.next_hops[0].vif',
+    ],
+    [
+      'a label',
+      { label: { vif: 'vns/iptv/nodes/P/vifs/to-M', label: 20, deliver: 'x' } },
+      'PERMISSION_DENIED resources[0]',
+    ],
+    ['nothing', {}, 'RESOURCE_KIND resources[0]'],
+  ])('%s is refused', async (_, resource, told) => {
+    expect(await refusal(apply([resource as ResourceDraft]))).toBe(told);
+    expect(await harness.keys('chunks/')).toEqual([]);
+  });
+
+  test('streams that are none', async () => {
+    expect(await refusal(harness.client.apply([]))).toBe('STREAM_TRUNCATED commit.resource_count');
+    expect(await refusal(harness.client.apply([{ commit: { resourceCount: 0 } }]))).toBe('STREAM_ORDER');
+    expect(await refusal(apply([address], {}, 2))).toBe('STREAM_TRUNCATED commit.resource_count');
+    expect(await refusal(apply([address], { node: 'Q' }))).toBe('NOT_FOUND begin.node');
+  });
+
+  test('is the customer’s alone', async () => {
+    harness.caller = games;
+    expect(await refusal(apply([address]))).toBe('NOT_FOUND begin.service_network');
+    harness.caller = local;
+    expect(await refusal(apply([address]))).toBe('PERMISSION_DENIED begin.service_network');
+  });
+
+  test('validate_only asks the machine and changes nothing', async () => {
+    await apply([address]);
+    await apply([address, route], { epoch: 2n, validateOnly: true });
+    expect(one.applies.at(-1)).toMatchObject({ begin: { validateOnly: true }, resources: [address, route] });
+    expect(one.applied.get(`${lease('P')} iptv`)?.resources).toHaveLength(1);
+    expect(await apply([address], { epoch: 1n })).toMatchObject({ epoch: 1n });
+  });
+
+  test('100 000 routes', async () => {
+    const routes = Array.from({ length: 100_000 }, (_, i) => ({
+      route: { ...route.route, destination: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32` },
+    }));
+    const requests = [
+      { begin: { serviceNetwork: NETWORK, node: 'P', epoch: 1n } },
+      ...Array.from({ length: 100 }, (_, i) => ({
+        resources: { resources: routes.slice(i * 1000, (i + 1) * 1000) },
+      })),
+      { commit: { resourceCount: routes.length } },
+    ];
+    expect(await harness.client.apply(requests)).toMatchObject({ created: 100_000 });
+    expect(one.applied.get(`${lease('P')} iptv`)?.resources).toHaveLength(100_000);
+  });
+});
