@@ -13,11 +13,13 @@ import { applyContents } from './apply.js';
 import { Buyer } from './buyer.js';
 import { type Clock, systemClock } from './clock.js';
 import { accessOf, type Bodies, catalogue, type Tx } from './kinds.js';
+import { Leases } from './leases.js';
 import { Ledger } from './ledger.js';
 import { Customers } from './customers.js';
 import { Epochs } from './program/epochs.js';
 import { Programmer } from './program/programmer.js';
 import { Records } from './program/records.js';
+import { Renewer } from './renewer.js';
 import { Releases } from './release.js';
 import { Suppliers } from './suppliers.js';
 
@@ -56,7 +58,10 @@ export async function makeConnectivity(
   const epochs = await Epochs.open(state);
   const programmer = new Programmer({ ...shared, records, epochs });
   const customers = await Customers.open({ ...shared, epochs, target: (node) => programmer.target(node) });
-  const stop = followChanges(state, programmer, customers, log);
+  const leases = new Leases(shared);
+  const renewer = new Renewer(shared);
+  const stop = followChanges(state, { programmer, customers, leases, renewer }, log);
+  leases.kick();
   programmer.resume();
   kick();
   return {
@@ -96,6 +101,8 @@ export async function makeConnectivity(
       await buyer.end();
       await programmer.end();
       await customers.end();
+      await leases.end();
+      await renewer.end();
       await releases.end();
       suppliers.close();
     },
@@ -112,11 +119,17 @@ export async function makeConnectivity(
   }
 }
 
+interface Followers {
+  readonly programmer: Programmer;
+  readonly customers: Customers;
+  readonly leases: Leases;
+  readonly renewer: Renewer;
+}
+
 /** What is made of changes of resources, whoever made them. */
 function followChanges(
   state: State<Bodies>,
-  programmer: Programmer,
-  customers: Customers,
+  { programmer, customers, leases, renewer }: Followers,
   log: Logger,
 ): () => void {
   return state.onChange((changes) => {
@@ -127,6 +140,8 @@ function followChanges(
     ) {
       programmer.ownLinks();
       customers.kick();
+      leases.kick();
+      renewer.kick();
     }
     for (const { name, before, after } of changes) {
       if ((after ?? before)?.kind !== 'serviceNetwork') continue;
