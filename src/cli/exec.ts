@@ -2,9 +2,10 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
+import { clientOf } from '../world/agents.js';
 import { commandIn } from '../world/exec.js';
 import { requireRoot } from '../world/host.js';
-import { Agents } from '../world/observe.js';
+import { Agent, Agents } from '../world/observe.js';
 import { type WorldState } from '../world/state.js';
 import { chooseWorld, findTarget, type NodeTarget } from '../world/target.js';
 
@@ -22,7 +23,7 @@ export function within(cgroup: string, command: [string, ...string[]]): [string,
 
 /** As the machine's agent has it; empty where it has none, or is silent. */
 async function cgroupOf(state: WorldState, { machine, namespace }: NodeTarget): Promise<string> {
-  const agents = new Agents(state, [machine]);
+  const agents = new Agents([new Agent(machine, clientOf(state.plan.name, machine))]);
   try {
     const { answers } = await agents.ask((agent) => agent.nodes());
     const nodes = answers.flatMap(({ value }) => value);

@@ -65,6 +65,11 @@ export async function makeConnectivity(
   programmer.resume();
   kick();
   return {
+    rights: {
+      'cabernet.connectivity.v1.ConnectivityService': {
+        service: ['Get', 'List', 'Watch', 'Update', 'Delete', 'Apply'],
+      },
+    },
     services: [
       implement(ConnectivityService, {
         ...methods,

@@ -11,7 +11,7 @@ import { type ApiServer, startServer } from '../../src/api/server.js';
 import { type Clock, systemClock } from '../../src/connectivity/clock.js';
 import { makeConnectivity } from '../../src/connectivity/controller.js';
 import { type Caller } from '../../src/controller/access.js';
-import { unixDialer } from '../../src/controller/dial.js';
+import { dialerWith } from '../../src/controller/dial.js';
 import { type Controller } from '../../src/controller/process.js';
 import { type Store, StoreError } from '../../src/store/index.js';
 import { SqliteStore } from '../../src/store/sqlite.js';
@@ -75,7 +75,7 @@ export class Harness {
         name: 'conn',
         store: watched,
         log: quiet,
-        dialer: unixDialer,
+        dialer: dialerWith(undefined),
         callerOf: () => this.caller,
         ending: signal,
       },
