@@ -140,6 +140,41 @@ test('after the last step whoever was left behind is not let in, nor called', as
   expect(await failure(lateClient.getMachine({}))).toMatchObject({ reason: 'CERTIFICATE_UNTRUSTED' });
 });
 
+test('a stream from before the renewal lives until the last step, and can be begun again', async () => {
+  const begun = gate();
+  const quiet = await bench.serve(
+    {
+      watch: async function* (_, call) {
+        yield { name: 'first' };
+        await new Promise((done) => call.signal.addEventListener('abort', done));
+      },
+    },
+    () => undefined,
+    theirs,
+  );
+  const watcher = bench.client(quiet, ours);
+  let ended = false;
+  const first = async (): Promise<void> => {
+    for await (const _ of watcher.watch({})) begun.open();
+  };
+  const watching = failure(first()).finally(() => (ended = true));
+  await begun.promise;
+  for (const step of ['beginRotation', 'switchRotation', 'finishRotation'] as const) {
+    expect(ended).toBe(false);
+    await bench.authority[step]();
+    for (const one of [ours, theirs]) {
+      if (step === 'switchRotation') await bench.authority.issue(one.principal, one.directory);
+      else bench.copyTrust(one.directory);
+      await one.reload();
+    }
+  }
+  expect(await watching).toMatchObject({ reason: 'UNAVAILABLE', operation: 'Watch' });
+  for await (const event of watcher.watch({})) {
+    expect(event.name).toBe('first');
+    break;
+  }
+});
+
 test('a renewed certificate is shown without a new start', async () => {
   await client.getMachine({});
   const before = theirs.tls.cert;
