@@ -1,0 +1,183 @@
+/** What is written into the resources' status and output fields: how far what was asked for is in force. */
+import { sloType, types, type Price, type ResourceStatus, type Slo } from '../api/types.js';
+import { type ServiceLink } from '../api/connectivity.js';
+import { type Applier } from './applier.js';
+import { keyOf } from './admit.js';
+import { askAgain, compose, partsOf } from './compose.js';
+import { type Deal } from './deal.js';
+import { isUp } from './layout.js';
+import { type Bodies, idOf, type KindName, NETWORK, type ServiceState, type View } from './model.js';
+import { nodeOfRoute } from './kinds.js';
+import { type Tables } from './tables.js';
+
+interface Word {
+  readonly state: string;
+  readonly message: string;
+  /** What was asked for is in force. */
+  readonly settled: boolean;
+}
+
+const READY: Word = { state: 'ready', message: '', settled: true };
+/** Resources changed in one commit. */
+const PORTION = 200;
+
+export class Standing {
+  readonly #state: ServiceState;
+  readonly #self: string;
+  readonly #deal: Deal;
+  readonly #applier: Applier;
+  readonly #tables: Tables;
+
+  constructor(state: ServiceState, self: string, deal: Deal, applier: Applier, tables: Tables) {
+    this.#state = state;
+    this.#self = self;
+    this.#deal = deal;
+    this.#applier = applier;
+    this.#tables = tables;
+  }
+
+  /** Writes what is another than it was. */
+  async write(): Promise<void> {
+    const names = this.#changes(this.#state).map(([, body]) => body.name);
+    for (let i = 0; i < names.length; i += PORTION) {
+      const portion = new Set(names.slice(i, i + PORTION));
+      await this.#state.transact((tx) => {
+        // of the resources as they are by now
+        for (const [kind, body] of this.#changes(tx)) if (portion.has(body.name)) tx.put(kind, body);
+      });
+    }
+  }
+
+  #changes(view: View): [KindName, Bodies[KindName]][] {
+    const { granted } = this.#deal;
+    const wanted = compose(view, this.#self);
+    const [now, then] = [wanted ? partsOf(wanted) : undefined, granted && partsOf(askAgain(granted))];
+    const links = new Map(granted?.links.map((link) => [`links/${link.name}`, link]));
+    const isGranted = (name: string): boolean =>
+      then?.has(name) === true && now?.get(name) === then.get(name);
+    const changes: [KindName, Bodies[KindName]][] = [];
+    const put = <K extends KindName>(kind: K, before: Bodies[K], after: Bodies[K]): void => {
+      const { catalogue } = this.#state;
+      const [old, fresh] = [
+        catalogue.encode({ kind, body: before }),
+        catalogue.encode({ kind, body: after }),
+      ];
+      if (!fresh.equals(old)) changes.push([kind, after]);
+    };
+    for (const network of view.all('network')) {
+      const status = settled(network.status, this.#ofNetwork(view));
+      const lease = granted?.lease ?? types.LeaseState.LEASE_STATE_UNSPECIFIED;
+      put('network', network, { ...without(network, 'price'), ...priced(granted?.price), lease, status });
+    }
+    for (const node of view.all('node')) {
+      const word = this.#granted(node.name, isGranted) ?? this.#ofNode(idOf(node.name)) ?? READY;
+      put('node', node, { ...node, status: settled(node.status, word) });
+    }
+    for (const link of view.all('link')) {
+      const given = links.get(link.name);
+      const ends = [idOf(link.a), idOf(link.b)];
+      const word = this.#granted(link.name, isGranted) ?? down(given) ?? this.#ofEnds(ends, link.status);
+      const said = { ...priced(given?.price), ...(given?.achieved && { achieved: sloOf(given.achieved) }) };
+      put('link', link, {
+        ...without(link, 'price', 'achieved'),
+        ...said,
+        status: settled(link.status, word),
+      });
+    }
+    for (const station of view.all('station')) {
+      const word =
+        this.#granted(station.name, isGranted) ?? this.#ofEnds([idOf(station.node)], station.status);
+      put('station', station, { ...station, status: settled(station.status, word) });
+    }
+    for (const route of view.all('route'))
+      put('route', route, { ...route, status: settled(route.status, this.#ofRoute(route)) });
+    return changes;
+  }
+
+  #ofNetwork(view: View): Word {
+    const { phase, message, granted } = this.#deal;
+    if (phase === 'unreachable') return { state: 'unreachable', message, settled: false };
+    if (phase === 'refused') return { state: 'refused', message, settled: false };
+    if (phase === 'asking') return pending('The connectivity provider is being asked.');
+    if (phase === 'idle')
+      return {
+        state: 'ready',
+        message: view.get('network', NETWORK) ? 'It has no nodes yet.' : '',
+        settled: true,
+      };
+    const said = granted?.status;
+    if (said?.state === 'refused') return { state: 'refused', message: said.message, settled: false };
+    if (said?.reconciling === true)
+      return pending(said.message === '' ? 'The connectivity provider is making it.' : said.message);
+    const late = this.#applier.nodes().find((node) => !this.#applier.isCurrent(node));
+    if (late === undefined) return READY;
+    return pending(this.#applier.problemOf(late)?.message ?? `${late} is being told.`);
+  }
+
+  /** Undefined: it is in force at the supplier. */
+  #granted(name: string, isGranted: (name: string) => boolean): Word | undefined {
+    const { record, phase, message } = this.#deal;
+    if (phase === 'refused' && record?.refusal?.resource === name)
+      return { state: 'refused', message, settled: false };
+    return isGranted(name) ? undefined : pending('It is not in force at the connectivity provider.');
+  }
+
+  #ofNode(node: string): Word | undefined {
+    const problem = this.#applier.problemOf(node);
+    if (!problem) return undefined;
+    return { state: problem.refused ? 'refused' : 'unreachable', message: problem.message, settled: false };
+  }
+
+  /** Once in force, a node that is told something else does not change that. */
+  #ofEnds(nodes: readonly string[], status: ResourceStatus | undefined): Word {
+    if (status && status.observedGeneration === status.generation) return READY;
+    const late = nodes.find((node) => !this.#applier.isCurrent(node));
+    return late === undefined
+      ? READY
+      : pending(this.#applier.problemOf(late)?.message ?? `${late} is being told.`);
+  }
+
+  #ofRoute({ name, destination, status }: Bodies['route']): Word {
+    const node = idOf(nodeOfRoute(name));
+    const contents = this.#tables.of(node);
+    if (!contents) return pending(`${node} is not in force at the connectivity provider.`);
+    if (contents.holds(keyOf(destination))) return this.#ofEnds([node], status);
+    return { state: 'unused', message: contents.whyNot(keyOf(destination)), settled: true };
+  }
+}
+
+function pending(message: string): Word {
+  return { state: 'pending', message, settled: false };
+}
+
+function down(link: ServiceLink | undefined): Word | undefined {
+  if (!link || isUp(link)) return undefined;
+  return { state: link.state, message: link.message, settled: true };
+}
+
+function settled(before: ResourceStatus | undefined, word: Word): ResourceStatus {
+  const generation = before?.generation ?? 1n;
+  return {
+    etag: '',
+    createTime: '',
+    updateTime: '',
+    ...before,
+    generation,
+    observedGeneration: word.settled ? generation : (before?.observedGeneration ?? 0n),
+    reconciling: !word.settled,
+    state: word.state,
+    message: word.message,
+  };
+}
+
+function priced(price: Price | undefined): { readonly price?: Price } {
+  return price ? { price } : {};
+}
+
+function sloOf(slo: Slo): Slo {
+  return sloType.complete(slo);
+}
+
+function without<B extends object, K extends keyof B>(body: B, ...fields: readonly K[]): B {
+  return Object.fromEntries(Object.entries(body).filter(([field]) => !fields.includes(field as K))) as B;
+}
