@@ -44,6 +44,15 @@ export function admitChanges(tx: Tx, changes: readonly Change[], statics: Static
     checkStandingRoutes(tx, changes, statics);
   }
   admitRoutes(tx, changes, statics);
+  unsettle(tx);
+}
+
+/** From this very change on, the network as a whole is not what was asked for: who waits for it waits for the change. */
+export function unsettle(tx: Tx): void {
+  const network = tx.get('network', NETWORK);
+  if (!network?.status) return;
+  const status = { ...network.status, reconciling: true, state: 'pending', message: '' };
+  tx.put('network', { ...network, status });
 }
 
 function fieldOf(changes: readonly Change[], name: string): string | undefined {

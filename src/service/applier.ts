@@ -119,7 +119,8 @@ export class Applier {
   forget(tx: Tx, nodes: Iterable<string>): void {
     for (const node of nodes) {
       const sent = this.#sent.get(node);
-      if (!sent?.done) continue;
+      if (!sent || sent.digest === '') continue;
+      // what is on its way now may be too early: it does not count either
       const now = { ...sent, digest: '', done: false };
       // if it cannot be written, something is sent again: no harm
       this.#sent.set(node, now);
@@ -133,9 +134,9 @@ export class Applier {
     await Promise.all(this.#underWay);
   }
 
-  /** Looks at all nodes again: the supplier is another, or back. */
+  /** Looks at all nodes again, but for those that wait for their next attempt: something was forgotten, the supplier is back. */
   wake(): void {
-    for (const node of this.#workers.keys()) this.#start(node);
+    for (const [node, { cancel }] of this.#workers) if (!cancel) this.#start(node);
   }
 
   #start(node: string): void {
@@ -180,7 +181,10 @@ export class Applier {
         log.warn('a node cannot be told', { node, reason: known?.reason, message });
       worker.problem = message;
       worker.failures++;
-      worker.cancel = clock.after(waitOf(patience, worker.failures), () => this.#start(node));
+      worker.cancel = clock.after(waitOf(patience, worker.failures), () => {
+        worker.cancel = undefined;
+        this.#start(node);
+      });
       if (known?.reason === 'EPOCH_STALE') await this.#leap(node).catch(() => undefined);
     } finally {
       worker.running = false;

@@ -48,9 +48,10 @@ export async function makeService(
     const layout = layoutOf(state, deal.granted);
     for (const node of tables.follow(layout, state, statics)) applier.want(node, tables.of(node));
     for (const node of applier.nodes()) if (!tables.of(node)) applier.want(node, undefined);
+    applier.wake();
     deal.wake();
     listener.follow();
-    await standing.write();
+    await standing.write(() => circle.isStale);
   });
   const turn = (): void => circle.turn();
   const applier = await Applier.open({
@@ -142,6 +143,11 @@ class Circle {
 
   constructor(work: () => Promise<void>) {
     this.#work = work;
+  }
+
+  /** There will be another turn. */
+  get isStale(): boolean {
+    return this.#again;
   }
 
   turn(): void {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { invalidArgument, resourceExhausted, type ApiError } from '../api/errors.js';
 import { type Route, type SetRoutesBegin, type SetRoutesRequest } from '../api/service.js';
 import { missing } from '../controller/access.js';
+import { unsettle } from './admit.js';
 import { checkDestination, nodeOfRoute } from './kinds.js';
 import { idOf, type ServiceState } from './model.js';
 import { checkNextHops, checkOnVifs } from './next-hops.js';
@@ -113,6 +114,7 @@ export class SetRoutes {
     check(this.#state);
     await this.#statics.replace(node, statics, randomUUID(), (tx) => {
       check(tx);
+      unsettle(tx);
       for (const { name } of tx.all('route')) if (nodeOfRoute(name) === node) tx.delete(name);
     });
   }

@@ -36,13 +36,14 @@ export class Standing {
     this.#tables = tables;
   }
 
-  /** Writes what is another than it was. */
-  async write(): Promise<void> {
+  /** Writes what is another than it was. `isStale`: something has changed since the nodes' contents were computed. */
+  async write(isStale: () => boolean): Promise<void> {
     const names = this.#changes(this.#state).map(([, body]) => body.name);
     for (let i = 0; i < names.length; i += PORTION) {
       const portion = new Set(names.slice(i, i + PORTION));
       await this.#state.transact((tx) => {
-        // of the resources as they are by now
+        // nothing is called ready that has not been looked at; there will be another turn
+        if (isStale()) return;
         for (const [kind, body] of this.#changes(tx)) if (portion.has(body.name)) tx.put(kind, body);
       });
     }

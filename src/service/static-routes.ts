@@ -36,6 +36,7 @@ export class StaticRoutes {
   readonly #byNode = new Map<string, NodeStatics>();
   #staged: { readonly node: string; readonly statics: NodeStatics } | undefined;
   #state: ServiceState | undefined;
+  #turn: Promise<void> = Promise.resolve();
 
   /** Reads all there is, and removes what no head names. */
   static async open(state: ServiceState): Promise<StaticRoutes> {
@@ -76,9 +77,21 @@ export class StaticRoutes {
 
   /**
    * Puts these in the place of all that the node has from SetRoutes. `generation`: never used before. `last` runs in the
-   * transaction that puts them in force; what it throws leaves everything as it was.
+   * transaction that puts them in force; what it throws leaves everything as it was. One after the other: what is swept
+   * is nobody's.
    */
   async replace(
+    node: string,
+    statics: NodeStatics,
+    generation: string,
+    last: (tx: Tx) => void,
+  ): Promise<void> {
+    const run = this.#turn.then(() => this.#replace(node, statics, generation, last));
+    this.#turn = run.catch(() => undefined);
+    await run;
+  }
+
+  async #replace(
     node: string,
     statics: NodeStatics,
     generation: string,
@@ -107,7 +120,6 @@ export class StaticRoutes {
       await this.#sweep((key) => ofChunk(key) === `${node}/${generation}`).catch(() => undefined);
       throw error;
     }
-    // of this node only: another's may be on its way
     await this.#sweep((key) => {
       const one = ofChunk(key);
       return one.startsWith(`${node}/`) && one !== `${node}/${generation}`;

@@ -10,7 +10,7 @@ import { type Draft } from '../../src/api/message.js';
 import { type ApiServer, startServer } from '../../src/api/server.js';
 import { ServiceNetworkService } from '../../src/api/service.js';
 import { type Caller } from '../../src/controller/access.js';
-import { unixDialer } from '../../src/controller/dial.js';
+import { type Dialer, unixDialer } from '../../src/controller/dial.js';
 import { storeErrorAsApi } from '../../src/controller/state.js';
 import { type Clock, type Patience, systemClock } from '../../src/service/clock.js';
 import { makeService, type ServiceController } from '../../src/service/controller.js';
@@ -30,6 +30,7 @@ export class Provider {
   patience: Patience = QUICK;
   /** Between the store and the controller, to be cut. */
   wrap: (store: Store) => Store = (store) => store;
+  dialer: Dialer = unixDialer;
   readonly log: string[] = [];
   #store: SqliteStore | undefined;
   #server: ApiServer | undefined;
@@ -57,7 +58,7 @@ export class Provider {
         name: 'iptv',
         store: this.wrap(this.#store),
         log,
-        dialer: unixDialer,
+        dialer: this.dialer,
         callerOf: () => this.caller,
         ending: this.#ending.signal,
       },
@@ -109,9 +110,17 @@ export class Provider {
 
   /** Waits until all that is wanted is in force. */
   async ready(): Promise<void> {
-    await this.until('the network is ready', async () => {
+    let last: unknown;
+    const is = async (): Promise<boolean> => {
       const { status } = await this.network();
+      last = status;
       return status?.reconciling === false && status.state === 'ready';
+    };
+    await this.until('the network is ready', is).catch((error: unknown) => {
+      const state = JSON.stringify(last, (_, value: unknown) =>
+        typeof value === 'bigint' ? `${value}` : value,
+      );
+      throw new Error(state, { cause: error });
     });
   }
 }
