@@ -4,7 +4,7 @@ import { type ServiceLink } from '../api/connectivity.js';
 import { type Applier } from './applier.js';
 import { keyOf } from './admit.js';
 import { askAgain, compose, partsOf } from './compose.js';
-import { type Deal } from './deal.js';
+import { type Deal, type Phase } from './deal.js';
 import { isUp } from './layout.js';
 import { type Bodies, idOf, type KindName, NETWORK, type ServiceState, type View } from './model.js';
 import { nodeOfRoute } from './kinds.js';
@@ -17,9 +17,17 @@ interface Word {
   readonly settled: boolean;
 }
 
+/** Of the deal, as it is now. */
+interface DealNow {
+  readonly phase: Phase;
+  readonly message: string;
+  /** The resource that was named. */
+  readonly refused: string | undefined;
+}
+
 const READY: Word = { state: 'ready', message: '', settled: true };
 /** Resources changed in one commit. */
-const PORTION = 200;
+const PORTION = 500;
 
 export class Standing {
   readonly #state: ServiceState;
@@ -50,7 +58,13 @@ export class Standing {
   }
 
   #changes(view: View): [KindName, Bodies[KindName]][] {
-    const { granted } = this.#deal;
+    const { granted, record } = this.#deal;
+    // each of these looks at all that is wanted: once
+    const deal: DealNow = {
+      phase: this.#deal.phase,
+      message: this.#deal.message,
+      refused: record?.refusal?.resource,
+    };
     const wanted = compose(view, this.#self);
     const [now, then] = [wanted ? partsOf(wanted) : undefined, granted && partsOf(askAgain(granted))];
     const links = new Map(granted?.links.map((link) => [`links/${link.name}`, link]));
@@ -66,18 +80,19 @@ export class Standing {
       if (!fresh.equals(old)) changes.push([kind, after]);
     };
     for (const network of view.all('network')) {
-      const status = settled(network.status, this.#ofNetwork(view));
+      const status = settled(network.status, this.#ofNetwork(view, deal));
       const lease = granted?.lease ?? types.LeaseState.LEASE_STATE_UNSPECIFIED;
       put('network', network, { ...without(network, 'price'), ...priced(granted?.price), lease, status });
     }
     for (const node of view.all('node')) {
-      const word = this.#granted(node.name, isGranted) ?? this.#ofNode(idOf(node.name)) ?? READY;
+      const word = this.#granted(node.name, isGranted, deal) ?? this.#ofNode(idOf(node.name)) ?? READY;
       put('node', node, { ...node, status: settled(node.status, word) });
     }
     for (const link of view.all('link')) {
       const given = links.get(link.name);
       const ends = [idOf(link.a), idOf(link.b)];
-      const word = this.#granted(link.name, isGranted) ?? down(given) ?? this.#ofEnds(ends, link.status);
+      const word =
+        this.#granted(link.name, isGranted, deal) ?? down(given) ?? this.#ofEnds(ends, link.status);
       const said = { ...priced(given?.price), ...(given?.achieved && { achieved: sloOf(given.achieved) }) };
       put('link', link, {
         ...without(link, 'price', 'achieved'),
@@ -87,7 +102,7 @@ export class Standing {
     }
     for (const station of view.all('station')) {
       const word =
-        this.#granted(station.name, isGranted) ?? this.#ofEnds([idOf(station.node)], station.status);
+        this.#granted(station.name, isGranted, deal) ?? this.#ofEnds([idOf(station.node)], station.status);
       put('station', station, { ...station, status: settled(station.status, word) });
     }
     for (const route of view.all('route'))
@@ -95,8 +110,8 @@ export class Standing {
     return changes;
   }
 
-  #ofNetwork(view: View): Word {
-    const { phase, message, granted } = this.#deal;
+  #ofNetwork(view: View, { phase, message }: DealNow): Word {
+    const { granted } = this.#deal;
     if (phase === 'unreachable') return { state: 'unreachable', message, settled: false };
     if (phase === 'refused') return { state: 'refused', message, settled: false };
     if (phase === 'asking') return pending('The connectivity provider is being asked.');
@@ -116,10 +131,9 @@ export class Standing {
   }
 
   /** Undefined: it is in force at the supplier. */
-  #granted(name: string, isGranted: (name: string) => boolean): Word | undefined {
-    const { record, phase, message } = this.#deal;
-    if (phase === 'refused' && record?.refusal?.resource === name)
-      return { state: 'refused', message, settled: false };
+  #granted(name: string, isGranted: (name: string) => boolean, deal: DealNow): Word | undefined {
+    const { phase, message, refused } = deal;
+    if (phase === 'refused' && refused === name) return { state: 'refused', message, settled: false };
     return isGranted(name) ? undefined : pending('It is not in force at the connectivity provider.');
   }
 
