@@ -40,6 +40,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/controller/process',
     'src/infrastructure/main',
     'src/connectivity/main',
+    'src/service/main',
     'native/lib',
     'gen/cabernet',
   ],

@@ -251,6 +251,12 @@ controllerCommand(
   async () => (await import('../connectivity/main.js')).runConnectivity,
 );
 
+controllerCommand(
+  'service',
+  'the controller of one service provider',
+  async () => (await import('../service/main.js')).runService,
+);
+
 const ca = program
   .command('ca')
   .description('the certificate authority of a deployment: who is who between machines')

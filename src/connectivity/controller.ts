@@ -212,6 +212,9 @@ function withPlacement(resource: Resource, state: State<Bodies>): Resource {
       ...(slo && { slo }),
       path: old?.path ?? [],
       backup: old?.backup ?? [],
+      // nobody watches links yet: they are taken for up
+      state: '',
+      message: '',
       ...(old?.achieved && { achieved: old.achieved }),
       ...(old?.price && { price: old.price }),
     };

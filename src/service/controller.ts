@@ -118,6 +118,8 @@ export async function makeService(
     },
   });
   return {
+    // operators and the provider itself only
+    rights: {},
     services: [service],
     tables,
     settled: () => circle.settled(),

@@ -5,7 +5,7 @@
 import { type Client } from '../../src/api/client.js';
 import { unavailable } from '../../src/api/errors.js';
 import { type ServiceType } from '../../src/api/message.js';
-import { type Dialer, unixDialer } from '../../src/controller/dial.js';
+import { type Dialer, dialerWith } from '../../src/controller/dial.js';
 import { type Store, StoreError } from '../../src/store/index.js';
 
 export class Mortal {
@@ -58,7 +58,7 @@ export class Mortal {
       address: string,
       expected: Parameters<Dialer['dial']>[2],
     ): Client<S> => {
-      const client = unixDialer.dial(service, address, expected);
+      const client = dialerWith(undefined).dial(service, address, expected);
       return new Proxy(client, {
         get: (target, key, receiver): unknown => {
           if (this.#dead && key !== 'close') throw unavailable({ reason: 'KILLED', message: 'killed' });

@@ -10,7 +10,7 @@ import { type Draft } from '../../src/api/message.js';
 import { type ApiServer, startServer } from '../../src/api/server.js';
 import { ServiceNetworkService } from '../../src/api/service.js';
 import { type Caller } from '../../src/controller/access.js';
-import { type Dialer, unixDialer } from '../../src/controller/dial.js';
+import { type Dialer, dialerWith } from '../../src/controller/dial.js';
 import { storeErrorAsApi } from '../../src/controller/state.js';
 import { type Clock, type Patience, systemClock } from '../../src/service/clock.js';
 import { makeService, type ServiceController } from '../../src/service/controller.js';
@@ -30,7 +30,7 @@ export class Provider {
   patience: Patience = QUICK;
   /** Between the store and the controller, to be cut. */
   wrap: (store: Store) => Store = (store) => store;
-  dialer: Dialer = unixDialer;
+  dialer: Dialer = dialerWith(undefined);
   readonly log: string[] = [];
   #store: SqliteStore | undefined;
   #server: ApiServer | undefined;
