@@ -133,7 +133,7 @@ describe('conformance', () => {
     /* the longest burst: two to the 46 ticks, 18 minutes */
     p.writeMeter(1, 'received', { bits: 1000, burstBytes: 137_438 });
     for (let i = 0; i < 94; i++) expect(await arrive(sized(1462))).toBe(true);
-    expect(await arrive(sized(10 + 60))).toBe(false);
+    expect(await arrive(sized(70))).toBe(false);
     p.writeMeter(1, 'received', { packets: 1, burstPackets: 1 });
     p.setClock(1000n * second);
     expect(await arrive()).toBe(true);
@@ -144,7 +144,7 @@ describe('conformance', () => {
     await at({ 1: true });
   });
 
-  test.each([1000, 9600, 1_000_001, 333_333_333, 10_000_000_000, 399_999_999_999])(
+  test.each([1000, 1_000_001, 10_000_000_000, 399_999_999_999])(
     'a random stream at %d bit/s passes as a textbookâ€™s bucket has it',
     async (bits) => {
       const [burstBytes, packets, burstPackets] = [3000, Math.ceil(bits / 3000), 9];
@@ -159,7 +159,7 @@ describe('conformance', () => {
         return Math.floor((seed / 2 ** 32) * limit);
       };
       let admitted = 0;
-      for (let i = 0; i < 150; i++) {
+      for (let i = 0; i < 60; i++) {
         const size = 60 + random(1400);
         now += ticks(bits, random(900)) / 64n;
         p.setClock(now);
@@ -174,8 +174,8 @@ describe('conformance', () => {
         bytes.take(cost);
         admitted++;
       }
-      expect(admitted).toBeGreaterThan(20);
-      expect(admitted).toBeLessThan(130);
+      expect(admitted).toBeGreaterThan(10);
+      expect(admitted).toBeLessThan(50);
     },
   );
 
@@ -204,7 +204,7 @@ describe('conformance', () => {
   });
 
   test('several CPUs together are admitted no more, and no fewer', async () => {
-    const [burstPackets, repeat, runs] = [10_000, 50_000, 4];
+    const [burstPackets, repeat, runs] = [2000, 10_000, 4];
     const flood = (): Promise<unknown> =>
       Promise.all(
         Array.from({ length: runs }, () =>
@@ -239,7 +239,7 @@ describe('conformance', () => {
     const before = p.received(1).admitted;
     const start = process.hrtime.bigint();
     for (let i = 0; i < 5; i++) {
-      const run = { data: sixtyEight, netns: p.netns, repeat: 100_000, xdp: { ingressIfindex: cableHp } };
+      const run = { data: sixtyEight, netns: p.netns, repeat: 20_000, xdp: { ingressIfindex: cableHp } };
       await p.object.program('cabernet_port').testRun(run);
     }
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
@@ -431,7 +431,7 @@ test('a node whose frames to its kernel are at their limit leaves another nodeâ€
     const flood = limited.object.program('cabernet_port').testRun({
       data: expired(mac.hp, mac.vif1),
       netns: limited.netns,
-      repeat: 200_000,
+      repeat: 50_000,
       xdp: { ingressIfindex: cableHp },
     });
     const other = frame(ethernet({ from: mac.gp, to: mac.vif5, type: 0x88cc }), payload(50));
