@@ -3,7 +3,7 @@ import { type Agent, Agents, chooseWorld, requireRoot, suggestion, type WorldSta
 import type { RemoteFlags } from './flags.js';
 import { type Answer, type Kind, matches } from './get/kind.js';
 import { links, machines, nodes, vifs, vns } from './get/network.js';
-import { counters, drops, labels, neighbours, paths, routes, tunnels } from './get/traffic.js';
+import { counters, drops, labels, neighbours, paths, routes, tunnels, wires } from './get/traffic.js';
 import { formatRows } from './output.js';
 import { remoteAgents } from './remote.js';
 import { UsageError } from './report.js';
@@ -17,6 +17,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   routes,
   paths,
   tunnels,
+  wires,
   labels,
   neighbours,
   counters,

@@ -111,7 +111,7 @@ withRemote(program.command('get'))
   .description('show what there is')
   .argument(
     '<what>',
-    'machines, nodes, links, vns, vifs, routes, paths, tunnels, labels, neighbours, counters or drops',
+    'machines, nodes, links, vns, vifs, routes, paths, tunnels, wires, labels, neighbours, counters or drops',
   )
   .argument('[name]', 'only of this network, node, vif or machine: iptv, iptv/P, iptv/P/to-M, P')
   .addOption(outputOption())

@@ -81,13 +81,15 @@ function signed(bytes: number): string {
 }
 
 function outcome(response: TraceLeg['response'], steps: readonly TraceStep[]): string {
-  const { verdict, egressInterface, egressFrame, tunnelRemoteAddress, vif, reason, description } = response;
+  const { verdict, egressInterface, egressFrame, tunnelRemoteAddress, wire, vif, reason, description } =
+    response;
+  const to = tunnelRemoteAddress || wire;
   const sum = steps.reduce((total, step) => total + step.bytes, 0);
   const size =
     egressFrame.length > 0 ? `, ${egressFrame.length} bytes (${sum === 0 ? 'as it came' : signed(sum)})` : '';
   switch (verdict) {
     case 'forwarded':
-      return `forwarded by ${egressInterface}${tunnelRemoteAddress ? ` to ${tunnelRemoteAddress}` : ''}${size}`;
+      return `forwarded by ${egressInterface}${to ? ` to ${to}` : ''}${size}`;
     case 'delivered':
       return `delivered to ${short(vif)} by ${egressInterface}${size}`;
     case 'punted':

@@ -15,6 +15,7 @@ import type {
   TunnelState,
   VifState,
   VirtualNodeState,
+  WireState,
 } from './messages.js';
 import { type WorldState } from './state.js';
 
@@ -75,6 +76,10 @@ export class Agent {
 
   tunnels(): Promise<readonly TunnelState[]> {
     return pages(this.client.listTunnels, (response) => response.tunnels);
+  }
+
+  wires(): Promise<readonly WireState[]> {
+    return pages(this.client.listWires, (response) => response.wires);
   }
 
   paths(): Promise<readonly PathState[]> {

@@ -1,6 +1,6 @@
 /**
  * One packet's way through the whole world: the first agent builds it and says where it goes; the agent at the tunnel's
- * other end goes on with the frame, until it is delivered, punted or dropped.
+ * or the wire's other end goes on with the frame, until it is delivered, punted or dropped.
  */
 import { clientOf } from './agents.js';
 import { suggestion, WorldError } from './errors.js';
@@ -45,10 +45,29 @@ export async function* trace(
     }
     yield { machine, response };
     request = undefined;
-    if (response.verdict !== 'forwarded' || !response.tunnelRemoteAddress) return;
-    machine = ownerOf(state, response.tunnelRemoteAddress);
-    request = { frame: { frame: response.egressFrame } };
+    if (response.verdict !== 'forwarded') return;
+    const next = nextOf(state, machine, response);
+    if (!next) return;
+    ({ machine } = next);
+    request = { frame: { frame: response.egressFrame, interface: next.interface } };
   }
+}
+
+/** Where a frame that was forwarded arrives; the interface is empty where the agent there finds it by itself. */
+function nextOf(
+  state: WorldState,
+  machine: string,
+  { wire, egressInterface, tunnelRemoteAddress }: TraceResponse,
+): { readonly machine: string; readonly interface: string } | undefined {
+  if (tunnelRemoteAddress) return { machine: ownerOf(state, tunnelRemoteAddress), interface: '' };
+  if (!wire) return undefined;
+  const isHere = (end: { machine: string; interface: string }): boolean =>
+    end.machine === machine && end.interface === egressInterface;
+  for (const { ends } of state.plan.wires) {
+    const far = ends.find((end) => !isHere(end));
+    if (ends.some(isHere) && far) return far;
+  }
+  return undefined;
 }
 
 /** As the station would send it, or a station of the node. */

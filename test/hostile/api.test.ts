@@ -346,6 +346,10 @@ describe('what cannot work', () => {
   test.each<[string, Resource]>([
     ['virtual_node', nest],
     ['tunnel', { tunnel: { name: 'tunnels/e', localAddress: '10.9.9.1', remoteAddress: '10.9.9.2' } }],
+    [
+      'wire',
+      { wire: { name: 'wires/e', kind: 2, interface: 'to-Q', vlan: 9, neighbourMac: '02:00:00:00:00:01' } },
+    ],
     ['vif', port('st-x')],
     ['label', { label: { vif: OWN, label: 99, swap: { vif: OWN, label: 99 } } }],
     ['address', address(OWN)],

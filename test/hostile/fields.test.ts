@@ -66,6 +66,7 @@ const vifs = [
   `${VIF}/paths/0`,
 ];
 const tunnels = [...junk, ...names('tunnels/', 63), 'tunnel/a'];
+const wires = [...junk, ...names('wires/', 63), 'wire/a', 'tunnels/a'];
 const interfaces = [
   ...junk.filter((name) => !['ä', '💥', '$(reboot)', '-rf', '%s%n'].includes(name)),
   'a/b',
@@ -102,9 +103,23 @@ const addresses = [
   GIANT,
 ];
 
+const macs = [
+  ...junk.filter(Boolean),
+  '00:00:00:00:00:00',
+  'ff:ff:ff:ff:ff:ff',
+  '01:00:5e:00:00:01',
+  '02-00-00-00-00-01',
+  '02:00:00:00:00',
+  '02:00:00:00:00:01:02',
+  '2:0:0:0:0:1',
+];
+
 const node = (more: object): Resource => ({ virtualNode: { name: 'vns/e/nodes/P', tenant: 'eve', ...more } });
 const tunnel = (more: object): Resource => ({
   tunnel: { name: 'tunnels/e', localAddress: '10.9.9.1', remoteAddress: '10.9.9.2', ...more },
+});
+const wire = (more: object): Resource => ({
+  wire: { name: 'wires/e', kind: 1, interface: 'to-Q', neighbourMac: '02:00:00:00:00:01', ...more },
 });
 const vif = (more: object): Resource => ({
   vif: { name: 'vns/e/nodes/P/vifs/a', link: { paths: [{ vif: VIF, label: 99 }] }, ...more },
@@ -152,22 +167,32 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
     ['lo', 'cv1', 'st-hp', 'eth0', 'ä'],
   ],
 
-  ['vif.name', 'VIF_NAME', (name) => vif({ name }), vifs],
+  ['wire.name', 'WIRE_NAME', (name) => wire({ name }), wires],
+  ['wire.kind', 'WIRE_KIND', (kind) => wire({ kind }), [0, 3, 99, -1, 2 ** 31 - 1]],
+  ['wire.interface', 'INTERFACE_NAME', (name) => wire({ interface: name }), interfaces],
   [
-    'vif.mac',
-    'MAC_ADDRESS',
-    (mac) => vif({ mac }),
-    [
-      ...junk.filter(Boolean),
-      '00:00:00:00:00:00',
-      'ff:ff:ff:ff:ff:ff',
-      '01:00:5e:00:00:01',
-      '02-00-00-00-00-01',
-      '02:00:00:00:00',
-      '02:00:00:00:00:01:02',
-      '2:0:0:0:0:1',
-    ],
+    'wire.interface',
+    'NOT_UNDERLAY',
+    (name) => wire({ interface: name }),
+    ['lo', 'cv1', 'st-hp', 'eth0', 'ä'],
   ],
+  ['wire.vlan', 'VLAN_RANGE', (vlan) => wire({ vlan }), [4095, 4096, 65535, 2 ** 32 - 1]],
+  [
+    'wire',
+    'NEIGHBOUR',
+    (more) => wire({ neighbourMac: undefined, ...(more as object) }),
+    [{}, { neighbourMac: '' }, { neighbourAddress: '' }],
+  ],
+  ['wire.neighbour_mac', 'MAC_ADDRESS', (neighbourMac) => wire({ neighbourMac }), macs],
+  [
+    'wire.neighbour_address',
+    'NEIGHBOUR_ADDRESS',
+    (neighbourAddress) => wire({ neighbourMac: undefined, neighbourAddress }),
+    addresses.filter(Boolean),
+  ],
+
+  ['vif.name', 'VIF_NAME', (name) => vif({ name }), vifs],
+  ['vif.mac', 'MAC_ADDRESS', (mac) => vif({ mac }), macs],
   ['vif.mtu', 'MTU_RANGE', (mtu) => vif({ mtu }), [1, 68, 575, 9601, 65535, 65536, 2 ** 32 - 1]],
   [
     'vif.sent.bits_per_second',
@@ -217,7 +242,7 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
     'vif.link.paths[0]',
     'BELOW_MISSING',
     (below) => link([{ ...(below as object), label: 99 }]),
-    [{}, { vif: '' }, { tunnel: '' }],
+    [{}, { vif: '' }, { tunnel: '' }, { wire: '' }],
   ],
   ['vif.link.paths[0].vif', 'VIF_NAME', (name) => link([{ vif: name, label: 99 }]), vifs.filter(Boolean)],
   [
@@ -225,6 +250,13 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
     'TUNNEL_NAME',
     (name) => link([{ tunnel: name, label: 99 }]),
     tunnels.filter(Boolean),
+  ],
+  ['vif.link.paths[0].wire', 'WIRE_NAME', (name) => link([{ wire: name, label: 99 }]), wires.filter(Boolean)],
+  [
+    'vif.link.paths[0].label',
+    'LABEL_RANGE',
+    (value) => link([{ wire: 'wires/e', label: value }]),
+    labels.filter(Boolean),
   ],
   ['vif.link.paths[0].label', 'LABEL_RANGE', (value) => link([{ vif: VIF, label: value }]), labels],
   [
@@ -238,10 +270,11 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
     'label',
     'BELOW_MISSING',
     (below) => label({ vif: undefined, ...(below as object) }),
-    [{}, { vif: '' }, { tunnel: '' }],
+    [{}, { vif: '' }, { tunnel: '' }, { wire: '' }],
   ],
   ['label.vif', 'VIF_NAME', (name) => label({ vif: name }), vifs.filter(Boolean)],
   ['label.tunnel', 'TUNNEL_NAME', (name) => label({ vif: undefined, tunnel: name }), tunnels.filter(Boolean)],
+  ['label.wire', 'WIRE_NAME', (name) => label({ vif: undefined, wire: name }), wires.filter(Boolean)],
   ['label.label', 'LABEL_RANGE', (value) => label({ label: value }), labels],
   [
     'label',

@@ -202,7 +202,8 @@ export const vifs: Kind = {
     const found = rowsOf(answers, ({ vif, state, addresses, owner, device }, machine): Found => {
       const name = short(vif?.name ?? '');
       const paths = vif?.link?.paths.map(
-        (path) => `${short(path.tunnel ?? path.vif ?? '')} label ${path.label}`,
+        (path) =>
+          `${short(path.tunnel ?? path.wire ?? path.vif ?? '')}${path.label ? ` label ${path.label}` : ''}`,
       );
       const below = paths?.join(', ') ?? `port ${vif?.port?.interface ?? ''}`;
       const shown = addresses.filter((address) => !address.startsWith('fe80:')).join(' ');

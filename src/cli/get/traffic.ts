@@ -48,7 +48,7 @@ export const paths: Kind = {
     const { answers, silent } = await agents.ask((agent) => agent.paths());
     const found = rowsOf(answers, ({ vif, index, path, owner, below, state }, machine): Found => {
       const name = short(vif);
-      const label = String(path?.label ?? '');
+      const label = path?.label ? String(path.label) : '';
       const chain = below.map(short).join(' > ');
       return {
         row: { vif: name, machine, index, label, owner, below: chain, state },
@@ -81,6 +81,41 @@ export const tunnels: Kind = {
   },
 };
 
+export const wires: Kind = {
+  columns: [
+    { key: 'wire', title: 'WIRE' },
+    { key: 'machine', title: 'MACHINE' },
+    { key: 'kind', title: 'KIND' },
+    { key: 'by', title: 'BY' },
+    { key: 'neighbour', title: 'TO' },
+    { key: 'mac', title: 'MAC' },
+    { key: 'vif', title: 'CARRIES' },
+    { key: 'state', title: 'STATE' },
+  ],
+  async read(_, agents) {
+    const { answers, silent } = await agents.ask((agent) => agent.wires());
+    const found = rowsOf(answers, ({ wire, owner, state, mac, vif }, machine): Found => {
+      const name = (wire?.name ?? '').replace(/^wires\//, '');
+      const row = {
+        wire: name,
+        machine,
+        owner,
+        kind: WIRE_KINDS[wire?.kind ?? 0] ?? '',
+        by: `${wire?.interface ?? ''}${wire?.vlan ? ` VLAN ${wire.vlan}` : ''}`,
+        neighbour: wire?.neighbourAddress ?? '',
+        mac,
+        vif: short(vif),
+        state,
+      };
+      return { row, names: [name, machine] };
+    });
+    return { found, silent };
+  },
+};
+
+/** By the API's WireKind. */
+const WIRE_KINDS = ['', 'lsp', 'circuit'];
+
 export const labels: Kind = {
   columns: [
     { key: 'machine', title: 'MACHINE' },
@@ -92,10 +127,10 @@ export const labels: Kind = {
   async read(_, agents) {
     const { answers, silent } = await agents.ask((agent) => agent.labels());
     const found = rowsOf(answers, ({ label, owner }, machine): Found => {
-      const context = short(label?.tunnel ?? label?.vif ?? '');
+      const context = short(label?.tunnel ?? label?.wire ?? label?.vif ?? '');
       const swap = label?.swap;
       const meaning = swap
-        ? `swap ${swap.label} on ${short(swap.tunnel ?? swap.vif ?? '')}`
+        ? `swap ${swap.label} on ${short(swap.tunnel ?? swap.wire ?? swap.vif ?? '')}`
         : `deliver to ${short(label?.deliver ?? '')}`;
       const row = { machine, context, label: String(label?.label ?? ''), meaning, owner };
       return { row, names: [context, machine, short(label?.deliver ?? '')] };
