@@ -5,7 +5,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PcapngWriter } from '../../src/cli/pcapng.js';
 import {
   addMachine,
   address,
@@ -20,6 +24,7 @@ import {
   port,
   type Resource,
   route,
+  run,
   stream,
   swap,
   sweep,
@@ -311,6 +316,65 @@ describe.each([
     const all = ['forwarded wires/x to-X', 'forwarded wires/y to-Y', 'forwarded wires/m to-M'];
     expect(ways).toEqual(ways.length === 1 ? ['forwarded wires/m to-M'] : all);
   });
+});
+
+/** What tshark makes of the frames at one of P's interfaces while `send` runs: protocols, labels and their S bits. */
+async function decoded(device: string, send: () => void): Promise<string[]> {
+  const stop = new AbortController();
+  const frames: Buffer[] = [];
+  const reading = (async (): Promise<void> => {
+    const point = { point: 'interface', interface: device } as const;
+    try {
+      for await (const { packets } of client('P').capture(point, { signal: stop.signal }))
+        for (const { frame } of packets) frames.push(Buffer.from(frame));
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+    }
+  })();
+  await until('something is captured', () => {
+    send();
+    return frames.length > 4;
+  });
+  stop.abort();
+  await reading;
+  const folder = mkdtempSync(join(tmpdir(), 'cabernet-wires-'));
+  try {
+    const file = join(folder, 'wire.pcapng');
+    const writer = new PcapngWriter(1514);
+    const blocks = frames.map((frame) =>
+      writer.packet({ timeNs: 0n, point: device, direction: 'in', length: frame.length, frame }),
+    );
+    writeFileSync(file, Buffer.concat([writer.header(), ...blocks]));
+    // a circuit's own frames bear label 0, below which others expect IPv4
+    const as = ['mpls.label==0', 'mpls.label==16-1048575'].flatMap((labels) => ['-d', `${labels},pwethcw`]);
+    const fields = ['frame.protocols', 'mpls.label', 'mpls.bottom'].flatMap((field) => ['-e', field]);
+    return run('tshark', '-r', file, ...as, '-T', 'fields', ...fields)
+      .trim()
+      .split('\n')
+      .map((line) => line.replaceAll('\t', ' '));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test('others read what is on the wires: tshark', async () => {
+  const service = (): void => ping('10.0.3.2');
+  const own = (): void => void inside(`${netns('P')}.conn.P`, 'ping', '-c', '2', '-i', '0.2', '10.5.0.2');
+  const stack = 'eth:ethertype:mpls:eth:ethertype:ip:icmp:data';
+  await applyAll(lsp());
+  await allUp();
+  await answered();
+  expect(await decoded('to-X', service)).toEqual(
+    expect.arrayContaining([`${stack} 1001,5001 0,1`, `${stack} 2003,6001 0,1`]),
+  );
+  expect(await decoded('to-X', own)).toEqual(expect.arrayContaining([`${stack} 1001 1`, `${stack} 2003 1`]));
+  await applyAll(circuit());
+  await allUp();
+  await answered();
+  expect(await decoded('to-M', service)).toEqual(
+    expect.arrayContaining([`${stack} 5001 1`, `${stack} 6001 1`]),
+  );
+  expect(await decoded('to-M', own)).toEqual(expect.arrayContaining([`${stack} 0 1`]));
 });
 
 test('a circuit names its link; states follow interface and neighbour, and watchers are told', async () => {
