@@ -26,6 +26,7 @@ export type LinkEnd = Message<cabernet.infrastructure.v1.LinkEnd>;
 export type VirtualLink = Message<cabernet.infrastructure.v1.VirtualLink>;
 export type Reservation = Message<cabernet.infrastructure.v1.Reservation>;
 export type Label = Message<cabernet.infrastructure.v1.Label>;
+export type Segment = Message<cabernet.infrastructure.v1.Segment>;
 export type ReserveRequest = Message<cabernet.infrastructure.v1.ReserveRequest>;
 export type ReserveResponse = Message<cabernet.infrastructure.v1.ReserveResponse>;
 export type CommitRequest = Message<cabernet.infrastructure.v1.CommitRequest>;

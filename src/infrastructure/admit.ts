@@ -12,6 +12,7 @@ import { checkEnding, endLeases } from './leases.js';
 import { customerOf, Ledger, machineOf } from './ledger.js';
 import { releaseLabels } from './labels.js';
 import { reroute } from './reroute.js';
+import { releaseSegmentOf } from './segments.js';
 import { settle } from './settle.js';
 import { capacityOf, COUNT_FIELDS, missingOf } from './shares.js';
 
@@ -109,7 +110,7 @@ function checkEnd(tx: Tx, end: Bodies['wire']['a'], own: string, field: string):
 
 function checkWire(tx: Tx, ledger: Ledger, { name, field, after }: Admission<Bodies, 'wire'>): void {
   if (!after) {
-    const user = [...ledger.links.values()].find(({ wires }) => wires.includes(name));
+    const user = [...ledger.links.values(), ...tx.all('segment')].find(({ wires }) => wires.includes(name));
     if (user) throw inUse(field, `${user.name} passes ${name}; end it first.`);
     return;
   }
@@ -118,7 +119,9 @@ function checkWire(tx: Tx, ledger: Ledger, { name, field, after }: Admission<Bod
 }
 
 function checkPeering(tx: Tx, ledger: Ledger, { name, field, after }: Admission<Bodies, 'peering'>): void {
-  const user = [...ledger.links.values()].find(({ wires }) => wires.includes(name));
+  const user = [...ledger.links.values(), ...tx.all('segment')].find(
+    (one) => one.wires.includes(name) || ('outward' in one && one.outward === name),
+  );
   if (!after) {
     if (user) throw inUse(field, `${user.name} passes ${name}; end it first.`);
     return;
@@ -155,6 +158,9 @@ function endAsked(tx: Tx, changes: readonly Admission<Bodies>[]): void {
   const names = new Set(ending.keys());
   checkEnding(tx, names, (name) => ending.get(name) ?? '');
   // gone from the transaction already: their labels are not
-  for (const name of names) releaseLabels(tx, name, true);
+  for (const name of names) {
+    releaseLabels(tx, name, true);
+    releaseSegmentOf(tx, name);
+  }
   endLeases(tx, [...names]);
 }

@@ -39,6 +39,11 @@ export function composeProvider(view: View, machine: string, except: ReadonlySet
           : [];
       });
     });
+  for (const { name, virtualNode, vif, mtu, payload, outward, committed, releasing } of view.all('segment')) {
+    const node = nodes.get(virtualNode);
+    if (outward !== '' || !committed || releasing || node === undefined || except.has(name)) continue;
+    ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload });
+  }
   return [...parts, ...composeEnds(view, machine, ends)];
 }
 
@@ -56,13 +61,18 @@ interface End {
 
 /** Each end with its tunnel, which links between the same machines share. */
 function composeEnds(view: View, machine: string, ends: readonly End[]): readonly Part[] {
-  const labels = new Map<string, { own?: Label; far?: Label }>();
+  const labels = new Map<string, { own?: Label; far?: { readonly label: number } }>();
   for (const label of view.all('label')) {
     if (label.link === '') continue;
     const pair = labels.get(label.link) ?? {};
     if (label.name.startsWith(`${machine}/labels/`)) pair.own = label;
     else pair.far = label;
     labels.set(label.link, pair);
+  }
+  // of other providers' machines, which have told theirs
+  for (const { name, link, remoteLabel } of view.all('segment')) {
+    const pair = labels.get(link === '' ? name : link);
+    if (pair && remoteLabel !== 0) pair.far = { label: remoteLabel };
   }
   const arrivalInterface = singleHome(view, machine);
   const tunnels = new Map<string, Part>();

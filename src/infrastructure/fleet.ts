@@ -67,6 +67,7 @@ export class Fleet {
         kind === 'virtualNode' ||
         kind === 'virtualLink' ||
         kind === 'label' ||
+        kind === 'segment' ||
         kind === 'wire' ||
         kind === 'peering';
     }

@@ -148,4 +148,5 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
   },
   reservation: { collection: 'customers/+/reservations', writable: false, outputs: [] },
   label: { collection: 'machines/+/labels', writable: false, outputs: [] },
+  segment: { collection: 'segments', writable: false, outputs: [] },
 });

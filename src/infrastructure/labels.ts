@@ -84,6 +84,42 @@ export function allocateLabel(
   });
 }
 
+/**
+ * For a tunnel to a machine of another provider, whose address may not be known yet: the label is no other such tunnel's
+ * on that machine. `link`: of the link or segment.
+ */
+export function allocatePeerLabel(tx: Tx, ends: TunnelEnds, link: string, draw = randomInt): Label {
+  for (let i = 0; i < TRIES; i++) {
+    const label = draw(FIRST, END);
+    const name = `${ends.machine}/labels/peer.${label}`;
+    const reserved = tx
+      .all('segment')
+      .some((segment) => segment.localLabel === label && segment.localAddress === ends.localAddress);
+    if (reserved || tx.get('label', name)) continue;
+    const { localAddress, remoteAddress, udpChecksum } = ends;
+    const status = settled(undefined, 'used');
+    // our own machine stands for the upstream: when it has forgotten the link, the segment waits for the other side
+    const upstream = ends.machine;
+    const body: Label = {
+      name,
+      link,
+      localAddress,
+      remoteAddress,
+      udpChecksum,
+      label,
+      upstream,
+      bootId: '',
+      status,
+    };
+    tx.put('label', body);
+    return body;
+  }
+  throw resourceExhausted({
+    reason: 'LABELS',
+    message: 'No label is free in this tunnel; end a link first.',
+  });
+}
+
 /** At either end, by the link. */
 export function labelsOf(view: View, link: string): readonly Label[] {
   return view.all('label').filter((label) => label.link === link);

@@ -5,6 +5,7 @@ import { missing } from '../controller/access.js';
 import { parseTime } from './clock.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { releaseLabels } from './labels.js';
+import { isSegmentOver, releaseSegment, releaseSegmentOf } from './segments.js';
 import { settle } from './settle.js';
 import { settled, wanted } from './status.js';
 import { checkExpiry, leaseAt, nextMoment } from './terms.js';
@@ -26,6 +27,9 @@ export function commit(tx: Tx, name: string, now: number): Reservation {
     tx.put('virtualNode', { ...node, lease, status: wanted(undefined) });
   for (const link of reservation.virtualLinks)
     tx.put('virtualLink', { ...link, lease, status: wanted(undefined) });
+  for (const segment of tx.all('segment'))
+    if (reservation.virtualLinks.some((link) => link.name === segment.link) && !segment.releasing)
+      tx.put('segment', { ...segment, committed: true, status: settled(segment.status, 'committed') });
   const committed = { ...reservation, committed: true, status: settled(reservation.status, 'committed') };
   tx.put('reservation', committed);
   settle(tx);
@@ -53,7 +57,10 @@ export function cancel(tx: Tx, name: string): void {
   if (reservation.committed) {
     endLeases(tx, [...links, ...reservation.virtualNodes.map((node) => node.name)]);
   } else {
-    for (const link of links) releaseLabels(tx, link, false);
+    for (const link of links) {
+      releaseLabels(tx, link, false);
+      releaseSegmentOf(tx, link);
+    }
   }
   tx.delete(name);
   settle(tx);
@@ -71,6 +78,7 @@ export function endLeases(tx: Tx, names: readonly string[]): void {
     if (!atEnd && !ending.has(link.name)) continue;
     tx.delete(link.name);
     releaseLabels(tx, link.name, true);
+    releaseSegmentOf(tx, link.name);
   }
   for (const name of ending) if (tx.get('virtualNode', name)) tx.delete(name);
 }
@@ -101,6 +109,7 @@ export function tick(tx: Tx, now: number): void {
     if (isOver(reservation, now)) cancel(tx, reservation.name);
     else if (reservation.committed && isForgotten(tx, reservation)) tx.delete(reservation.name);
   }
+  for (const segment of tx.all('segment')) if (isSegmentOver(segment, now)) releaseSegment(tx, segment.name);
   const ended: string[] = [];
   for (const kind of ['virtualNode', 'virtualLink'] as const) {
     for (const body of tx.all(kind)) {
@@ -136,6 +145,11 @@ export function nextTick(view: View, now: number): number {
   let next = Infinity;
   for (const reservation of view.all('reservation'))
     if (!reservation.committed) next = Math.min(next, parseTime(reservation.holdUntil) ?? now);
+  for (const segment of view.all('segment')) {
+    if (segment.releasing || segment.upstream === '') continue;
+    const time = segment.committed ? nextMoment(segment.term, now) : (parseTime(segment.holdUntil) ?? now);
+    next = Math.min(next, time);
+  }
   for (const kind of ['virtualNode', 'virtualLink'] as const)
     for (const { term } of view.all(kind)) next = Math.min(next, nextMoment(term, now));
   return next;
@@ -143,6 +157,13 @@ export function nextTick(view: View, now: number): number {
 
 /** @throws ApiError IN_USE: links would lose an end */
 export function checkEnding(tx: Tx, names: ReadonlySet<string>, fieldOf: (name: string) => string): void {
+  for (const { upstream, outward, virtualNode, releasing } of tx.all('segment'))
+    if (upstream !== '' && outward === '' && !releasing && names.has(virtualNode))
+      throw failedPrecondition({
+        reason: 'IN_USE',
+        field: fieldOf(virtualNode),
+        message: `A link that begins at ${upstream} or beyond ends at ${virtualNode}; end it there first.`,
+      });
   for (const link of tx.all('virtualLink')) {
     const end = [link.a, link.b].find((one) => one && names.has(one.virtualNode));
     if (!end || names.has(link.name)) continue;

@@ -35,6 +35,7 @@ export class Ledger {
       if (!except.has(node.name)) this.addNode(node);
     for (const link of [...view.all('virtualLink'), ...held.flatMap((one) => one.virtualLinks)])
       if (!except.has(link.name)) this.addLink(link);
+    for (const segment of view.all('segment')) this.addSegment(segment);
   }
 
   addNode(node: Node): void {
@@ -48,6 +49,14 @@ export class Ledger {
     this.links.set(link.name, link);
     for (const end of [link.a, link.b]) if (end) this.#vifs.set(`${end.virtualNode} ${end.vif}`, link.name);
     for (const wire of link.wires) this.#bits.set(wire, this.bitsOn(wire) + (link.slo?.bitsPerSecond ?? 0n));
+  }
+
+  /** Of a link that begins elsewhere: one that begins here is counted as that. */
+  addSegment(segment: Bodies['segment']): void {
+    if (segment.upstream === '') return;
+    if (segment.outward === '') this.#vifs.set(`${segment.virtualNode} ${segment.vif}`, segment.name);
+    for (const wire of segment.wires)
+      this.#bits.set(wire, this.bitsOn(wire) + (segment.bounds?.bitsPerSecond ?? 0n));
   }
 
   shareOn(machine: string): NodeShare {

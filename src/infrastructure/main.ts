@@ -11,6 +11,8 @@ import { ContentStore } from './content-store.js';
 import { Fleet } from './fleet.js';
 import { catalogue } from './kinds.js';
 import { tick } from './leases.js';
+import { pathService } from './path-service.js';
+import { Peers } from './peers.js';
 import { infrastructureService } from './service.js';
 import { Timer } from './timer.js';
 
@@ -29,15 +31,21 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
   const fleet = new Fleet({ provider, state, contents, dialer, log, backoff: tuning.backoff });
+  const peers = new Peers({ state, dialer, log, backoff: tuning.backoff ?? [500, 30_000] });
+  const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf };
   return {
-    services: [infrastructureService({ provider, state, contents, fleet, clock, callerOf })],
+    services: [infrastructureService(options), pathService(options)],
     rights: {
       'cabernet.infrastructure.v1.InfrastructureService': {
         connectivity: ['Get', 'List', 'Watch', 'Reserve', 'Commit', 'Cancel', 'Renew', 'Delete', 'Apply'],
       },
+      'cabernet.infrastructure.v1.PathService': {
+        infrastructure: ['ComputeTree', 'ReserveSegment', 'CommitSegment', 'ReleaseSegment'],
+      },
     },
     async close() {
       await timer.close();
+      await peers.close();
       await fleet.close();
       contents.close();
     },

@@ -83,5 +83,9 @@ export function leasesOn(view: View, machine: string): ReadonlyMap<string, bigin
     if (machineOf(node) === machine) leases.set(node.name, node.status?.generation ?? 0n);
   for (const link of view.all('virtualLink'))
     if (machinesOf(view, link).includes(machine)) leases.set(link.name, link.status?.generation ?? 0n);
+  for (const segment of view.all('segment')) {
+    const node = segment.outward === '' ? view.get('virtualNode', segment.virtualNode) : undefined;
+    if (node && machineOf(node) === machine) leases.set(segment.name, segment.status?.generation ?? 0n);
+  }
   return leases;
 }

@@ -2,12 +2,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 import { invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
-import { type ReserveRequest } from '../api/infrastructure.js';
+import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
 import { formatTime } from './clock.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { customerOf } from './ledger.js';
 import { planLink } from './plan-link.js';
 import { planNode } from './plan-node.js';
+import { isRemote, planRemote } from './plan-remote.js';
 import { type Planning, planningOf } from './planning.js';
 import { sum } from './price.js';
 import { settle } from './settle.js';
@@ -83,6 +84,7 @@ export function reserve(
   name: string,
   provider: string,
   now: number,
+  entries: ReadonlyMap<string, ReadonlyMap<string, EntryPoint>> = new Map(),
 ): Reservation {
   const customer = customerOf(name);
   const planning = planningOf(tx, customer, provider, now);
@@ -98,9 +100,18 @@ export function reserve(
     planning.fresh.add(node.name);
     return node;
   });
-  const virtualLinks = request.virtualLinks.map((asked, i) =>
-    planLink(planning, asked, `virtual_links[${i}]`),
-  );
+  const holdUntil = now + (request.holdSeconds || DEFAULT_HOLD) * 1000;
+  const virtualLinks = request.virtualLinks.map((asked, i) => {
+    const field = `virtual_links[${i}]`;
+    if (!isRemote(asked, provider)) return planLink(planning, asked, field);
+    return planRemote(
+      planning,
+      asked,
+      entries.get(asked.name) ?? new Map<string, EntryPoint>(),
+      holdUntil,
+      field,
+    );
+  });
   checkQuota(planning, account);
   const price = sum(
     [...virtualNodes, ...virtualLinks].map((one) => one.price),
@@ -111,7 +122,7 @@ export function reserve(
     virtualNodes,
     virtualLinks,
     price,
-    holdUntil: formatTime(now + (request.holdSeconds || DEFAULT_HOLD) * 1000),
+    holdUntil: formatTime(holdUntil),
     committed: false,
     status: settled(undefined, 'reserved'),
   };

@@ -9,7 +9,6 @@ import {
 import { type Call, implement, type Implementation } from '../api/server.js';
 import { type Caller, mayNot, missing } from '../controller/access.js';
 import { resourceMethods } from '../controller/methods.js';
-import { type State } from '../controller/state.js';
 import { shownResource } from '../controller/show.js';
 import { accessOf, ownsAll } from './access.js';
 import { admit } from './admit.js';
@@ -17,14 +16,13 @@ import { applyContent } from './apply.js';
 import { type Clock } from './clock.js';
 import { type ContentStore } from './content-store.js';
 import { type Fleet } from './fleet.js';
-import { type Bodies, catalogue } from './kinds.js';
+import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { cancel, commit, renew } from './leases.js';
+import { commitOnward, entriesFor, type RemoteOptions, renewOnward, reserveOnward } from './remote.js';
 import { checkReserve, digestOf, reservationName, reserve } from './reserve.js';
 import { failedPrecondition, invalidArgument } from '../api/errors.js';
 
-export interface ServiceOptions {
-  readonly provider: string;
-  readonly state: State<Bodies>;
+export interface ServiceOptions extends RemoteOptions {
   readonly contents: ContentStore;
   readonly fleet: Fleet;
   readonly clock: Clock;
@@ -71,13 +69,14 @@ export class Leasing {
     const name = reservationName(customer, request.requestId);
     const digest = digestOf(request);
     const key = `reserved/${name}`;
-    if (request.validateOnly)
-      return this.#shown(call, await state.tryOut((tx) => reserve(tx, request, name, provider, clock.now())));
+    const entries = await entriesFor(this.#options, request, customer, call.signal);
+    const work = (tx: Tx): Reservation => reserve(tx, request, name, provider, clock.now(), entries);
+    if (request.validateOnly) return this.#shown(call, await state.tryOut(work));
     const reservation = await state.transact(async (tx): Promise<Reservation> => {
       const known = tx.get('reservation', name);
       if (!known) {
         tx.putEntry(key, Buffer.from(digest));
-        return reserve(tx, request, name, provider, clock.now());
+        return work(tx);
       }
       const asked = await state.store.get(key);
       if (asked && Buffer.from(asked.value).toString() === digest) return known;
@@ -87,12 +86,15 @@ export class Leasing {
         message: `request_id ${request.requestId} was used for another request; take a new one.`,
       });
     });
+    await reserveOnward(this.#options, reservation, request.holdSeconds, call.signal);
     return this.#shown(call, state.get('reservation', name) ?? reservation);
   }
 
   async commit({ name }: { readonly name: string }, call: Call): Promise<{ reservation: Reservation }> {
     this.#visible(call, name);
     const { state, clock } = this.#options;
+    const held = state.get('reservation', name);
+    if (held && !held.committed) await commitOnward(this.#options, held, call.signal);
     const reservation = await state.transact((tx) => commit(tx, name, clock.now()));
     return this.#shown(call, state.get('reservation', name) ?? reservation);
   }
@@ -121,6 +123,8 @@ export class Leasing {
       const lease = kind === 'virtualNode' || kind === 'virtualLink';
       if (!lease || !this.#access.sees(caller, kind, name)) throw missing(name, `names[${i}]`);
     }
+    await state.tryOut((tx) => renew(tx, names, expireTime, clock.now()));
+    await renewOnward(this.#options, names, expireTime, call.signal);
     await state.transact((tx) => renew(tx, names, expireTime, clock.now()));
     return {
       resources: names.flatMap((name) => {
