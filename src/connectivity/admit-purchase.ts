@@ -18,6 +18,8 @@ export interface Purchase {
   readonly self: string;
   readonly ledger: Ledger;
   readonly now: number;
+  /** Whether something is sent over this link, or may still be. */
+  readonly isSentOver: (link: string) => boolean;
 }
 
 type Wanted<K extends 'node' | 'link'> = Admission<Bodies, K>;
@@ -113,13 +115,20 @@ function checkNode({ self, ledger }: Purchase, tx: Tx, usage: Usage, change: Wan
     throw refused('IN_USE', `${field}.ports`, `Port ${gone} of ${name} is sold; it cannot be left out.`);
 }
 
-function checkLink({ self, ledger }: Purchase, tx: Tx, usage: Usage, change: Wanted<'link'>): void {
+function checkLink(
+  { self, ledger, isSentOver }: Purchase,
+  tx: Tx,
+  usage: Usage,
+  change: Wanted<'link'>,
+): void {
   const { name, field, before, after } = change;
   const bought = ledger.links.get(name)?.body;
   if (!after) {
     const user = usage.users.get(name);
     if (user !== undefined)
       throw refused('IN_USE', field, `${user} stands on ${name}; it must go first, or elsewhere.`);
+    if (isSentOver(name))
+      throw refused('IN_USE', field, `Nodes still send over ${name}; repeat when they do so no longer.`);
     if (bought) {
       const supplier = ledger.nodes.get(bought.a)?.body.supplier ?? '';
       putRelease(tx, self, bought, { supplier, address: tx.get('supplier', supplier)?.address ?? '' });

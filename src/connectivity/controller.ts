@@ -40,7 +40,12 @@ export async function makeConnectivity(
   const shared = { self, state, ledger, suppliers, clock, log, ending };
   const releases = new Releases(shared);
   const buyer = new Buyer({ ...shared, releases, patienceMs });
-  const purchase = () => ({ self, ledger, now: clock.now() });
+  const purchase = () => ({
+    self,
+    ledger,
+    now: clock.now(),
+    isSentOver: (link: string) => programmer.uses(link),
+  });
   const kick = (): void => {
     releases.kick();
     buyer.kick();

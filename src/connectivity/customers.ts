@@ -75,8 +75,25 @@ export class Customers {
       const header = JSON.parse(Buffer.from(value).toString('utf8')) as Header;
       customers.#headers.set(keyOf(header.network, header.node), header);
     }
+    await customers.#sweep();
     for (const header of customers.#headers.values()) customers.#touch(header);
     return customers;
+  }
+
+  /** Chunks of uploads that the process did not live to take, or to forget. */
+  async #sweep(): Promise<void> {
+    const { state } = this.#options;
+    const known = new Set(
+      [...this.#headers.values()].flatMap(({ current, next }) => [current?.id, next?.id]),
+    );
+    const left = (await listAll(state.store, CHUNKS))
+      .map(({ key }) => key)
+      .filter((key) => !known.has(key.slice(CHUNKS.length).split('/')[0]));
+    for (let i = 0; i < left.length; i += 500) {
+      await state.transact((tx) => {
+        for (const key of left.slice(i, i + 500)) tx.deleteEntry(key);
+      });
+    }
   }
 
   /** The largest epoch that was taken for this node, or that waits. */

@@ -127,6 +127,11 @@ export class Harness {
     return (await this.#store?.list(prefix, { limit: 1000 }))?.entries.map(({ key }) => key) ?? [];
   }
 
+  /** The text under this key of the store. */
+  async value(key: string): Promise<string> {
+    return Buffer.from((await this.#store?.get(key))?.value ?? []).toString('utf8');
+  }
+
   /** Waits until all these are of that state. */
   async become(state: string, ...names: readonly string[]): Promise<void> {
     await until(async () => {

@@ -39,9 +39,10 @@ test('renewed at two thirds of the term, those of one term together, also after 
   clock.pass(1000);
   await until(() => (renewals().length === 1 ? undefined : 'not renewed'));
   expect(renewals()).toEqual([{ names: [P, Q], expireTime: '2026-12-01T09:40:00.000Z' }]);
-  await until(() =>
-    one.nodes.get(Q)?.term?.expireTime === '2026-12-01T09:40:00.000Z' ? undefined : 'not yet',
-  );
+  await until(async () => {
+    const written = await harness.value('bought/nodes/Q');
+    return written.includes('2026-12-01T09:40:00.000Z') ? undefined : written;
+  });
   await harness.kill();
   await harness.open();
   clock.pass(2_400_000);
@@ -86,4 +87,27 @@ test('expired, back, and lost: shown, and nothing more is sold of it', async () 
   one.tell(lease, true);
   await harness.become('lost', 'nodes/P');
   expect((await harness.get('node', 'nodes/P')).lease).toBe(types.LeaseState.LEASE_STATE_UNSPECIFIED);
+});
+
+test('a link that is lost takes down what stands on it, and nothing else', async () => {
+  await harness.update(
+    { customer: { name: 'customers/iptv' } },
+    {
+      serviceNetwork: {
+        name: 'customers/iptv/serviceNetworks/iptv',
+        nodes: [{ name: 'P' }, { name: 'Q' }],
+        links: [{ name: 'l', a: 'P', b: 'Q' }],
+      },
+    },
+  );
+  await harness.become('ready', 'customers/iptv/serviceNetworks/iptv');
+  const kinds = () => one.applied.get(`${P} `)?.resources.map(({ kind }) => kind);
+  expect(kinds()).toEqual(['virtualNode', 'label', 'vif']);
+  expect(await refusal(harness.remove('links/P-Q'))).toBe('IN_USE names[0]');
+  await until(async () => ((await harness.keys('watches/')).length === 1 ? undefined : 'not watched'));
+  const link = one.links.get(LINK);
+  if (!link) throw new Error('no link');
+  one.tellLink(link, true);
+  await harness.become('lost', 'links/P-Q');
+  await until(() => (kinds()?.join() === 'virtualNode' ? undefined : kinds()?.join()));
 });

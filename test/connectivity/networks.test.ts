@@ -408,6 +408,31 @@ describe('a customer’s Apply', () => {
     });
   });
 
+  test('killed at any commit of the store: what was there, or all of the new, and no chunk is left over', async () => {
+    await apply([address]);
+    for (const n of [1, 2, 3, 4, 5]) {
+      const first = harness.commits;
+      harness.beforeCommit = (number) => {
+        if (number === first + n) throw new Error('killed');
+      };
+      const asked = apply([address, route], { epoch: BigInt(n + 1) }).then(
+        () => 'answered',
+        () => 'failed',
+      );
+      await Promise.race([asked, until(() => (harness.commits >= first + n ? undefined : 'not yet'))]);
+      await harness.kill();
+      harness.beforeCommit = () => undefined;
+      await harness.open();
+      const outcome = await asked;
+      await until(async () => {
+        const chunks = await harness.keys('chunks/');
+        return chunks.length === 1 ? undefined : `${n}: ${outcome}, ${chunks.length} chunks`;
+      });
+      await apply([address], { epoch: BigInt(n + 1) });
+      expect(one.applied.get(`${lease('P')} iptv`)?.resources).toMatchObject([address]);
+    }
+  });
+
   test.each([
     [
       'another node’s',

@@ -208,6 +208,12 @@ export class TestSupplier {
     for (const watcher of this.#watchers) watcher({ virtualNode: resource }, gone);
   }
 
+  tellLink(resource: VirtualLink, gone: boolean): void {
+    if (gone) this.links.delete(resource.name);
+    else this.links.set(resource.name, resource);
+    for (const watcher of this.#watchers) watcher({ virtualLink: resource }, gone);
+  }
+
   #service() {
     const unused = (): never => {
       throw new Error('not for this test');

@@ -130,3 +130,21 @@ export function itemsOfOwnLink(self: string, link: Link): Items {
   }
   return collector.items;
 }
+
+/**
+ * Without what stands on vifs of ours that are not there: of a link that was lost, say. One such thing would have all
+ * the node's contents refused.
+ */
+export function onlyOver(resources: readonly ResourceDraft[], there: ReadonlySet<string>): ResourceDraft[] {
+  const gone = new Set<string>();
+  for (const { vif } of resources) {
+    const below = vif?.link?.paths?.[0]?.vif;
+    if (vif?.name !== undefined && below !== undefined && !there.has(below)) gone.add(vif.name);
+  }
+  const stands = (name: string | undefined): boolean => name === undefined || there.has(name);
+  return resources.filter(({ vif, label, address }) => {
+    if (vif) return vif.name === undefined || !gone.has(vif.name);
+    if (label) return stands(label.vif) && stands(label.swap?.vif) && !gone.has(label.deliver ?? '');
+    return stands(address?.vif);
+  });
+}

@@ -1,5 +1,5 @@
 /** Makes the leased nodes contain what the service networks need: ours, as the owner ''. */
-import { type ServiceNetwork } from '../../api/connectivity.js';
+import { type Link, type ServiceNetwork } from '../../api/connectivity.js';
 import { ApiError } from '../../api/errors.js';
 import { type Logger } from '../../api/log.js';
 import { type ResourceDraft } from '../../api/node.js';
@@ -14,8 +14,8 @@ import { mtuOf } from '../supply-of.js';
 import { nodeUnder } from '../usage.js';
 import { Contents } from './contents.js';
 import { type Epochs } from './epochs.js';
-import { type Hop, hopsAlong, type LabelledHop, turned, type Way } from './hops.js';
-import { itemsOfLink, itemsOfNetwork, itemsOfOwnLink } from './items.js';
+import { type Hop, hopsAlong, type LabelledHop, turned, type Way, vifAt } from './hops.js';
+import { itemsOfLink, itemsOfNetwork, itemsOfOwnLink, onlyOver } from './items.js';
 import { keyOf, networkOf, type Records, waysOf } from './records.js';
 import { Sender, type Target } from './sender.js';
 import { NOTHING, nextStep, samePath, towards } from './stages.js';
@@ -43,6 +43,8 @@ export class Programmer {
   readonly #steps = new Map<string, ReadonlyMap<string, number>>();
   /** Labels in quarantine: the version of their sender's node that is without them. */
   readonly #quarantine = new Map<string, number>();
+  /** Our links that are there, as far as their suppliers say. */
+  #live: ReadonlyMap<string, Link> = new Map();
   readonly #failures = new Map<string, string>();
   readonly #tasks = new Set<Promise<void>>();
 
@@ -60,6 +62,14 @@ export class Programmer {
   /** What was bought has changed. */
   ownLinks(): void {
     const { self, ledger } = this.#options;
+    const live = new Map(
+      [...ledger.links.values()].filter(({ body }) => inForce(body)).map(({ body }) => [body.name, body]),
+    );
+    for (const [name, { a, b }] of [...live, ...this.#live]) {
+      if (live.has(name) === this.#live.has(name)) continue;
+      for (const node of [a, b]) this.#sender(node).touch();
+    }
+    this.#live = live;
     for (const { body } of ledger.links.values()) this.#set(`own ${body.name}`, itemsOfOwnLink(self, body));
     for (const source of this.#contents.sources()) {
       if (source.startsWith('own ') && !ledger.links.has(source.slice(4))) this.#set(source, new Map());
@@ -227,7 +237,7 @@ export class Programmer {
       sender = new Sender({
         owner: '',
         target: () => this.target(node),
-        contents: () => once(this.#contents.of(node)),
+        contents: () => once(onlyOver(this.#contents.of(node), this.#vifsOf(node))),
         nextEpoch: () => epochs.next(node, ''),
         acknowledged: (version) => this.#acknowledged(node, version),
         failed: (_, error) => {
@@ -243,6 +253,21 @@ export class Programmer {
       this.#senders.set(node, sender);
     }
     return sender;
+  }
+
+  /** Vifs of our own node that are there. */
+  #vifsOf(node: string): Set<string> {
+    const vifs = new Set<string>();
+    for (const link of this.#live.values())
+      if (link.a === node || link.b === node) vifs.add(vifAt(this.#options.self, link, node));
+    return vifs;
+  }
+
+  /** Whether something is sent over this link, or may still be. */
+  uses(link: string): boolean {
+    return [...this.#options.records.links.values()].some((carried) =>
+      waysOf(carried).some(({ path }) => path.includes(link)),
+    );
   }
 
   /** Where a leased node's contents go. */
