@@ -311,13 +311,17 @@ function again(deal: Deal, nodes: readonly Node[], links: readonly Link[], now: 
     round: 0,
     nodes,
     links,
-    rounds: deal.rounds.map((parties, i) =>
-      parties.map((party) => ({
-        ...party,
-        reservation: `${id}.${i}`,
-        nodes: party.nodes.filter((name) => kept.has(name)),
-        links: party.links.filter((name) => kept.has(name)),
-      })),
-    ),
+    rounds: deal.rounds
+      .map((parties, i) =>
+        parties
+          .map((party) => ({
+            ...party,
+            reservation: `${id}.${i}`,
+            nodes: party.nodes.filter((name) => kept.has(name)),
+            links: party.links.filter((name) => kept.has(name)),
+          }))
+          .filter((party) => party.nodes.length + party.links.length > 0),
+      )
+      .filter((parties) => parties.length > 0),
   };
 }

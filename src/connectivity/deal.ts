@@ -63,9 +63,8 @@ export interface Ends {
 }
 
 /**
- * Who is asked for what, and in which order. A link between two suppliers is asked for at that of `a`, which will look
- * for its end at the other: there the node must be reserved before. Where suppliers wait for one another in a circle, links
- * between suppliers are a second round, when all nodes are leased.
+ * Who is asked for what, and in which order. A link to another supplier is asked for at that of `a`, which looks for its
+ * end at the other, where the node must be leased by then: such links to new nodes are a second round.
  */
 export function planRounds(
   id: string,
@@ -74,43 +73,26 @@ export function planRounds(
   endsOf: (link: Link) => Ends,
   addressOf: (supplier: string) => string,
 ): Party[][] {
-  const party = (supplier: string, round: number, own: readonly Node[], their: readonly Link[]): Party => ({
-    supplier,
-    address: addressOf(supplier),
-    reservation: `${id}.${round}`,
-    nodes: own.map(({ name }) => name),
-    links: their.map(({ name }) => name),
-  });
-  const crossing = links.filter((link) => endsOf(link).a !== endsOf(link).b);
-  const suppliers = [
-    ...new Set([...nodes.map(({ supplier }) => supplier), ...links.map((link) => endsOf(link).a)]),
-  ].sort();
-  const round = (number: number, order: readonly string[], n: readonly Node[], l: readonly Link[]): Party[] =>
-    order
-      .map((supplier) =>
-        party(
-          supplier,
-          number,
-          n.filter((node) => node.supplier === supplier),
-          l.filter((link) => endsOf(link).a === supplier),
-        ),
-      )
-      .filter((one) => one.nodes.length + one.links.length > 0);
-  const order = inOrder(suppliers, crossing.map(endsOf));
-  if (order) return [round(0, order, nodes, links)];
-  const inside = links.filter((link) => !crossing.includes(link));
-  return [round(0, suppliers, nodes, inside), round(1, suppliers, [], crossing)];
-}
-
-/** Each `b` before its `a`; undefined if there is a circle. */
-function inOrder(suppliers: readonly string[], pairs: readonly Ends[]): string[] | undefined {
-  const order: string[] = [];
-  const left = new Set(suppliers);
-  while (left.size > 0) {
-    const next = [...left].find((one) => !pairs.some(({ a, b }) => a === one && left.has(b)));
-    if (next === undefined) return undefined;
-    left.delete(next);
-    order.push(next);
-  }
-  return order;
+  const bought = new Set(nodes.map(({ name }) => name));
+  const isLate = (link: Link): boolean => endsOf(link).a !== endsOf(link).b && bought.has(link.b);
+  const round = (number: number, n: readonly Node[], l: readonly Link[]): Party[] => {
+    const suppliers = new Set([...n.map(({ supplier }) => supplier), ...l.map((link) => endsOf(link).a)]);
+    return [...suppliers].sort().map((supplier) => ({
+      supplier,
+      address: addressOf(supplier),
+      reservation: `${id}.${number}`,
+      nodes: n.filter((node) => node.supplier === supplier).map(({ name }) => name),
+      links: l.filter((link) => endsOf(link).a === supplier).map(({ name }) => name),
+    }));
+  };
+  const late = links.filter(isLate);
+  const rounds = [
+    round(
+      0,
+      nodes,
+      links.filter((link) => !isLate(link)),
+    ),
+    round(1, [], late),
+  ];
+  return rounds.filter((parties) => parties.length > 0);
 }

@@ -65,17 +65,21 @@ describe('all of it', () => {
       status: { state: 'ready', reconciling: false, generation: 1n, observedGeneration: 1n },
     });
     expect(await harness.get('offer', 'offers/P')).toMatchObject({ ports: ['st-1'] });
-    // where the far end is, room is held before
+    // the link that ends elsewhere comes when its far end is leased
+    expect(methods(one)).toEqual(['reserve', 'commit', 'reserve', 'commit']);
     expect(methods(two)).toEqual(['reserve', 'commit']);
     await settled();
   });
 
-  test('suppliers that wait for each other: links between them are a second round', async () => {
+  test('links both ways between suppliers; one more to nodes that are leased already is one round', async () => {
     await harness.update(P, B, A, PB, PA, AB);
     await harness.become('ready', ...all);
     expect(methods(one)).toEqual(['reserve', 'commit', 'reserve', 'commit']);
     expect(methods(two)).toEqual(['reserve', 'commit', 'reserve', 'commit']);
     expect(two.held).toEqual(['customers/conn/virtualLinks/A-B', 'customers/conn/virtualNodes/A']);
+    await harness.update({ link: { ...PA.link, name: 'links/again', vifA: 'x', vifB: 'x' } });
+    await harness.become('ready', 'links/again');
+    expect(methods(one).slice(4)).toEqual(['reserve', 'commit']);
   });
 });
 
@@ -94,8 +98,20 @@ describe('none of it', () => {
   });
 
   test('where a commit fails after another one', async () => {
-    one.before = (method) => {
+    two.before = (method) => {
       if (method === 'commit') throw resourceExhausted({ reason: 'TOO_LATE', message: 'It ran out.' });
+    };
+    await harness.update(P, A, PA);
+    await harness.become('refused', 'nodes/P', 'nodes/A', 'links/P-A');
+    await settled();
+    expect(methods(one)).toEqual(['reserve', 'commit', 'cancel', 'cancel']);
+    expect([...one.held, ...two.held]).toEqual([]);
+  });
+
+  test('where only the second round is refused: the first is let go of as well', async () => {
+    one.before = (method, request) => {
+      if (method === 'reserve' && 'virtualLinks' in request && (request.virtualLinks as unknown[]).length > 0)
+        throw resourceExhausted({ reason: 'NO_PATH', message: 'No way there.' });
     };
     await harness.update(P, A, PA);
     await harness.become('refused', 'nodes/P', 'nodes/A', 'links/P-A');

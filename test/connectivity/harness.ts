@@ -41,7 +41,7 @@ export class Harness {
   }
 
   async supplier(name: string): Promise<TestSupplier> {
-    const supplier = new TestSupplier(this.folder, name);
+    const supplier = new TestSupplier(this.folder, name, this.suppliers);
     await supplier.start();
     this.suppliers.set(name, supplier);
     return supplier;

@@ -38,6 +38,8 @@ export class TestSupplier {
   readonly name: string;
   readonly address: string;
   readonly #socket: string;
+  /** Other suppliers, by name: links may end at what is leased there. */
+  readonly peers: ReadonlyMap<string, TestSupplier>;
   /** Of machines: CPU not leased. */
   readonly cpu = new Map<string, number>();
   readonly reservations = new Map<string, Reservation>();
@@ -54,7 +56,8 @@ export class TestSupplier {
   readonly #watchers = new Set<(resource: Draft<(typeof v1.Resource)['prototype']>, gone: boolean) => void>();
   #server: ApiServer | undefined;
 
-  constructor(folder: string, name: string) {
+  constructor(folder: string, name: string, peers: ReadonlyMap<string, TestSupplier>) {
+    this.peers = peers;
     this.name = name;
     this.#socket = join(folder, `${name}.sock`);
     this.address = `unix:${this.#socket}`;
@@ -119,6 +122,14 @@ export class TestSupplier {
           reason: 'NOT_FOUND',
           field: `virtual_links[${i}].a.virtual_node`,
           message: `There is no ${end}.`,
+        });
+      }
+      const far = link.b?.virtualNode ?? '';
+      if (link.b?.provider && this.peers.get(link.b.provider)?.nodes.has(far) !== true) {
+        throw notFound({
+          reason: 'NOT_FOUND',
+          field: `virtual_links[${i}].b.virtual_node`,
+          message: `${link.b.provider} has no ${far}.`,
         });
       }
     }
