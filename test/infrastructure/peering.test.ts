@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ResourceDraft, type Segment } from '../../src/api/infrastructure.js';
 import { unavailable } from '../../src/api/errors.js';
 import { type Caller } from '../../src/controller/access.js';
-import { type Dialer, unixDialer } from '../../src/controller/dial.js';
+import { type Dialer, dialerWith } from '../../src/controller/dial.js';
 import {
   conn,
   eventually,
@@ -235,7 +235,7 @@ test('a neighbour that dies in between: nothing stays held anywhere once it is b
 
 test('refused by the next: what was held here is let go of', async () => {
   await two.stop();
-  const real = unixDialer;
+  const real = dialerWith(undefined);
   let broken = false;
   const dialer: Dialer = {
     dial(service, address, expected) {
