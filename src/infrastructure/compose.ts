@@ -8,7 +8,7 @@ import { nameDown, ownerDown } from './rename.js';
 
 const States = types.LeaseState;
 
-/** A resource, and the lease that it is there for: empty for what several share. */
+/** A resource, and the lease or segment that it is there for. */
 export interface Part {
   readonly origin: string;
   readonly resource: ResourceDraft;
@@ -82,10 +82,12 @@ function composeEnds(view: View, machine: string, ends: readonly End[]): readonl
     if (!own || !far) continue;
     const { localAddress, remoteAddress, udpChecksum } = own;
     const tunnel = tunnelName(remoteAddress);
-    tunnels.set(tunnel, {
-      origin: '',
-      resource: { tunnel: { name: tunnel, localAddress, remoteAddress, udpChecksum, arrivalInterface } },
-    });
+    if (!tunnels.has(tunnel))
+      tunnels.set(tunnel, {
+        // of the first link: where it is refused, each link over it is, and nothing else
+        origin,
+        resource: { tunnel: { name: tunnel, localAddress, remoteAddress, udpChecksum, arrivalInterface } },
+      });
     const path = { tunnel, label: far.label };
     parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload } } } });
     parts.push({ origin, resource: { label: { tunnel, label: own.label, deliver: vif } } });

@@ -103,23 +103,45 @@ export function renew(tx: Tx, names: readonly string[], expireTime: string, now:
   }
 }
 
-/** Whatever time has brought about: holds that ran out, leases in another state, leases at their end. */
-export function tick(tx: Tx, now: number): void {
-  for (const reservation of tx.all('reservation')) {
-    if (isOver(reservation, now)) cancel(tx, reservation.name);
-    else if (reservation.committed && isForgotten(tx, reservation)) tx.delete(reservation.name);
-  }
-  for (const segment of tx.all('segment')) if (isSegmentOver(segment, now)) releaseSegment(tx, segment.name);
-  const ended: string[] = [];
-  for (const kind of ['virtualNode', 'virtualLink'] as const) {
-    for (const body of tx.all(kind)) {
-      const lease = leaseAt(body.term, now);
-      if (lease === undefined) ended.push(body.name);
-      else if (lease !== body.lease) change(tx, kind, body.name, lease);
-    }
-  }
-  if (ended.length > 0) endLeases(tx, ended);
+/** Leases that one transaction changes at most: a commit of the store takes 1000 changes, an end of a link four or so. */
+const BATCH = 100;
+
+/**
+ * Whatever time has brought about: holds that ran out, leases in another state, leases at their end.
+ * @returns whether there is more of it, for the next transaction
+ */
+export function tick(tx: Tx, now: number): boolean {
+  const held = tx.all('reservation').some((reservation) => isOver(reservation, now));
+  const steps = [...dueSteps(tx, now)];
+  for (const step of steps.slice(0, BATCH)) step();
   settle(tx);
+  return steps.length > BATCH || held;
+}
+
+function* dueSteps(tx: Tx, now: number): Generator<() => void> {
+  for (const reservation of tx.all('reservation')) {
+    if (isOver(reservation, now)) {
+      yield () => cancel(tx, reservation.name);
+      return; // it may be as large as a transaction: the rest comes next
+    }
+    if (reservation.committed && isForgotten(tx, reservation)) yield () => tx.delete(reservation.name);
+  }
+  for (const segment of tx.all('segment'))
+    if (isSegmentOver(segment, now)) yield () => releaseSegment(tx, segment.name);
+  const ending = tx.all('virtualNode').filter(({ term }) => leaseAt(term, now) === undefined);
+  const nodes = new Set(ending.map(({ name }) => name));
+  for (const link of tx.all('virtualLink')) {
+    const lease = leaseAt(link.term, now);
+    const atEnd = [link.a, link.b].some((end) => end && nodes.has(end.virtualNode));
+    if (lease === undefined || atEnd) yield () => endLeases(tx, [link.name]);
+    else if (lease !== link.lease) yield () => change(tx, 'virtualLink', link.name, lease);
+  }
+  // the links first, so that no node takes more than itself along
+  for (const { name } of ending) yield () => endLeases(tx, [name]);
+  for (const node of tx.all('virtualNode')) {
+    const lease = leaseAt(node.term, now);
+    if (lease !== undefined && lease !== node.lease) yield () => change(tx, 'virtualNode', node.name, lease);
+  }
 }
 
 function change(tx: Tx, kind: 'virtualNode' | 'virtualLink', name: string, lease: LeaseState): void {

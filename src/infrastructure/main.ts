@@ -10,11 +10,10 @@ import { type Clock, systemClock } from './clock.js';
 import { ContentStore } from './content-store.js';
 import { Fleet } from './fleet.js';
 import { catalogue } from './kinds.js';
-import { tick } from './leases.js';
 import { pathService } from './path-service.js';
 import { Peers } from './peers.js';
 import { infrastructureService } from './service.js';
-import { Timer } from './timer.js';
+import { catchUp, Timer } from './timer.js';
 
 export interface Tuning {
   readonly clock?: Clock;
@@ -27,7 +26,7 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   const { name: provider, store, log, dialer, callerOf } = context;
   const clock = tuning.clock ?? systemClock;
   const state = await State.open(store, catalogue);
-  await state.transact((tx) => tick(tx, clock.now()));
+  await catchUp(state, clock);
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
   const fleet = new Fleet({ provider, state, contents, dialer, log, backoff: tuning.backoff });

@@ -7,7 +7,6 @@ import {
   type ReserveSegmentRequest,
   type ReserveSegmentResponse,
 } from '../api/infrastructure.js';
-import { parseAddress } from '../api/names.js';
 import { type Call, implement, type Implementation } from '../api/server.js';
 import { mayNot, missing } from '../controller/access.js';
 import { achievedBy } from './carry.js';
@@ -15,6 +14,7 @@ import { type Bodies } from './kinds.js';
 import { customerOf, machineOf } from './ledger.js';
 import { askNeighbours, chooseOnward, entriesHere, NO_BOUNDS, type Target } from './onward.js';
 import {
+  checkFarEnd,
   commitSegment,
   holdEnd,
   holdTransit,
@@ -99,6 +99,7 @@ class Paths {
     const { name: upstream, peerings } = this.#peerings(call);
     check(request);
     if (!peerings.some(({ name }) => name === request.peering)) throw missing(request.peering, 'peering');
+    checkFarEnd(state, request.tunnelAddress, 'tunnel_address');
     const name = `segments/${request.segment}`;
     const known = state.get('segment', name);
     if (known && (known.upstream !== upstream || known.releasing))
@@ -190,12 +191,6 @@ function check(request: ReserveSegmentRequest): void {
       reason: 'SEGMENT_ID',
       field: 'segment',
       message: 'segment must be 1 to 63 characters of [A-Za-z0-9_.-].',
-    });
-  if (!parseAddress(request.tunnelAddress))
-    throw invalidArgument({
-      reason: 'ADDRESS',
-      field: 'tunnel_address',
-      message: 'tunnel_address must be an IPv4 or IPv6 address.',
     });
   if (request.label < 16 || request.label > 0xfffff)
     throw invalidArgument({

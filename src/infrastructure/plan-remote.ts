@@ -13,7 +13,7 @@ import { customerOf } from './ledger.js';
 import { chooseOnward, NO_BOUNDS, type Target } from './onward.js';
 import { checkKind, checkLink, endOf, machineAt } from './plan-link.js';
 import { type Planning } from './planning.js';
-import { type Segment } from './segments.js';
+import { checkFarEnd, type Segment } from './segments.js';
 import { settled, wanted } from './status.js';
 import { termOf } from './terms.js';
 import { failedPrecondition } from '../api/errors.js';
@@ -129,6 +129,12 @@ export function completeSegment(tx: Tx, name: string, remoteAddress: string, rem
   const label = tx.all('label').find((one) => one.link === segment?.link && one.label === segment.localLabel);
   if (!segment || !label || segment.releasing)
     throw aborted({ reason: 'CONFLICT', message: 'The reservation is over; reserve anew.' });
+  checkFarEnd(tx, remoteAddress, 'tunnel_address');
+  if (remoteLabel < 16 || remoteLabel > 0xfffff)
+    throw failedPrecondition({
+      reason: 'LABEL_RANGE',
+      message: 'Another provider expects a label that is none.',
+    });
   const ends = {
     machine: '',
     localAddress: label.localAddress,

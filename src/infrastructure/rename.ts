@@ -113,7 +113,8 @@ export function errorUp(customer: string, error: ApiError): ApiError {
     reason: error.reason,
     operation: error.operation,
     field: error.field === undefined ? undefined : nameUp(customer, error.field),
-    message,
+    // a tunnel's name tells where it leads
+    message: message.replace(/\btunnels\/[A-Za-z0-9_.-]*[A-Za-z0-9]/g, 'the tunnel'),
     cause: error,
   });
 }

@@ -1,6 +1,6 @@
 /** This provider's part of links that cross peerings: held, committed, let go of. Each is one transaction. */
 import { type cabernet } from '../../gen/cabernet.js';
-import { failedPrecondition, notFound } from '../api/errors.js';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '../api/errors.js';
 import { type ReserveSegmentRequest } from '../api/infrastructure.js';
 import { type Draft } from '../api/message.js';
 import { parseAddress, parseVifName } from '../api/names.js';
@@ -54,8 +54,42 @@ function held(request: ReserveSegmentRequest, upstream: string, now: number): Se
   };
 }
 
+/** The same request may have come twice at once. @throws ApiError SEGMENT_IN_USE */
+function knownTo(view: View, request: ReserveSegmentRequest, upstream: string): Segment | undefined {
+  const known = view.get('segment', `segments/${request.segment}`);
+  if (!known || (known.upstream === upstream && !known.releasing)) return known;
+  throw alreadyExists({
+    reason: 'SEGMENT_IN_USE',
+    field: 'segment',
+    message: 'This segment is known already, and is over or another’s; choose another id.',
+  });
+}
+
+/** What another provider says is its machine's address. @throws ApiError ADDRESS: it cannot be, or is one of ours */
+export function checkFarEnd(view: View, text: string, field: string): void {
+  const address = parseAddress(text);
+  const ours = view.all('machine').some(({ addresses }) => addresses.includes(text));
+  if (address && !ours && isUnicast(address.family, address.bytes)) return;
+  throw invalidArgument({
+    reason: 'ADDRESS',
+    field,
+    message: `${field} must be the IPv4 or IPv6 unicast address of a machine of another provider.`,
+  });
+}
+
+/** And no loopback, no link-local address: something that a tunnel may lead to. */
+function isUnicast(family: 4 | 6, bytes: Uint8Array): boolean {
+  const [first = 0, second = 0] = bytes;
+  if (family === 4) return first !== 0 && first !== 127 && first < 224 && !(first === 169 && second === 254);
+  const small = bytes.slice(0, 15).every((byte) => byte === 0);
+  return !small && first !== 0xff && !(first === 0xfe && (second & 0xc0) === 0x80);
+}
+
 /** The link ends at a node here. @throws ApiError for whatever is in its way */
 export function holdEnd(tx: Tx, request: ReserveSegmentRequest, upstream: string, now: number): Segment {
+  const known = knownTo(tx, request, upstream);
+  if (known) return known;
+  checkFarEnd(tx, request.tunnelAddress, 'tunnel_address');
   const ledger = new Ledger(tx);
   const node = tx.get('virtualNode', request.virtualNode);
   if (!node || customerOf(node.name) !== request.customer)
@@ -129,6 +163,8 @@ export function holdTransit(
   onward: Onward,
   now: number,
 ): Segment {
+  const known = knownTo(tx, request, upstream);
+  if (known) return known;
   const { peering, way, sums, price } = onward;
   const bits = request.bounds?.bitsPerSecond ?? 0n;
   const wires = [request.peering, ...way.wires, peering.name];

@@ -9,7 +9,9 @@ import { type AgentClient, applyTo, indexIn } from './agent.js';
 import { type ContentStore } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { forgetLabels, quarantinedBy } from './labels.js';
+import { customerOf } from './ledger.js';
 import { composeMachine, type OwnerIntent } from './machine-intent.js';
+import { errorUp } from './rename.js';
 import { leasesOn, type Progress, type Said } from './progress.js';
 
 export interface SessionOptions {
@@ -158,7 +160,8 @@ export class Session {
     }
     if (owner === provider) {
       const generation = leasesOn(state, machine).get(origin) ?? 0n;
-      this.#refusedLeases.set(origin, { generation, message: `The machine refuses it: ${error.message}` });
+      const { message } = errorUp(customerOf(origin), error);
+      this.#refusedLeases.set(origin, { generation, message: `The machine refuses it: ${message}` });
     } else this.#refusedContents.set(origin, error);
     return 'again';
   }

@@ -8,6 +8,11 @@ import { nextTick, tick } from './leases.js';
 /** Before it is tried again, where the store does not answer. */
 const PAUSE = 5000;
 
+/** All that time has brought about, in as many transactions as it takes. */
+export async function catchUp(state: State<Bodies>, clock: Clock): Promise<void> {
+  while (await state.transact((tx) => tick(tx, clock.now())));
+}
+
 export class Timer {
   readonly #state: State<Bodies>;
   readonly #clock: Clock;
@@ -42,14 +47,12 @@ export class Timer {
   }
 
   #wake(): void {
-    this.#running = this.#state
-      .transact((tx) => tick(tx, this.#clock.now()))
-      .then(
-        () => this.#set(),
-        (error: unknown) => {
-          this.#log.error('terms cannot be kept', { error });
-          if (!this.#closed) this.#cancel = this.#clock.at(this.#clock.now() + PAUSE, () => this.#wake());
-        },
-      );
+    this.#running = catchUp(this.#state, this.#clock).then(
+      () => this.#set(),
+      (error: unknown) => {
+        this.#log.error('terms cannot be kept', { error });
+        if (!this.#closed) this.#cancel = this.#clock.at(this.#clock.now() + PAUSE, () => this.#wake());
+      },
+    );
   }
 }

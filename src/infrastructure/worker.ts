@@ -28,6 +28,8 @@ export class Worker {
   readonly #running: Promise<void>;
   #session: Session | undefined;
   #client: AgentClient | undefined;
+  /** Changes that a round has taken up. */
+  #done = -1;
   /** Of the last connection: what is known of the agent. */
   #last: { bootId: string; had: ReadonlyMap<string, Had> } | undefined;
 
@@ -54,6 +56,9 @@ export class Worker {
     resources: AsyncIterable<ResourceDraft>,
     signal: AbortSignal,
   ): Promise<ApplyResponse> {
+    // what was leased just now is there first
+    const changes = this.#changed.count;
+    while (this.#client && this.#done < changes) await this.#rounds.next(signal);
     const client = this.#client;
     if (!client) throw this.#unreachable();
     // the largest epoch: whatever was sent before, this one is not stale, and it is not kept
@@ -127,6 +132,7 @@ export class Worker {
         this.#last?.bootId === bootId ? this.#last.had : new Map<string, Had>(),
       );
       this.#last = { bootId, had: session.had };
+      this.#done = -1;
       [this.#session, this.#client] = [session, client];
       const watching = this.#watch(client, both).finally(() => {
         over.abort();
@@ -154,6 +160,7 @@ export class Worker {
     while (!signal.aborted) {
       const seen = this.#changed.count;
       const whole = await session.round(signal);
+      this.#done = seen;
       this.#rounds.raise();
       if (whole) wait = first;
       const retry = AbortSignal.timeout(wait);

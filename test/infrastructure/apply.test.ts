@@ -97,6 +97,24 @@ test('a customer’s content and its tenant’s, under the agent’s names', asy
   expect(agent?.resourcesOf('conn')).toHaveLength(1);
 });
 
+test('said of a lease that was committed a moment ago: it waits until the machine has that', async () => {
+  await customer.reserve({ virtualNodes: [node('Q')], requestId: 'q' });
+  const q = one.agents.get('Q');
+  if (q)
+    q.refuse = ({ owner }) =>
+      owner === 'conn' && q.resourcesOf('one').length === 0
+        ? failedPrecondition({
+            reason: 'NODE_NOT_FOUND',
+            field: 'resources[0].route.node',
+            message: 'no node',
+          })
+        : undefined;
+  await customer.commit({ name: 'customers/conn/reservations/q' });
+  const route: ResourceDraft = { route: { node: 'vns/conn/nodes/Q', destination: '10.0.0.0/8', type: 2 } };
+  await apply([route], { virtualNode: 'customers/conn/virtualNodes/Q' });
+  expect(q?.resourcesOf('conn')).toHaveLength(1);
+});
+
 test('what was answered is there after the controller died; the content ends with its lease', async () => {
   await apply(service);
   await one.stop();

@@ -1,6 +1,7 @@
 /** Reserving, committing, and what the agents are told. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { failedPrecondition } from '../../src/api/errors.js';
 import {
   conn,
   eventually,
@@ -82,4 +83,53 @@ test('an end of leases takes everything away, and labels are let go of when both
     (await operator.list({ collection: 'machines/-/labels' })).resources.length;
   for (let left = await labels(); left > 0; left = await labels());
   expect((await one.as(local).list({ collection: 'customers/-/virtualNodes' })).resources).toEqual([]);
+});
+
+test('what an agent refuses of one lease holds nothing else up, and is told in the customer’s words', async () => {
+  const p = one.agents.get('P');
+  if (p)
+    p.refuse = ({ owner, resources }) => {
+      const index = resources.findIndex(({ vif }) => (vif?.mtu ?? 0) > 1500);
+      return owner === 'one' && index >= 0
+        ? failedPrecondition({
+            reason: 'MTU_TOO_BIG',
+            field: `resources[${index}].vif.mtu`,
+            message:
+              'vns/conn_x/nodes/P/vifs/big: at most 1500 fits, by tunnels/to-100.127.0.3 over an underlay of MTU 1574',
+          })
+        : undefined;
+    };
+  const customer = one.as(conn);
+  const big = { name: 'customers/conn/virtualLinks/big', mtu: 1520 };
+  await customer.reserve({
+    virtualNodes: [node('P', { node: 'vns/x/nodes/P' }), node('M')],
+    virtualLinks: [
+      {
+        ...link('P', 'M', big),
+        a: { virtualNode: 'customers/conn/virtualNodes/P', vif: 'big' },
+        b: { virtualNode: 'customers/conn/virtualNodes/M', vif: 'big' },
+      },
+      link('P', 'M'),
+    ],
+    requestId: 'r',
+  });
+  await customer.commit({ name: 'customers/conn/reservations/r' });
+  await until(
+    customer,
+    'customers/conn/virtualLinks/P-M',
+    (resource) => resource.virtualLink?.status?.state === 'ready',
+  );
+  const refused = await until(
+    customer,
+    big.name,
+    (resource) => resource.virtualLink?.status?.state === 'refused',
+  );
+  expect(refused.virtualLink?.status).toMatchObject({
+    reconciling: true,
+    message:
+      'The machine refuses it: vns/x/nodes/P/vifs/big: at most 1500 fits, by the tunnel over an underlay of MTU 1574',
+  });
+  // it is tried again by itself
+  if (p) p.refuse = () => undefined;
+  await until(customer, big.name, (resource) => resource.virtualLink?.status?.state === 'ready');
 });

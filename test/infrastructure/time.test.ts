@@ -203,3 +203,39 @@ test('an agent that boots anew gets all of it again; one that is away and back, 
   expect(p?.applies.length).toBeGreaterThan(applies ?? 0);
   await until(operator, 'machines/P', (resource) => resource.machine?.state?.bootId === 'boot-2');
 });
+
+test(
+  'more leases at once than a commit of the store takes end all the same',
+  { timeout: 60_000 },
+  async () => {
+    await operator.update({
+      resources: ['P', 'M'].map((id, i) =>
+        one.machine(id, 2 * i + 1, { capacity: { cpuMillis: 1000, vifs: 100_000 } }),
+      ),
+    });
+    const term = { expireTime: '2026-12-01T09:00:00Z', graceSeconds: 1 };
+    await customer.reserve({
+      virtualNodes: [node('P', { term, share: { vifs: 1000 } }), node('M', { term, share: { vifs: 1000 } })],
+      requestId: 'nodes',
+    });
+    await customer.commit({ name: 'customers/conn/reservations/nodes' });
+    for (const part of [1, 2, 3]) {
+      const virtualLinks = Array.from({ length: 150 }, (_, i) => ({
+        ...link('P', 'M'),
+        name: `customers/conn/virtualLinks/l${part}-${i}`,
+        term,
+        a: { virtualNode: 'customers/conn/virtualNodes/P', vif: `v${part}-${i}` },
+        b: { virtualNode: 'customers/conn/virtualNodes/M', vif: `v${part}-${i}` },
+      }));
+      await customer.reserve({ virtualLinks, requestId: `links${part}` });
+      await customer.commit({ name: `customers/conn/reservations/links${part}` });
+    }
+    await eventually(() => one.agents.get('P')?.resourcesOf('one').length === 902, 'all links are there');
+    one.clock.advance(2 * HOUR);
+    await eventually(() => one.agents.get('P')?.resourcesOf('one').length === 0, 'all are gone');
+    const left = async (): Promise<number> =>
+      (await operator.list({ collection: 'customers/-/virtualLinks' })).resources.length;
+    for (let links = await left(); links > 0; links = await left());
+    for (let waiting = await labels(); waiting.length > 0; waiting = await labels());
+  },
+);
