@@ -14,6 +14,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   up: async () => (await import('./worlds.js')).worlds(),
   graph: async () => (await import('./graph.js')).graph(),
   tables: async () => (await import('./tables.js')).tables(),
+  control: async () => (await import('./control.js')).control(),
 };
 
 /** Only when named: it boots machines, which takes QEMU and a fetched kernel. */
