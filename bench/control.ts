@@ -14,7 +14,7 @@ import { type Draft } from '../src/api/message.js';
 import { type Implementation, implement, startServer } from '../src/api/server.js';
 import { ServiceNetworkService } from '../src/api/service.js';
 import { types } from '../src/api/types.js';
-import { unixDialer } from '../src/controller/dial.js';
+import { dialerWith } from '../src/controller/dial.js';
 import { makeService } from '../src/service/controller.js';
 import { SqliteStore } from '../src/store/sqlite.js';
 import { median, round, row, type Row } from './report.js';
@@ -85,7 +85,7 @@ export async function control(): Promise<Row[]> {
     name: 'bench',
     store,
     log,
-    dialer: unixDialer,
+    dialer: dialerWith(undefined),
     callerOf: () => ({ role: 'local', name: '' }),
     ending: new AbortController().signal,
   });
