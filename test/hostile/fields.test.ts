@@ -75,7 +75,7 @@ const interfaces = [
   'a\0',
   'a'.repeat(16),
 ];
-const owners = [...junk, 'Eve', '1eve', 'eve\n', 'e_e', 'e.e', '-e', 'e'.repeat(64)];
+const owners = [...junk, 'Eve', '1eve', 'eve\n', 'e_e', 'e..e', '.e', 'e.', 'e.1', '-e', 'e'.repeat(64)];
 const labels = [0, 1, 15, 2 ** 20, 2 ** 31, 2 ** 32 - 1];
 /** No address of a host, as whatever it is. */
 const addresses = [
