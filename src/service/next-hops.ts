@@ -2,14 +2,14 @@
 import { cabernet } from '../../gen/cabernet.js';
 import { type Wrong } from '../controller/kind.js';
 import { type Route } from '../api/service.js';
-import { contains, type Family, hostOf, parseHost, parsePrefix, type Prefix } from './prefix.js';
+import { contains, type Family, hostOf, parseHost, type Prefix } from './prefix.js';
 
 const { RouteType } = cabernet.node.v1;
 /** Of a route (the API's bound). */
 export const MAX_NEXT_HOPS = 8;
 const MAX_WEIGHT = 255;
 
-type Said = Pick<Route, 'destination' | 'type' | 'nextHops'>;
+type Said = Pick<Route, 'type' | 'nextHops'>;
 
 /** A node's vifs by name: the router's own addresses on each. */
 export type Vifs = ReadonlyMap<string, readonly Prefix[]>;
@@ -20,9 +20,8 @@ export function isUnicast(type: Type): boolean {
   return type === RouteType.ROUTE_TYPE_UNSPECIFIED || type === RouteType.ROUTE_TYPE_UNICAST;
 }
 
-/** Throws for what is wrong whatever vifs there are. `destination` has been checked. */
-export function checkNextHops(route: Said, wrong: Wrong): void {
-  const { type, nextHops } = route;
+/** Throws for what is wrong whatever vifs there are. `family`: of the destination. */
+export function checkNextHops({ type, nextHops }: Said, family: Family, wrong: Wrong): void {
   const dropping = type === RouteType.ROUTE_TYPE_BLACKHOLE || type === RouteType.ROUTE_TYPE_UNREACHABLE;
   if (!isUnicast(type) && !dropping)
     throw wrong('type', 'ROUTE_TYPE', 'type must be unicast, blackhole or unreachable.');
@@ -31,7 +30,6 @@ export function checkNextHops(route: Said, wrong: Wrong): void {
     const rule = dropping ? 'there are none of a route that drops' : `there are 1 to ${MAX_NEXT_HOPS}`;
     throw wrong('next_hops', 'NEXT_HOPS', `next_hops: ${rule}, not ${nextHops.length}.`);
   }
-  const family = parsePrefix(route.destination)?.family;
   for (const [i, hop] of nextHops.entries()) {
     const field = `next_hops[${i}]`;
     if (hop.weight > MAX_WEIGHT) {
@@ -45,9 +43,15 @@ export function checkNextHops(route: Said, wrong: Wrong): void {
   }
 }
 
-function checkFamily(gateway: string, family: Family | undefined, field: string, wrong: Wrong): void {
-  const host = parseHost(gateway);
-  if (host && host.family === family) return;
+/** The last one that was right: a stream names the same gateway many times. */
+let known: { readonly gateway: string; readonly family: Family } | undefined;
+
+function checkFamily(gateway: string, family: Family, field: string, wrong: Wrong): void {
+  if (known?.gateway !== gateway) {
+    const host = parseHost(gateway);
+    if (host) known = { gateway, family: host.family };
+  }
+  if (known?.gateway === gateway && known.family === family) return;
   throw wrong(
     field,
     'GATEWAY',

@@ -3,12 +3,13 @@ import { randomUUID } from 'node:crypto';
 
 import { invalidArgument, resourceExhausted, type ApiError } from '../api/errors.js';
 import { type Route, type SetRoutesBegin, type SetRoutesRequest } from '../api/service.js';
+import { formatPrefix } from '../api/names.js';
 import { missing } from '../controller/access.js';
 import { unsettle } from './admit.js';
-import { checkDestination, nodeOfRoute } from './kinds.js';
+import { checkDestination } from './checks.js';
+import { nodeOfRoute } from './kinds.js';
 import { idOf, type ServiceState } from './model.js';
 import { checkNextHops, checkOnVifs } from './next-hops.js';
-import { formatPrefix } from './prefix.js';
 import { Collector, type StaticRoutes } from './static-routes.js';
 import { vifsOf } from './vifs.js';
 
@@ -79,8 +80,9 @@ export class SetRoutes {
       throw tooMany(`A node has at most ${MOST_ROUTES} static routes.`, `routes[${index}]`);
     if (route.name !== '')
       throw at('name', 'NAME', 'name must be empty: routes by SetRoutes are told by their destinations.');
-    const destination = formatPrefix(checkDestination(route.destination, at));
-    checkNextHops(route, at);
+    const prefix = checkDestination(route.destination, at);
+    const destination = formatPrefix(prefix);
+    checkNextHops(route, prefix.family, at);
     const { type, nextHops, announce } = route;
     const hops = nextHops.map(({ vif, gateway, weight }) => ({ vif, gateway, weight }));
     if (!collector.add(destination, { destination, type, hops, announce }))

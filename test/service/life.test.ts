@@ -1,7 +1,7 @@
 /** A network's life with its supplier: refused, away, restarted, killed, renewed, given back. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { failedPrecondition, resourceExhausted } from '../../src/api/errors.js';
+import { failedPrecondition, outOfRange, resourceExhausted } from '../../src/api/errors.js';
 import { type Clock } from '../../src/service/clock.js';
 import { Mortal } from './death.js';
 import { exampleNetwork, networkOf } from './networks.js';
@@ -261,6 +261,37 @@ describe('restarted', () => {
     await provider.update({ route: { name: 'nodes/P/routes/r', destination: '10.9.0.0/16', type: 2 } });
     await provider.until('P is told', () => supplier.contents.get('P')?.includes('10.9.0.0/16 2 ') === true);
     expect([supplier.asked.length, supplier.applied.length]).toEqual([asked, applied + 1]);
+  });
+});
+
+describe('what the supplier said while nobody listened', () => {
+  const say = (state: string): Promise<void> =>
+    supplier.state.transact((tx) => {
+      const network = tx.get('serviceNetwork', 'customers/iptv/serviceNetworks/iptv')!;
+      const links = network.links.map((link) => (link.name === 'P-Q' ? { ...link, state } : link));
+      tx.put('serviceNetwork', { ...network, links });
+    });
+
+  test.each(['resumed', 'begun anew'])('is heard after a restart, the watch %s', async (how) => {
+    await provider.start();
+    await figure2();
+    // then there is a token to resume from
+    await say('down');
+    await provider.until('it is heard', async () => (await statusOf('links/P-Q')).state === 'down');
+    await say('up');
+    await provider.until('it is heard', async () => (await statusOf('links/P-Q')).state === 'ready');
+    const tokens: string[] = [];
+    supplier.admitWatch = (token) => {
+      tokens.push(token);
+      if (how === 'begun anew' && token !== '')
+        throw outOfRange({ reason: 'RESUME_TOKEN_EXPIRED', field: 'resume_token', message: 'Too old.' });
+    };
+    await provider.stop();
+    await say('down');
+    await provider.start();
+    await provider.until('the link is down', async () => (await statusOf('links/P-Q')).state === 'down');
+    expect(tokens[0]).not.toBe('');
+    expect(tokens.slice(1)).toEqual(how === 'resumed' ? [] : ['']);
   });
 });
 

@@ -59,6 +59,7 @@ export class RecordingSupplier {
   readonly #epochs = new Map<string, bigint>();
   /** Throws to refuse. */
   admit: (network: ServiceNetwork) => void = () => undefined;
+  admitWatch: (resumeToken: string) => void = () => undefined;
   admitApply: (applied: Applied) => void = () => undefined;
   /** Called after it was done and before it is answered. */
   beforeAnswer: (what: 'update' | 'apply') => void | Promise<void> = () => undefined;
@@ -112,6 +113,10 @@ export class RecordingSupplier {
               if (serviceNetwork) this.asked.push(serviceNetwork);
             await this.beforeAnswer('update');
             return answer;
+          },
+          watch: (request, call) => {
+            this.admitWatch(request.resumeToken);
+            return methods.watch(request, call);
           },
           apply: async (requests) => {
             const applied = await collect(requests);
