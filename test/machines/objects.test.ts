@@ -105,12 +105,12 @@ describe.skipIf(missing !== undefined)(titled('objects'), () => {
     const { stdout, stderr } = await guest.exec([process.execPath, ...vitest('run'), '--no-color'], {
       env: environment,
       mayFail: true,
-      timeout: 280_000,
+      timeout: 900_000,
     });
     const closing = (await guest.exec(['cat', `${results}/closing`], { mayFail: true })).stdout;
     const [, passed = 0, failed = 0] = /(\d+) passed, (\d+) failed/.exec(closing)?.map(Number) ?? [];
     expect(failed, stdout.slice(-4000) + stderr.slice(-2000)).toBe(0);
     expect(passed, stdout.slice(-4000) + stderr.slice(-2000)).toBeGreaterThan(100);
     await annotate(closing.trim());
-  }, 300_000);
+  }, 930_000);
 });

@@ -191,7 +191,7 @@ export function apply(agent: Agent, owner: string, resources: readonly Resource[
 export async function until(
   what: string,
   test: () => boolean | Promise<boolean>,
-  limit = 10_000,
+  limit = 60_000,
 ): Promise<void> {
   const end = Date.now() + limit;
   while (!(await test())) {

@@ -337,7 +337,7 @@ describe('a node that its kernel fills', () => {
     expect(sees(k, '30.156.63.1')).toBe('forward y');
     ip('-n', K, 'route', 'flush', 'root', '30.0.0.0/8');
     await until('none is', () => find(k).mirror.table.size(4) < 100);
-  });
+  }, 150_000);
 
   test('the choice of who fills a node can be changed', async () => {
     const below = (source: number): Resource[] => [

@@ -25,9 +25,6 @@ import {
   vifName,
 } from './machines.js';
 
-/** A flood takes a busy machine a while, milliseconds. */
-const PATIENCE = 60_000;
-
 let agent: Agent;
 
 type Limits = Readonly<
@@ -203,31 +200,26 @@ test('neighbours and addresses of a namespace', async () => {
   await until('none is', () => state('daemon').addressesLeftOut === 0);
 }, 30_000);
 
-test(
-  'a flood of routes and neighbours in a namespace: the other tenant gets what it bought, and the agent answers',
-  async () => {
-    await apply(agent, 'conn', sold({ routes: 200 }, { routes: 100, neighbours: 50 }));
-    const flood = [
-      ...Array.from({ length: 30_000 }, (_, i) => `route add 50.${i >> 8}.${i & 255}.7/32 via 10.0.1.2`),
-      ...Array.from(
-        { length: 30_000 },
-        (_, i) =>
-          `neigh replace 60.${i >> 8}.${i & 255}.1 lladdr 02:00:00:00:00:01 nud permanent dev station`,
-      ),
-    ];
-    batch('daemon', flood);
-    await apply(agent, 'iptv', routes('iptv', 200));
-    expect(state('iptv').ipv4Routes).toBeGreaterThanOrEqual(200);
-    await until('what is too many is counted', () => (state('daemon').routesLeftOut ?? 0) > 20_000, PATIENCE);
-    await until('neighbours too', () => (state('daemon').neighboursLeftOut ?? 0) > 20_000, PATIENCE);
-    expect(state('daemon').ipv4Routes).toBeLessThanOrEqual(100 + 50 + 5);
-    const use = agent.plane.use().find(({ table }) => table === 'chunks');
-    expect(use?.used).toBeLessThan(3 * (200 + 100 + 50 + 100));
-    ip('-n', agent.nodes.get('vns/daemon/nodes/R')?.namespace ?? '', 'link', 'set', 'station', 'down');
-    await until('all of it is gone with the link', () => (state('daemon').ipv4Routes ?? 999) < 10, PATIENCE);
-  },
-  4 * PATIENCE,
-);
+test('a flood of routes and neighbours in a namespace: the other tenant gets what it bought, and the agent answers', async () => {
+  await apply(agent, 'conn', sold({ routes: 200 }, { routes: 100, neighbours: 50 }));
+  const flood = [
+    ...Array.from({ length: 30_000 }, (_, i) => `route add 50.${i >> 8}.${i & 255}.7/32 via 10.0.1.2`),
+    ...Array.from(
+      { length: 30_000 },
+      (_, i) => `neigh replace 60.${i >> 8}.${i & 255}.1 lladdr 02:00:00:00:00:01 nud permanent dev station`,
+    ),
+  ];
+  batch('daemon', flood);
+  await apply(agent, 'iptv', routes('iptv', 200));
+  expect(state('iptv').ipv4Routes).toBeGreaterThanOrEqual(200);
+  await until('what is too many is counted', () => (state('daemon').routesLeftOut ?? 0) > 20_000);
+  await until('neighbours too', () => (state('daemon').neighboursLeftOut ?? 0) > 20_000);
+  expect(state('daemon').ipv4Routes).toBeLessThanOrEqual(100 + 50 + 5);
+  const use = agent.plane.use().find(({ table }) => table === 'chunks');
+  expect(use?.used).toBeLessThan(3 * (200 + 100 + 50 + 100));
+  ip('-n', agent.nodes.get('vns/daemon/nodes/R')?.namespace ?? '', 'link', 'set', 'station', 'down');
+  await until('all of it is gone with the link', () => (state('daemon').ipv4Routes ?? 999) < 10);
+}, 240_000);
 
 test('limits outlive the agent', async () => {
   await agent.close();
