@@ -107,7 +107,7 @@ class UnixConnection implements Connection {
     return unavailable({
       reason: 'UNREACHABLE',
       operation,
-      message: `Nobody answers at ${this.#path} (${errorName(details)}); is the agent running?`,
+      message: `Nobody answers at ${this.#path} (${errorName(details)}); is the server running?`,
     });
   }
 

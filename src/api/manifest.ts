@@ -205,8 +205,21 @@ function expectation(type: FieldType): string {
   }
 }
 
+/**
+ * The message at a node of a larger document, as a draft whose 64-bit numbers are exact; problems are noted in `source`,
+ * under `path`.
+ */
+export function readMessage(
+  source: YamlSource,
+  schema: MessageSchema,
+  node: Node | undefined,
+  path: string,
+): Record<string, unknown> {
+  return new Reader(source).message(schema, node, path);
+}
+
 /** Names of a path are ProtoJSON's or the .proto's; a file may use either. */
-function spellings(name: string): readonly string[] {
+export function spellings(name: string): readonly string[] {
   const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
   const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return [name, camel, snake];

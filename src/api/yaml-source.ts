@@ -4,6 +4,8 @@
  * something that is not written there.
  */
 import {
+  Composer,
+  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -12,6 +14,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  Parser,
   type Scalar,
   YAMLMap,
   type YAMLSeq,
@@ -55,21 +58,48 @@ export class ManifestError extends Error {
 /** Thrown inside when reading on would only add noise. */
 class Enough extends Error {}
 
-const LARGEST_TEXT = 16 * 1024 * 1024;
+export const LARGEST_TEXT = 16 * 1024 * 1024;
 const MOST_PROBLEMS = 100;
+const MOST_DOCUMENTS = 1000;
+
+const OPTIONS = {
+  intAsBigInt: true,
+  logLevel: 'error', // silent would let a second document replace the first
+  merge: false,
+  prettyErrors: false,
+  resolveKnownTags: false,
+  schema: 'core',
+  stringKeys: true,
+  uniqueKeys: false, // entries() tells them with their path, and without comparing every pair of keys
+  version: '1.2',
+} as const;
+
+/** One document of a text with several. */
+interface Part {
+  readonly lines: LineCounter;
+  /** Undefined: the text as a whole is wrong, as `problem` says. */
+  readonly document: Document.Parsed | undefined;
+  readonly problem?: string;
+}
 
 /** A mapping's keys, each once, and their values. */
 export type Entries = ReadonlyMap<string, { readonly key: Node; readonly value: Node | undefined }>;
 
 export class YamlSource {
   readonly file: string;
-  readonly #lines = new LineCounter();
+  readonly #lines: LineCounter;
   readonly #problems: Problem[] = [];
   readonly #root: Node | undefined;
 
-  /** Never throws: a text that is no YAML has problems, and no root. */
-  constructor(text: string, file: string) {
+  /** Never throws: a text that is no YAML has problems, and no root. `part`: for {@link yamlDocuments}. */
+  constructor(text: string, file: string, part?: Part) {
     this.file = file;
+    this.#lines = part?.lines ?? new LineCounter();
+    if (part) {
+      if (part.problem !== undefined) this.#add(0, '', part.problem);
+      else if (part.document) this.#root = this.#noting(part.document);
+      return;
+    }
     this.#lines.addNewLine(0);
     if (text.length > LARGEST_TEXT) {
       this.report(undefined, '', `the file has ${text.length} characters; ${LARGEST_TEXT} is the most`);
@@ -86,32 +116,34 @@ export class YamlSource {
     const lineCounter = this.#lines;
     lineCounter.lineStarts.length = 0;
     try {
-      const document = parseDocument(text, {
-        intAsBigInt: true,
-        lineCounter,
-        logLevel: 'error', // silent would let a second document replace the first
-        merge: false,
-        prettyErrors: false,
-        resolveKnownTags: false,
-        schema: 'core',
-        stringKeys: true,
-        uniqueKeys: false, // entries() tells them with their path, and without comparing every pair of keys
-        version: '1.2',
-      });
-      for (const error of document.errors) {
-        const several = error.code === 'MULTIPLE_DOCS';
-        this.#add(error.pos[0], '', several ? 'a second document begins; one file holds one' : error.message);
-      }
-      if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') {
-        this.#add(0, '', 'the file asks for another YAML; only 1.2 is read');
-      }
-      return document.errors.length > 0 ? undefined : (document.contents ?? undefined);
+      return this.#contents(parseDocument(text, { ...OPTIONS, lineCounter }));
     } catch (error) {
       if (error instanceof RangeError)
         this.#add(0, '', 'the file is nested too deeply'); // the parser recurses
       else if (!(error instanceof Enough)) throw error;
       return undefined;
     }
+  }
+
+  #noting(document: Document.Parsed): Node | undefined {
+    try {
+      return this.#contents(document);
+    } catch (error) {
+      if (!(error instanceof Enough)) throw error;
+      return undefined;
+    }
+  }
+
+  #contents(document: Document.Parsed): Node | undefined {
+    for (const error of document.errors) {
+      const several = error.code === 'MULTIPLE_DOCS';
+      this.#add(error.pos[0], '', several ? 'a second document begins; one file holds one' : error.message);
+    }
+    const { yaml } = document.directives;
+    if (yaml.explicit === true && yaml.version !== '1.2') {
+      this.#add(document.range[0], '', 'the file asks for another YAML; only 1.2 is read');
+    }
+    return document.errors.length > 0 ? undefined : (document.contents ?? undefined);
   }
 
   #add(offset: number, path: string, message: string): void {
@@ -221,6 +253,35 @@ export class YamlSource {
     }
     return this.#placeAt(offset);
   }
+}
+
+/**
+ * Every document of a text that holds any number of them; empty ones are left out. Never throws: what is wrong with the
+ * text is a problem of one of the sources.
+ */
+export function yamlDocuments(text: string, file: string): readonly YamlSource[] {
+  if (text.length > LARGEST_TEXT) return [new YamlSource(text, file)];
+  const lines = new LineCounter();
+  const wrong = (problem: string): YamlSource =>
+    new YamlSource('', file, { lines, document: undefined, problem });
+  const sources: YamlSource[] = [];
+  try {
+    const parser = new Parser(lines.addNewLine);
+    const composer = new Composer(OPTIONS);
+    for (const document of composer.compose(parser.parse(text), false, text.length)) {
+      const { contents } = document;
+      const empty =
+        contents === null || (isScalar(contents) && contents.value === null && contents.source === '');
+      if (empty && document.errors.length === 0) continue;
+      if (sources.length === MOST_DOCUMENTS)
+        return [wrong(`the file has more than ${MOST_DOCUMENTS} documents; give several files`)];
+      sources.push(new YamlSource('', file, { lines, document }));
+    }
+  } catch (error) {
+    if (error instanceof RangeError) return [wrong('the file is nested too deeply')]; // the parser recurses
+    throw error;
+  }
+  return sources;
 }
 
 export function join(path: string, name: string): string {

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 
 import { Agents, bpfFsMounted, chooseWorld, type Finding, knownWorlds, packageRoot } from '../world/index.js';
 import type { DoctorFlags } from './flags.js';
+import { environment } from './peer.js';
 import { remoteAgents } from './remote.js';
 import { UsageError } from './report.js';
 
@@ -119,7 +120,10 @@ async function examine(names: readonly string[], jumbo: boolean): Promise<readon
 }
 
 export async function doctorCommand(interfaces: readonly string[], options: DoctorFlags): Promise<void> {
-  const remote = await remoteAgents(options);
+  const remote = await remoteAgents({
+    ...options,
+    address: options.address ?? environment('CABERNET_ADDRESS'),
+  });
   if (remote) {
     await printAgents(remote);
     return;

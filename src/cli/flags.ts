@@ -18,9 +18,9 @@ export interface CaptureFlags {
 
 /** Of commands that may call one agent over TCP in place of a world's. */
 export interface RemoteFlags {
-  readonly address?: string;
-  readonly credentials?: string;
-  readonly server?: string;
+  readonly address?: string | undefined;
+  readonly credentials?: string | undefined;
+  readonly server?: string | undefined;
 }
 
 export interface DoctorFlags extends RemoteFlags {

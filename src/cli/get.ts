@@ -1,151 +1,89 @@
-/** `cabernet get`: one table, now or again whenever it changes. */
-import { type Agent, Agents, chooseWorld, requireRoot, suggestion, type WorldState } from '../world/index.js';
-import type { RemoteFlags } from './flags.js';
-import { type Answer, type Kind, matches } from './get/kind.js';
-import { links, machines, nodes, vifs, vns } from './get/network.js';
-import { counters, drops, labels, neighbours, paths, routes, tunnels, wires } from './get/traffic.js';
-import { formatRows } from './output.js';
-import { remoteAgents } from './remote.js';
+/**
+ * `cabernet get`: of a controller, of one agent over TCP, or of a world. What the command line says decides: --context, or
+ * --address with --layer, is a controller; --address alone an agent; --world a world. Otherwise what is nearest:
+ * CABERNET_CONTEXT, then CABERNET_ADDRESS (an agent), then CABERNET_WORLD, then the current context; and a word that is no
+ * collection of that controller is the testbed's.
+ */
+import { chooseTarget, type Target, type TargetFlags } from './contexts/choose.js';
+import { WORLD_WORDS, worldWord } from './get/words.js';
+import { environment } from './peer.js';
 import { UsageError } from './report.js';
 
-const KINDS: Readonly<Record<string, Kind>> = {
-  machines,
-  nodes,
-  links,
-  vns,
-  vifs,
-  routes,
-  paths,
-  tunnels,
-  wires,
-  labels,
-  neighbours,
-  counters,
-  drops,
-};
-
-export interface GetFlags extends RemoteFlags {
+export interface GetFlags extends TargetFlags {
   readonly output: string;
   readonly watch?: true;
   readonly world?: string;
+  readonly worldBy: 'line' | 'environment' | undefined;
 }
 
-function kindOf(what: string): Kind {
-  const names = Object.keys(KINDS);
-  const name =
-    names.find((one) => one === what || one === `${what}s`) ?? (what === 'networks' ? 'vns' : undefined);
-  const kind = name === undefined ? undefined : KINDS[name];
-  if (kind) return kind;
-  throw new UsageError(`there is nothing to get called ${what}.${suggestion(what, names)}`);
-}
-
-export async function getCommand(what: string, name: string | undefined, flags: GetFlags): Promise<void> {
-  const kind = kindOf(what);
-  const remote = await remoteAgents(flags);
-  if (!remote) requireRoot('`cabernet get`');
-  const state = remote ? undefined : chooseWorld(flags.world);
-  const agents = remote ?? new Agents(state ?? []);
-  try {
-    if (flags.watch) await watch(kind, state, agents, name, flags);
-    else {
-      const answer = await kind.read(state, agents);
-      process.stdout.write(`${await render(kind, answer, name, flags.output)}\n`);
-      tellSilent(answer);
-    }
-  } finally {
-    agents.close();
+export async function getCommand(what: string, names: readonly string[], flags: GetFlags): Promise<void> {
+  const target = await chosen(what, flags);
+  if (target) {
+    const { getResourcesCommand } = await import('./resources/get.js');
+    return getResourcesCommand(what, names, target, flags);
   }
+  const { output } = flags;
+  if (output === 'wide' || output === 'name')
+    throw new UsageError(
+      `-o ${output} is for resources of a controller; of the testbed: table, json or yaml`,
+    );
+  const [name, ...more] = names;
+  if (more.length > 0) throw new UsageError('of the testbed one name at a time');
+  const { getWorldCommand } = await import('./get-testbed.js');
+  return getWorldCommand(what, name, { ...flags, address: agentAddress(flags) });
 }
 
-async function render(kind: Kind, answer: Answer, name: string | undefined, format: string): Promise<string> {
-  const found = name === undefined ? answer.found : answer.found.filter((one) => matches(one, name));
-  if (name !== undefined && found.length === 0 && answer.found.length > 0) {
-    const known = new Set(answer.found.flatMap((one) => one.names).filter((one) => one !== ''));
-    throw new UsageError(`nothing here belongs to ${name}.${suggestion(name, known)}`);
+/** Undefined: those of a world. */
+function agentAddress({ address, worldBy }: GetFlags): string | undefined {
+  return address ?? (worldBy === 'line' ? undefined : environment('CABERNET_ADDRESS'));
+}
+
+/** Undefined: the testbed, or one agent. */
+async function chosen(what: string, flags: GetFlags): Promise<Target | undefined> {
+  if (ofTestbedByLine(what, flags) || ofTestbedByEnvironment(flags)) return undefined;
+  const { context, address, layer } = flags;
+  const byLine = context !== undefined || address !== undefined || layer !== undefined;
+  const target = chooseTarget(flags);
+  if (target && byLine) return target;
+  const ofTestbed = worldWord(what) !== undefined;
+  if (!target) {
+    if (ofTestbed || !what.includes('/')) return undefined;
+    throw new UsageError(
+      `${what} is nothing of the testbed, and no controller is chosen: \`cabernet context use NAME\`, --context NAME, or --address unix:/PATH --layer LAYER`,
+    );
   }
-  return formatRows(
-    format,
-    kind.columns,
-    found.map((one) => one.row),
-  );
+  const [{ LAYERS }, { findCollection, findName, noCollection }] = await Promise.all([
+    import('./resources/layer.js'),
+    import('./resources/naming.js'),
+  ]);
+  const known = LAYERS[target.layer];
+  if (findCollection(known, what) ?? findName(known, what)) return target;
+  if (ofTestbed) return undefined;
+  throw new UsageError(noCollection(known, what));
 }
 
-function tellSilent(answer: Answer): void {
-  for (const { machine, value } of answer.silent) {
-    process.stderr.write(`cabernet: ${machine}: ${value}\n`);
-    process.exitCode = 1;
+function ofTestbedByLine(what: string, { context, address, layer, worldBy }: GetFlags): boolean {
+  if (worldBy === 'line') {
+    if (context ?? address ?? layer)
+      throw new UsageError(
+        '--world is of the testbed, --context and --address are of a controller or an agent; give one',
+      );
+    return true;
   }
+  if (address === undefined || layer !== undefined || address.startsWith('unix:')) return false;
+  if (context !== undefined) throw new UsageError('--context and --address are both given; give one');
+  if (worldWord(what) === undefined)
+    throw new UsageError(
+      `${what} is nothing that an agent knows: ${WORLD_WORDS.join(', ')}; for the controller at ${address} give --layer as well`,
+    );
+  return true;
 }
 
-/** How soon after an event the table is read again, and how often without one, milliseconds. */
-const SETTLE = 100;
-const PERIOD = 1000;
-
-/** Until it is interrupted. A terminal shows the newest table, anything else gets every table that differs. */
-async function watch(
-  kind: Kind,
-  state: WorldState | undefined,
-  agents: Agents,
-  name: string | undefined,
-  flags: GetFlags,
-): Promise<void> {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  let wake = (): void => undefined;
-  let changed = true;
-  for (const agent of agents) {
-    void follow(agent, stop.signal, () => {
-      changed = true;
-      wake();
-    });
-  }
-  let last = '';
-  while (!stop.signal.aborted) {
-    if (changed || kind.counts) {
-      changed = false;
-      const text = await render(kind, await kind.read(state, agents), name, flags.output);
-      if (text !== last) show(text);
-      last = text;
-    }
-    if (kind.counts) await pause(PERIOD, stop.signal);
-    else if (!changed) await pause(undefined, stop.signal, (now) => (wake = now));
-    if (!kind.counts) await pause(SETTLE, stop.signal);
-  }
-}
-
-/** Every event of one agent, also after it was away. */
-async function follow(agent: Agent, signal: AbortSignal, onEvent: () => void): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      for await (const _ of agent.client.watch({}, { signal })) onEvent();
-    } catch {
-      onEvent();
-    }
-    await pause(PERIOD, signal);
-  }
-}
-
-function show(text: string): void {
-  const { stdout } = process;
-  // the whole screen, from the top
-  stdout.write(stdout.isTTY ? `\x1b[H\x1b[2J${text}\n` : `${text}\n`);
-}
-
-/** For so long, for ever if undefined, or until woken or stopped. */
-function pause(
-  ms: number | undefined,
-  signal: AbortSignal,
-  wakeBy?: (now: () => void) => void,
-): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms ?? 1 << 30);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-    wakeBy?.(done);
-  });
+function ofTestbedByEnvironment(flags: GetFlags): boolean {
+  const { context, address, layer, credentials, server, worldBy } = flags;
+  if (context ?? address ?? layer) return false;
+  const agent = environment('CABERNET_ADDRESS') !== undefined;
+  // who is to be called there, and by whom, are said of it
+  if (agent && (credentials ?? server)) return true;
+  return environment('CABERNET_CONTEXT') === undefined && (agent || worldBy === 'environment');
 }

@@ -3,28 +3,28 @@ import { connect } from '../api/client.js';
 import { NodeService } from '../api/node.js';
 import { Agent, Agents } from '../world/index.js';
 import type { RemoteFlags } from './flags.js';
+import { environment, peerTarget } from './peer.js';
 import { UsageError } from './report.js';
 
 /**
- * Undefined if none is asked for.
+ * Undefined if there is no address. What else the command line leaves open, the environment says.
  * @throws UsageError, IdentityError, ApiError ADDRESS
  */
 export async function remoteAgents(flags: RemoteFlags): Promise<Agents | undefined> {
-  const { address, credentials: directory, server } = flags;
+  const { address } = flags;
   if (address === undefined) return undefined;
+  const directory = flags.credentials ?? environment('CABERNET_CREDENTIALS');
+  const server = flags.server ?? environment('CABERNET_SERVER');
   if (directory === undefined || server === undefined) {
     throw new UsageError(
-      '--address needs --credentials DIRECTORY, who you are, and --server agent/PROVIDER/MACHINE, who has to be there',
+      '--address needs --credentials DIRECTORY, who you are, and --server agent/PROVIDER/MACHINE, who has to be there; for a controller also --layer',
     );
   }
-  const [{ Credentials }, { namedBy }] = await Promise.all([
-    import('../identity/credentials.js'),
-    import('../identity/principal.js'),
-  ]);
-  // a command ends before its certificate does
-  const credentials = await Credentials.open(directory, { watch: false });
-  const expected = namedBy(server, credentials.principal.deployment, 'server');
-  if (expected.role !== 'agent') throw new UsageError(`--server ${server}: an agent, such as agent/acme/P`);
-  const client = connect(NodeService, { address, credentials, server: expected });
-  return new Agents([new Agent(expected.machine, client)]);
+  const target = await peerTarget(address, directory, server);
+  const { server: expected } = target;
+  if (expected.role !== 'agent')
+    throw new UsageError(
+      `--server ${server}: an agent, such as agent/acme/P; a controller is called with --layer`,
+    );
+  return new Agents([new Agent(expected.machine, connect(NodeService, target))]);
 }

@@ -1,5 +1,7 @@
 /** An error as its reader sees it: one plain sentence, then what is known besides. Bugs, and only they, show a stack. */
 
+import { printable, printableLines } from './printable.js';
+
 interface Told {
   readonly name: string;
   readonly message: string;
@@ -22,6 +24,7 @@ const PLAIN: ReadonlySet<string> = new Set([
   'BpfError',
   'IdentityError',
   'UsageError',
+  'CommandError',
 ]);
 
 /** A command that was given what it cannot use. */
@@ -29,23 +32,30 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** A command that cannot do what it was asked for. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Nothing in it moves a terminal's cursor, whoever wrote it. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (!PLAIN.has(error.name)) return error.stack ?? error.message;
+  if (!(error instanceof Error)) return printable(String(error));
+  if (!PLAIN.has(error.name)) return printableLines(error.stack ?? error.message);
   const { message, detail, reason, operation, field } = error as Told;
-  const facts =
-    error.name === 'ApiError'
-      ? [operation, field, reason].filter((fact) => fact !== undefined && fact !== '')
-      : [];
-  const lines = [facts.length > 0 ? `${message} (${facts.join(', ')})` : message];
+  const ofServer = error.name === 'ApiError';
+  const facts = ofServer
+    ? [operation, field, reason].filter((fact) => fact !== undefined && fact !== '')
+    : [];
+  const shown = ofServer ? printable(message) : printableLines(message);
+  const lines = [facts.length > 0 ? `${shown} (${printable(facts.join(', '))})` : shown];
   if (typeof detail === 'string' && detail !== '')
-    lines.push(...detail.split('\n').map((line) => `  ${line}`));
+    lines.push(...detail.split('\n').map((line) => `  ${printable(line)}`));
   return lines.join('\n');
 }
 
-/** Prints it and makes the exit code 1. */
+/** Prints it and makes the exit status 2 for wrong usage, 1 for anything else. */
 export async function report(error: unknown): Promise<void> {
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
   const text = `cabernet: ${describeError(error)}\n`;
   await new Promise<void>((resolve) => process.stderr.write(text, () => resolve()));
 }
