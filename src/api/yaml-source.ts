@@ -116,7 +116,7 @@ export class YamlSource {
     const lineCounter = this.#lines;
     lineCounter.lineStarts.length = 0;
     try {
-      return this.#contents(parseDocument(text, { ...OPTIONS, lineCounter }));
+      return this.#contents(parseDocument(text, { ...OPTIONS, lineCounter }), 0);
     } catch (error) {
       if (error instanceof RangeError)
         this.#add(0, '', 'the file is nested too deeply'); // the parser recurses
@@ -127,21 +127,21 @@ export class YamlSource {
 
   #noting(document: Document.Parsed): Node | undefined {
     try {
-      return this.#contents(document);
+      return this.#contents(document, document.range[0]);
     } catch (error) {
       if (!(error instanceof Enough)) throw error;
       return undefined;
     }
   }
 
-  #contents(document: Document.Parsed): Node | undefined {
+  #contents(document: Document.Parsed, start: number): Node | undefined {
     for (const error of document.errors) {
       const several = error.code === 'MULTIPLE_DOCS';
       this.#add(error.pos[0], '', several ? 'a second document begins; one file holds one' : error.message);
     }
     const { yaml } = document.directives;
     if (yaml.explicit === true && yaml.version !== '1.2') {
-      this.#add(document.range[0], '', 'the file asks for another YAML; only 1.2 is read');
+      this.#add(start, '', 'the file asks for another YAML; only 1.2 is read');
     }
     return document.errors.length > 0 ? undefined : (document.contents ?? undefined);
   }

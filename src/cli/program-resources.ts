@@ -1,5 +1,5 @@
 /** The words for controllers: `apply`, `get`, `describe`, `delete`, `watch`, `context`, `completion`. */
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 
 import type { AddFlags } from './contexts/command.js';
 import type { TargetFlags } from './contexts/choose.js';
@@ -51,6 +51,7 @@ export function addResourceWords(program: Command): void {
   addDelete(program);
   addWatch(program);
   addContext(program);
+  addCompletion(program);
 }
 
 function addApply(program: Command): void {
@@ -144,6 +145,26 @@ function addWatch(program: Command): void {
     .action(async (collections: string[], options: WatchFlags) => {
       const { watchCommand } = await import('./resources/watch.js');
       await watchCommand(collections, merged(program, options));
+    });
+}
+
+function addCompletion(program: Command): void {
+  program
+    .command('completion')
+    .description('print what makes a shell complete words: `source <(cabernet completion bash)`')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: string) => {
+      const { completionScript } = await import('./completion/scripts.js');
+      process.stdout.write(completionScript(shell));
+    });
+  program
+    .command('__complete', { hidden: true })
+    .description('what the last of these words may become')
+    .argument('[word...]')
+    .passThroughOptions()
+    .action(async (words: string[]) => {
+      const { completeCommand } = await import('./completion/complete.js');
+      await completeCommand(program, words);
     });
 }
 

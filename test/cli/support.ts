@@ -83,8 +83,13 @@ export class Running {
     void this.ended.then(() => (over = true));
     while (!look(this.output)) {
       if (over) throw new Error(`it ended: ${JSON.stringify(this.output)}`);
+      // what is looked at may be elsewhere than in the output
       await new Promise<void>((wake) => {
-        this.#wake = wake;
+        const timer = setTimeout(wake, 50);
+        this.#wake = () => {
+          clearTimeout(timer);
+          wake();
+        };
       });
     }
   }

@@ -95,7 +95,7 @@ async function watch(server: Server, wanted: Wanted, format: Format): Promise<vo
     (inCollection?.(name) === true &&
       (wanted.tests.length === 0 || wanted.tests.some(({ has }) => has(name))));
   const there = new Map<string, AnyResource>();
-  let shown = '';
+  let shown: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let synced = false;
   let last: Promise<void> = Promise.resolve();

@@ -1,0 +1,127 @@
+/** Contexts, worlds, collections and resources that a word may be. */
+import { chooseTarget, type Target, type TargetFlags } from '../contexts/choose.js';
+import { readContexts } from '../contexts/file.js';
+import { WORLD_WORDS } from '../get/words.js';
+
+/** How long a server may take to say its names, milliseconds. */
+const DEADLINE = 1000;
+const MOST_NAMES = 1000;
+
+interface Where {
+  readonly target: TargetFlags;
+  /** `--world` is given. */
+  readonly world: boolean;
+}
+
+export function contexts(): readonly string[] {
+  return readContexts().contexts.map(({ name }) => name);
+}
+
+export async function worlds(): Promise<readonly string[]> {
+  const { knownWorlds } = await import('../../world/state.js');
+  return knownWorlds();
+}
+
+/** `path`: of the command, `context use`; `words`: its words before the one being typed. */
+export async function candidatesOf(
+  path: string,
+  words: readonly string[],
+  typed: string,
+  where: Where,
+): Promise<readonly string[]> {
+  switch (path) {
+    case 'context use':
+    case 'context remove':
+    case 'context show':
+      return contexts();
+    case 'down':
+      return worlds();
+    case 'get':
+      return things(words, typed, where);
+    case 'watch':
+      return collections(chooseTarget(where.target));
+    case 'describe':
+    case 'delete':
+      return resources(chooseTarget(where.target), typed);
+    default:
+      return []; // files
+  }
+}
+
+async function things(words: readonly string[], typed: string, where: Where): Promise<readonly string[]> {
+  const target = where.world ? undefined : chosen(where.target);
+  const [what] = words;
+  if (what === undefined) {
+    if (typed.includes('/')) return resources(target, typed);
+    const { context, address, layer } = where.target;
+    const ofTestbed = (context ?? layer) === undefined && address?.startsWith('unix:') !== true;
+    return [...(target ? await collections(target) : []), ...(ofTestbed ? WORLD_WORDS : [])];
+  }
+  if (!target) return [];
+  const { LAYERS } = await import('../resources/layer.js');
+  const { findCollection, isSingle } = await import('../resources/naming.js');
+  const collection = findCollection(LAYERS[target.layer], what);
+  if (!collection || isSingle(collection.kind)) return [];
+  const names = await ask(target, collection.text);
+  // as they are said behind the collection: what the collection leaves open, and the id
+  const given = collection.text.split('/');
+  return names.map((name) =>
+    name
+      .split('/')
+      .filter((_, i) => i >= given.length || given[i] === '-')
+      .join('/'),
+  );
+}
+
+function chosen(flags: TargetFlags): Target | undefined {
+  try {
+    return chooseTarget(flags);
+  } catch {
+    return undefined; // the testbed's words are there without any
+  }
+}
+
+async function collections(target: Target | undefined): Promise<readonly string[]> {
+  if (!target) return [];
+  const { LAYERS } = await import('../resources/layer.js');
+  const { collectionWords } = await import('../resources/naming.js');
+  return collectionWords(LAYERS[target.layer]);
+}
+
+/** Full names: `machines/`, then `machines/P`. */
+async function resources(target: Target | undefined, typed: string): Promise<readonly string[]> {
+  if (!target) return [];
+  const { LAYERS } = await import('../resources/layer.js');
+  const { findCollection, isSingle } = await import('../resources/naming.js');
+  const { kinds } = LAYERS[target.layer];
+  const prefixes = kinds.map((kind) =>
+    isSingle(kind) ? kind.collection : `${kind.collection.split('/')[0] ?? ''}/`,
+  );
+  if (!typed.includes('/')) {
+    const own = [...new Set(prefixes)].filter((one) => one.startsWith(typed));
+    // one that is the only one would end the word: what is in it is better
+    if (own.length !== 1 || own[0] === undefined || !own[0].endsWith('/')) return own;
+    return resources(target, own[0]);
+  }
+  const found = kinds.filter(
+    (kind) => !isSingle(kind) && kind.collection.startsWith(typed.split('/')[0] ?? ''),
+  );
+  const lists = await Promise.all(
+    found.map(async (kind) => {
+      const collection = findCollection(LAYERS[target.layer], kind.collection.replaceAll('+', '-'));
+      return collection ? ask(target, collection.text) : [];
+    }),
+  );
+  return lists.flat();
+}
+
+/** What the server says at once. */
+async function ask(target: Target, collection: string): Promise<readonly string[]> {
+  const { withServer } = await import('../resources/server.js');
+  const { bodyOf } = await import('../resources/layer.js');
+  return withServer(target, async ({ client }) => {
+    const { resources } = await client.list({ collection, pageSize: MOST_NAMES }, { deadlineMs: DEADLINE });
+    // one that begins as an option does would become one
+    return resources.map((one) => bodyOf(one).name).filter((name) => /^[A-Za-z0-9]/.test(name));
+  });
+}
