@@ -12,6 +12,7 @@ const READING: ReadonlySet<string> = new Set([
   'ListVirtualNodes',
   'ListVifs',
   'ListTunnels',
+  'ListWires',
   'ListPaths',
   'ListLabels',
   'ListRoutes',
