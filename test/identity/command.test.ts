@@ -41,8 +41,16 @@ function well(...words: string[]): string {
 
 /** One sentence, no stack. */
 function badly(...words: string[]): string {
+  return ended(1, words);
+}
+
+function misused(...words: string[]): string {
+  return ended(2, words);
+}
+
+function ended(wanted: number, words: readonly string[]): string {
   const { status, err } = ca(...words);
-  expect(status).toBe(1);
+  expect(status).toBe(wanted);
   expect(err).not.toMatch(/^\s+at /m);
   return err;
 }
@@ -89,8 +97,8 @@ test('what is wrong is said in a sentence', () => {
   ]) {
     expect(badly('issue', name, '--out', 'x')).toContain('cabernet: "');
   }
-  expect(badly('issue', 'operator/a', '--out', 'x', '--days', '0')).toContain('Days, such as 90');
+  expect(misused('issue', 'operator/a', '--out', 'x', '--days', '0')).toContain('Days, such as 90');
   expect(badly('issue', 'operator/a', '--out', 'x/y/z')).toContain('is not there; make it first');
   expect(badly('revoke', 'operator/a')).toContain('`cabernet ca list` shows them');
-  expect(badly('rotate')).toContain('begin');
+  expect(misused('rotate')).toContain('begin');
 });
