@@ -20,7 +20,8 @@ as_root() {
     "$@"
     return
   fi
-  local keep=("PATH=$PATH") name
+  # an ordinary user's has no places for root's commands: sysctl, ip of older releases
+  local keep=("PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin") name
   for name in CI TERM COLORTERM FORCE_COLOR NO_COLOR NODE_OPTIONS "${!CABERNET_@}"; do
     [[ -v $name ]] && keep+=("$name=${!name}")
   done

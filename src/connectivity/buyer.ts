@@ -6,9 +6,8 @@ import { ApiError } from '../api/errors.js';
 import { type Link, type Node } from '../api/connectivity.js';
 import { type Reservation } from '../api/infrastructure.js';
 import { type Logger } from '../api/log.js';
-import { type Clock, timeOf } from './clock.js';
+import { type Clock, formatTime, sleep } from '../controller/clock.js';
 import { type Deal, DEALS, decodeDeal, encodeDeal, type Party } from './deal.js';
-import { listAll } from './entries.js';
 import { type ConnectivityState } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { termMs, virtualLink, virtualNode } from './lease.js';
@@ -18,6 +17,7 @@ import { putRelease, type Releases } from './release.js';
 import { repeated } from './retry.js';
 import { generationOf, withStatus } from './status.js';
 import { isGone, isPassing, said, type Suppliers, type Supply } from './suppliers.js';
+import { listAll } from '../store/index.js';
 
 export interface BuyerOptions {
   readonly self: string;
@@ -43,6 +43,8 @@ export class Buyer {
   readonly #options: BuyerOptions;
   readonly #tasks = new Set<Promise<void>>();
   readonly #cancelling = new Set<string>();
+  /** Deals put off. */
+  readonly #waiting = new Set<string>();
   #running = false;
   #again = false;
 
@@ -78,7 +80,7 @@ export class Buyer {
       if (ending.aborted) return;
       // the store, most likely: the records are there, and say where to go on
       log.error('buying is interrupted', { error });
-      await clock.sleep(INTERRUPTED, ending);
+      await sleep(clock, INTERRUPTED, ending);
       this.kick();
     });
     this.#tasks.add(task);
@@ -92,13 +94,20 @@ export class Buyer {
       const deal = decodeDeal(value);
       const wait = deal.notBefore - clock.now();
       if (deal.stage === 'cancel') this.#cancelApart(deal);
-      else if (wait > 0) {
-        this.#spawn(async () => {
-          await clock.sleep(wait, ending);
-          this.kick();
-        });
-      } else await this.#drive(deal);
+      else if (wait > 0) this.#wait(deal.id, wait);
+      else await this.#drive(deal);
     }
+  }
+
+  /** However often it is looked at meanwhile, one wakes. */
+  #wait(deal: string, ms: number): void {
+    if (this.#waiting.has(deal)) return;
+    this.#waiting.add(deal);
+    this.#spawn(async () => {
+      await sleep(this.#options.clock, ms, this.#options.ending);
+      this.#waiting.delete(deal);
+      this.kick();
+    });
   }
 
   async #drive(start: Deal): Promise<void> {
@@ -191,7 +200,7 @@ export class Buyer {
           lease: lease?.lease ?? 0,
         };
         const site = lease?.site || asked.site;
-        const expireTime = lease?.term?.expireTime || timeOf(deal.created + termMs(asked));
+        const expireTime = lease?.term?.expireTime || formatTime(deal.created + termMs(asked));
         const body: Node = { ...asked, site, ...facts };
         if (!now) putRelease(tx, self, body, partyOf(deal, body.name));
         else {
@@ -209,7 +218,7 @@ export class Buyer {
           ...(lease?.achieved && { achieved: lease.achieved }),
           lease: lease?.lease ?? 0,
         };
-        const expireTime = lease?.term?.expireTime || timeOf(deal.created + termMs(asked));
+        const expireTime = lease?.term?.expireTime || formatTime(deal.created + termMs(asked));
         const body: Link = { ...asked, ...facts };
         if (!now) putRelease(tx, self, body, partyOf(deal, body.name));
         else {

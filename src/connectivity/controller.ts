@@ -11,7 +11,7 @@ import { admit } from './admit.js';
 import { buy } from './admit-purchase.js';
 import { applyContents } from './apply.js';
 import { Buyer } from './buyer.js';
-import { type Clock, systemClock } from './clock.js';
+import { type Clock, systemClock, sleep } from '../controller/clock.js';
 import { accessOf, type Bodies, catalogue, type Tx } from './kinds.js';
 import { Leases } from './leases.js';
 import { Ledger } from './ledger.js';
@@ -182,7 +182,7 @@ async function networkReady(
     if (isReady()) woken.abort();
   });
   try {
-    await clock.sleep(READY_WITHIN, AbortSignal.any([signal, woken.signal]));
+    await sleep(clock, READY_WITHIN, AbortSignal.any([signal, woken.signal]));
   } finally {
     stop();
   }

@@ -7,14 +7,14 @@ import { messageType } from '../api/message.js';
 import { type Resource, type ResourceDraft, v1 as nodeV1 } from '../api/node.js';
 import { type ApplyResponse } from '../api/infrastructure.js';
 import { type Logger } from '../api/log.js';
-import { type Clock } from './clock.js';
-import { listAll } from './entries.js';
+import { type Clock } from '../controller/clock.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { networkIds } from './names.js';
 import { type Epochs } from './program/epochs.js';
 import { Sender, type Target } from './program/sender.js';
 import { isPassing } from './suppliers.js';
 import { nodeUnder } from './usage.js';
+import { listAll } from '../store/index.js';
 
 const HEADERS = 'contents/';
 const CHUNKS = 'chunks/';

@@ -2,7 +2,7 @@
 import { type Link, type Node } from '../api/connectivity.js';
 import { type ReserveRequest } from '../api/infrastructure.js';
 import { vifOf } from './check.js';
-import { timeOf } from './clock.js';
+import { formatTime } from '../controller/clock.js';
 import { type Ends } from './deal.js';
 import { idOf, leaseOfLink, leaseOfNode, ownNode } from './names.js';
 
@@ -13,7 +13,7 @@ export function termMs({ termSeconds }: { readonly termSeconds: number }): numbe
 }
 
 function termFrom(start: number, body: { readonly termSeconds: number }) {
-  return { startTime: timeOf(start), expireTime: timeOf(start + termMs(body)), graceSeconds: 0 };
+  return { startTime: formatTime(start), expireTime: formatTime(start + termMs(body)), graceSeconds: 0 };
 }
 
 type VirtualNode = ReserveRequest['virtualNodes'][number];

@@ -3,7 +3,7 @@ import { ApiError } from '../api/errors.js';
 import { type VirtualLink, type VirtualNode } from '../api/infrastructure.js';
 import { type Logger } from '../api/log.js';
 import { type ResourceStatus, types } from '../api/types.js';
-import { type Clock } from './clock.js';
+import { type Clock, sleep } from '../controller/clock.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { idOf } from './names.js';
@@ -76,7 +76,7 @@ export class Leases {
         if (error instanceof ApiError && error.reason === 'RESUME_TOKEN_EXPIRED')
           await this.#forget(supplier).catch(() => undefined);
       }
-      await clock.sleep(AGAIN, signal);
+      await sleep(clock, AGAIN, signal);
     }
   }
 

@@ -4,8 +4,7 @@
  */
 import { type Link, type Node } from '../api/connectivity.js';
 import { types } from '../api/types.js';
-import { type Store } from '../store/index.js';
-import { listAll } from './entries.js';
+import { listAll, type Store } from '../store/index.js';
 import { catalogue, type Tx } from './kinds.js';
 
 export interface Bought<B> {

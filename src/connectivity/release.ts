@@ -4,9 +4,8 @@
  */
 import { type Link, type Node } from '../api/connectivity.js';
 import { type Logger } from '../api/log.js';
-import { type Store } from '../store/index.js';
-import { type Clock } from './clock.js';
-import { listAll } from './entries.js';
+import { listAll, type Store } from '../store/index.js';
+import { type Clock, sleep } from '../controller/clock.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { leaseOfLink, leaseOfNode } from './names.js';
 import { type Patience, repeated } from './retry.js';
@@ -108,7 +107,7 @@ export class Releases {
       if (ending.aborted) return;
       log.error('a lease is not let go of', { lease, supplier, error });
       // refused: it is asked again, slowly, for what is in the way may go
-      await clock.sleep(60_000, ending);
+      await sleep(clock, 60_000, ending);
     }
   }
 

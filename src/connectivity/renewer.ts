@@ -1,6 +1,6 @@
 /** Renews leases when two thirds of their term are over. */
 import { type Logger } from '../api/log.js';
-import { type Clock, timeOf } from './clock.js';
+import { type Clock, formatTime, sleep } from '../controller/clock.js';
 import { type ConnectivityState } from './kinds.js';
 import { inForce, type Ledger } from './ledger.js';
 import { leaseOfLink, leaseOfNode } from './names.js';
@@ -70,7 +70,7 @@ export class Renewer {
         if (!failed) continue;
       }
       const next = Math.min(...this.#all().map(({ at }) => at), clock.now() + LONGEST_SLEEP);
-      await clock.sleep(Math.max(1, next - clock.now()), AbortSignal.any([signal, ending]));
+      await sleep(clock, Math.max(1, next - clock.now()), AbortSignal.any([signal, ending]));
     }
   }
 
@@ -122,7 +122,7 @@ export class Renewer {
     const [first] = group;
     const address = first && state.get('supplier', first.supplier)?.address;
     if (!first || address === undefined) return;
-    const expireTime = timeOf(clock.now() + first.termMs);
+    const expireTime = formatTime(clock.now() + first.termMs);
     try {
       await suppliers
         .at(first.supplier, address)

@@ -1,5 +1,5 @@
 /** The same again, later and later, until it succeeds or fails for good. */
-import { type Clock } from './clock.js';
+import { type Clock, sleep } from '../controller/clock.js';
 import { isPassing } from './suppliers.js';
 
 export interface Patience {
@@ -24,7 +24,7 @@ export async function repeated<T>(work: () => Promise<T>, patience: Patience): P
       signal.throwIfAborted();
       if (!isPassing(error) || clock.now() - start >= forMs) throw error;
       onFailure?.(error);
-      await clock.sleep(wait, signal);
+      await sleep(clock, wait, signal);
     }
   }
 }

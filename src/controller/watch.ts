@@ -49,7 +49,8 @@ export async function* watchResources<Bodies extends Shape<Bodies>, R>(
         .filter(({ name }) => wanted(kind, name))
         .map((body) => show({ kind, body }, state.held(body.name)?.revision ?? 0)),
     );
-    for (const resource of now) yield { type: types.EventType.EVENT_TYPE_CURRENT, resource, resumeToken };
+    // whoever leaves among them has not seen the rest: there is no resuming yet
+    for (const resource of now) yield { type: types.EventType.EVENT_TYPE_CURRENT, resource, resumeToken: '' };
     yield { type: types.EventType.EVENT_TYPE_SYNCED, resumeToken };
   }
   try {

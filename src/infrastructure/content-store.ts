@@ -8,7 +8,7 @@ import { aborted } from '../api/errors.js';
 import { v1 as node, type Resource } from '../api/node.js';
 import { messageType } from '../api/message.js';
 import { type State } from '../controller/state.js';
-import { type Change } from '../store/index.js';
+import { type Change, eachEntry } from '../store/index.js';
 import { type Bodies, type Tx } from './kinds.js';
 
 const resourcesType = messageType(node.ApplyResources);
@@ -88,13 +88,13 @@ export class ContentStore {
   static async open(state: State<Bodies>): Promise<ContentStore> {
     const contents = new ContentStore(state);
     const stale: string[] = [];
-    for await (const { key, value } of entries(state, HEADS)) {
+    for await (const { key, value } of eachEntry(state.store, HEADS)) {
       const head = JSON.parse(Buffer.from(value).toString('utf8')) as ContentHead;
       if (state.get('virtualNode', head.lease)) contents.#heads.set(key, head);
       else stale.push(key);
     }
     const used = new Set([...contents.#heads.values()].map(({ generation }) => generation));
-    for await (const { key } of entries(state, CHUNKS))
+    for await (const { key } of eachEntry(state.store, CHUNKS))
       if (!used.has(key.split('/')[1] ?? '')) stale.push(key);
     await remove(state, stale);
     return contents;
@@ -190,18 +190,6 @@ function headKey(lease: string, owner: string): string {
 
 function chunkKey(generation: string, i: number): string {
   return `${CHUNKS}${generation}/${i}`;
-}
-
-async function* entries(
-  state: State<Bodies>,
-  prefix: string,
-): AsyncGenerator<{ key: string; value: Uint8Array }, void> {
-  let after: string | undefined;
-  do {
-    const page = await state.store.list(prefix, { after, limit: 100 });
-    yield* page.entries;
-    after = page.next;
-  } while (after !== undefined);
 }
 
 async function write(state: State<Bodies>, generation: string, list: readonly Buffer[]): Promise<void> {

@@ -1,6 +1,7 @@
 /** The workers of all machines: one each, told of what concerns it. */
 import { type Logger } from '../api/log.js';
 import { type Dialer } from '../controller/dial.js';
+import { type Item } from '../controller/kind.js';
 import { type Changed, type State } from '../controller/state.js';
 import { type ContentStore } from './content-store.js';
 import { type Bodies } from './kinds.js';
@@ -55,23 +56,26 @@ export class Fleet {
   #changed(changes: readonly Changed<Bodies>[]): void {
     let kick = false;
     for (const { name, before, after } of changes) {
-      const [was, is] = [
-        before?.kind === 'machine' ? before.body : undefined,
-        after?.kind === 'machine' ? after.body : undefined,
-      ];
-      const [old, now] = [was as Bodies['machine'] | undefined, is as Bodies['machine'] | undefined];
+      const [old, now] = [machineIn(before), machineIn(after)];
       if (old && (!now || now.agent !== old.agent)) this.#end(name);
       if (now && (!old || now.agent !== old.agent)) this.#start(name);
-      const kind = (after ?? before)?.kind;
-      kick ||=
-        kind === 'virtualNode' ||
-        kind === 'virtualLink' ||
-        kind === 'label' ||
-        kind === 'segment' ||
-        kind === 'wire' ||
-        kind === 'peering';
+      kick ||= COMPOSED.has((after ?? before)?.kind ?? '');
     }
     // who has nothing to do finds that out for itself: what it would send is what it has sent
     if (kick) for (const worker of this.#workers.values()) worker.kick();
   }
+}
+
+/** Kinds that what a machine is told is made of. */
+const COMPOSED: ReadonlySet<string> = new Set([
+  'virtualNode',
+  'virtualLink',
+  'label',
+  'segment',
+  'wire',
+  'peering',
+]);
+
+function machineIn(item: Item<Bodies> | undefined): Bodies['machine'] | undefined {
+  return item?.kind === 'machine' ? (item.body as Bodies['machine']) : undefined;
 }

@@ -51,30 +51,23 @@ export function checkTunnel(view: View, ends: TunnelEnds, field: string): void {
   });
 }
 
-export function allocateLabel(
+/** Draws until a label is free, and takes it. `nameOf`: undefined: the label is not free for another reason. */
+function draw(
   tx: Tx,
   ends: TunnelEnds,
   upstream: string,
   link: string,
-  draw = randomInt,
+  random: typeof randomInt,
+  nameOf: (label: number) => string | undefined,
 ): Label {
+  const { localAddress, remoteAddress, udpChecksum } = ends;
   for (let i = 0; i < TRIES; i++) {
-    const label = draw(FIRST, END);
-    const id = `${tunnelName(ends.remoteAddress).slice('tunnels/'.length)}.${label}`;
-    const name = `${ends.machine}/labels/${id}`;
-    if (tx.get('label', name)) continue;
-    const { localAddress, remoteAddress, udpChecksum } = ends;
-    const body: Label = {
-      name,
-      link,
-      localAddress,
-      remoteAddress,
-      udpChecksum,
-      label,
-      upstream,
-      bootId: '',
-      status: settled(undefined, 'used'),
-    };
+    const label = random(FIRST, END);
+    const name = nameOf(label);
+    if (name === undefined || tx.get('label', name)) continue;
+    const status = settled(undefined, 'used');
+    const tunnel = { localAddress, remoteAddress, udpChecksum };
+    const body: Label = { name, link, ...tunnel, label, upstream, bootId: '', status };
     tx.put('label', body);
     return body;
   }
@@ -84,39 +77,28 @@ export function allocateLabel(
   });
 }
 
+export function allocateLabel(
+  tx: Tx,
+  ends: TunnelEnds,
+  upstream: string,
+  link: string,
+  random = randomInt,
+): Label {
+  const tunnel = tunnelName(ends.remoteAddress).slice('tunnels/'.length);
+  return draw(tx, ends, upstream, link, random, (label) => `${ends.machine}/labels/${tunnel}.${label}`);
+}
+
 /**
  * For a tunnel to a machine of another provider, whose address may not be known yet: the label is no other such tunnel's
  * on that machine. `link`: of the link or segment.
  */
-export function allocatePeerLabel(tx: Tx, ends: TunnelEnds, link: string, draw = randomInt): Label {
-  for (let i = 0; i < TRIES; i++) {
-    const label = draw(FIRST, END);
-    const name = `${ends.machine}/labels/peer.${label}`;
+export function allocatePeerLabel(tx: Tx, ends: TunnelEnds, link: string, random = randomInt): Label {
+  // our own machine stands for the upstream: when it has forgotten the link, the segment waits for the other side
+  return draw(tx, ends, ends.machine, link, random, (label) => {
     const reserved = tx
       .all('segment')
       .some((segment) => segment.localLabel === label && segment.localAddress === ends.localAddress);
-    if (reserved || tx.get('label', name)) continue;
-    const { localAddress, remoteAddress, udpChecksum } = ends;
-    const status = settled(undefined, 'used');
-    // our own machine stands for the upstream: when it has forgotten the link, the segment waits for the other side
-    const upstream = ends.machine;
-    const body: Label = {
-      name,
-      link,
-      localAddress,
-      remoteAddress,
-      udpChecksum,
-      label,
-      upstream,
-      bootId: '',
-      status,
-    };
-    tx.put('label', body);
-    return body;
-  }
-  throw resourceExhausted({
-    reason: 'LABELS',
-    message: 'No label is free in this tunnel; end a link first.',
+    return reserved ? undefined : `${ends.machine}/labels/peer.${label}`;
   });
 }
 

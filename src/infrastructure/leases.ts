@@ -2,7 +2,7 @@
 import { failedPrecondition } from '../api/errors.js';
 import { type LeaseState, types } from '../api/types.js';
 import { missing } from '../controller/access.js';
-import { parseTime } from './clock.js';
+import { parseTime } from '../controller/clock.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { releaseLabels } from './labels.js';
 import { isSegmentOver, releaseSegment, releaseSegmentOf } from './segments.js';

@@ -6,7 +6,7 @@ import {
   runController,
 } from '../controller/process.js';
 import { State } from '../controller/state.js';
-import { type Clock, systemClock } from './clock.js';
+import { type Clock, systemClock } from '../controller/clock.js';
 import { ContentStore } from './content-store.js';
 import { Fleet } from './fleet.js';
 import { catalogue } from './kinds.js';

@@ -6,7 +6,7 @@ import { type EntryPoint } from '../api/infrastructure.js';
 import { parseVifName } from '../api/names.js';
 import { types } from '../api/types.js';
 import { achievedBy } from './carry.js';
-import { formatTime } from './clock.js';
+import { formatTime } from '../controller/clock.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { addressOf, allocatePeerLabel, checkTunnel } from './labels.js';
 import { customerOf } from './ledger.js';

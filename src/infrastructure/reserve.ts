@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 
 import { invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
 import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
-import { formatTime } from './clock.js';
+import { formatTime } from '../controller/clock.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { customerOf } from './ledger.js';
 import { planLink } from './plan-link.js';

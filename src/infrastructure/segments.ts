@@ -7,7 +7,7 @@ import { parseAddress, parseVifName } from '../api/names.js';
 
 import { missing } from '../controller/access.js';
 import { achievedBy, bandwidthRefusal, boundRefusal, mtuRefusal } from './carry.js';
-import { formatTime, parseTime } from './clock.js';
+import { formatTime, parseTime } from '../controller/clock.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { addressOf, allocatePeerLabel, checkTunnel, releaseLabels } from './labels.js';
 import { customerOf, Ledger, machineOf } from './ledger.js';

@@ -13,7 +13,7 @@ import { shownResource } from '../controller/show.js';
 import { accessOf, ownsAll } from './access.js';
 import { admit } from './admit.js';
 import { applyContent } from './apply.js';
-import { type Clock } from './clock.js';
+import { type Clock } from '../controller/clock.js';
 import { type ContentStore } from './content-store.js';
 import { type Fleet } from './fleet.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';

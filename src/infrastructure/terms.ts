@@ -1,7 +1,7 @@
 /** How long leases last: what a term asked for becomes, and what a term means at a moment. */
 import { invalidArgument } from '../api/errors.js';
 import { type LeaseState, type Term, types } from '../api/types.js';
-import { formatTime, parseTime } from './clock.js';
+import { formatTime, parseTime } from '../controller/clock.js';
 import { type Bodies } from './kinds.js';
 import { DAY } from './price.js';
 

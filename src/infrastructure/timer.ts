@@ -1,7 +1,7 @@
 /** Ends holds and terms when their time comes; at the start, whatever has come meanwhile. */
 import { type Logger } from '../api/log.js';
 import { type State } from '../controller/state.js';
-import { type Clock } from './clock.js';
+import { type Clock } from '../controller/clock.js';
 import { type Bodies } from './kinds.js';
 import { nextTick, tick } from './leases.js';
 
@@ -41,9 +41,10 @@ export class Timer {
   #set(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    const next = nextTick(this.#state, this.#clock.now());
+    const now = this.#clock.now();
+    const next = nextTick(this.#state, now);
     if (this.#closed || next === Infinity) return;
-    this.#cancel = this.#clock.at(next, () => this.#wake());
+    this.#cancel = this.#clock.after(next - now, () => this.#wake());
   }
 
   #wake(): void {
@@ -51,7 +52,7 @@ export class Timer {
       () => this.#set(),
       (error: unknown) => {
         this.#log.error('terms cannot be kept', { error });
-        if (!this.#closed) this.#cancel = this.#clock.at(this.#clock.now() + PAUSE, () => this.#wake());
+        if (!this.#closed) this.#cancel = this.#clock.after(PAUSE, () => this.#wake());
       },
     );
   }

@@ -9,7 +9,7 @@ import {
 import { assignAddresses, prefixes } from './assign.js';
 import { type Bodies, type Change, idOf, NETWORK, type Tx } from './model.js';
 import { checkOnVifs, problemOf } from './next-hops.js';
-import { formatPrefix, lastOf, parsePrefix, type Prefix, subnetOf } from './prefix.js';
+import { formatPrefix, lastOf, parsePrefix, type Prefix, subnetOf } from '../api/prefix.js';
 import { type StaticRoutes } from './static-routes.js';
 import { nodeOfRoute } from './kinds.js';
 import { allVifs, vifsOf } from './vifs.js';

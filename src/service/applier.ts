@@ -7,10 +7,12 @@ import { ApiError, Status } from '../api/errors.js';
 import { type Logger } from '../api/log.js';
 import { type Draft } from '../api/message.js';
 import { type cabernet } from '../../gen/cabernet.js';
-import { type Clock, type Patience, waitOf } from './clock.js';
+import { type Clock } from '../controller/clock.js';
+import { type Patience, waitOf } from './patience.js';
 import { type Contents, type NodeResource } from './contents.js';
 import { type Connectivity } from './deal.js';
 import { type ServiceState, type Tx } from './model.js';
+import { eachEntry } from '../store/index.js';
 
 interface Sent {
   readonly epoch: number;
@@ -63,13 +65,8 @@ export class Applier {
 
   static async open(options: ApplierOptions): Promise<Applier> {
     const applier = new Applier(options);
-    let after: string | undefined;
-    do {
-      const page = await options.state.store.list(PREFIX, { after, limit: 1000 });
-      for (const { key, value } of page.entries)
-        applier.#sent.set(key.slice(PREFIX.length), JSON.parse(Buffer.from(value).toString('utf8')) as Sent);
-      after = page.next;
-    } while (after !== undefined);
+    for await (const { key, value } of eachEntry(options.state.store, PREFIX))
+      applier.#sent.set(key.slice(PREFIX.length), JSON.parse(Buffer.from(value).toString('utf8')) as Sent);
     return applier;
   }
 

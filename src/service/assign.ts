@@ -11,7 +11,7 @@ import {
   parsePrefix,
   type Prefix,
   subnetOf,
-} from './prefix.js';
+} from '../api/prefix.js';
 
 const DEFAULT_POOLS = ['10.255.0.0/16', 'fd00:0:0:ffff::/64'];
 

@@ -3,7 +3,7 @@ import * as names from '../api/names.js';
 import { type Slo } from '../api/types.js';
 import { type Wrong } from '../controller/kind.js';
 import { type Bodies, vifToward } from './model.js';
-import { bitsOf, type Family, parsePrefix, type Prefix, subnetOf, unusable } from './prefix.js';
+import { bitsOf, type Family, parsePrefix, type Prefix, subnetOf, unusable } from '../api/prefix.js';
 
 export const NODE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/;
 export const OFFER = /^offers\/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;

@@ -8,7 +8,7 @@ import { cabernet } from '../../gen/cabernet.js';
 import { type Draft } from '../api/message.js';
 import { formatVifName, formatVirtualNodeName } from '../api/names.js';
 import { type NodeLayout } from './layout.js';
-import { formatPrefix, parsePrefix, subnetOf } from './prefix.js';
+import { formatPrefix, parsePrefix, subnetOf } from '../api/prefix.js';
 import { type Hop, type ShortestRoute, type StaticRoute } from './routes.js';
 import { type NodeStatics } from './static-routes.js';
 

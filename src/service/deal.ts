@@ -10,7 +10,8 @@ import { ConnectivityService, type ServiceNetwork } from '../api/connectivity.js
 import { ApiError, Status } from '../api/errors.js';
 import { type Logger } from '../api/log.js';
 import { type Dialer } from '../controller/dial.js';
-import { type Clock, type Patience, waitOf } from './clock.js';
+import { type Clock } from '../controller/clock.js';
+import { type Patience, waitOf } from './patience.js';
 import {
   askAgain,
   compose,

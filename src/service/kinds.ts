@@ -15,7 +15,7 @@ import {
 } from './checks.js';
 import { type Bodies, idOf } from './model.js';
 import { checkNextHops } from './next-hops.js';
-import { routerOf } from './prefix.js';
+import { routerOf } from '../api/prefix.js';
 
 const VN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$/;
 const PROVIDER = /^[a-z][a-z0-9-]{0,19}$/;

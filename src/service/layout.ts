@@ -6,7 +6,7 @@ import { cabernet } from '../../gen/cabernet.js';
 import { type ServiceLink, type ServiceNetwork } from '../api/connectivity.js';
 import { prefixes } from './assign.js';
 import { type View, vifToward } from './model.js';
-import { formatPrefix, hostOf, type Prefix, routerOf, subnetOf } from './prefix.js';
+import { formatPrefix, hostOf, type Prefix, routerOf, subnetOf } from '../api/prefix.js';
 import { type RouterEnd, type RouterLink } from './router.js';
 
 export interface NodeLayout {

@@ -2,7 +2,8 @@
 import { ApiError, Status } from '../api/errors.js';
 import { type Logger } from '../api/log.js';
 import { types } from '../api/types.js';
-import { type Clock, type Patience, waitOf } from './clock.js';
+import { type Clock, sleep } from '../controller/clock.js';
+import { type Patience, waitOf } from './patience.js';
 import { type Connectivity, type Deal } from './deal.js';
 
 const { EventType } = types;
@@ -50,7 +51,7 @@ export class Listener {
         if (expired) await this.#deal.heardUpTo(name, '').catch(() => undefined);
         else if (failures === 0) this.#log.info('the supplier’s watch has ended', { error });
       }
-      await this.#pause(waitOf(this.#patience, ++failures), signal);
+      await sleep(this.#clock, waitOf(this.#patience, ++failures), signal);
     }
   }
 
@@ -77,13 +78,5 @@ export class Listener {
         await this.#deal.hear(name, undefined, event.resumeToken);
       }
     }
-  }
-
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((done) => {
-      const cancel = this.#clock.after(ms, done);
-      signal.addEventListener('abort', () => (cancel(), done()), { once: true });
-    });
   }
 }

@@ -2,7 +2,7 @@
 import { cabernet } from '../../gen/cabernet.js';
 import { type Wrong } from '../controller/kind.js';
 import { type Route } from '../api/service.js';
-import { contains, type Family, hostOf, parseHost, type Prefix } from './prefix.js';
+import { contains, type Family, hostOf, parseHost, type Prefix } from '../api/prefix.js';
 
 const { RouteType } = cabernet.node.v1;
 /** Of a route (the API's bound). */

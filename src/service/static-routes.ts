@@ -5,7 +5,7 @@
  */
 import { messageType } from '../api/message.js';
 import { v1 } from '../api/service.js';
-import { type Store } from '../store/index.js';
+import { eachEntry, type Store } from '../store/index.js';
 import { type ServiceState, type Tx } from './model.js';
 import { type Hop, sameHops, type StaticRoute } from './routes.js';
 
@@ -44,7 +44,7 @@ export class StaticRoutes {
     statics.#state = state;
     const { store } = state;
     const live = new Set<string>();
-    for await (const { key, value } of entries(store, HEADS)) {
+    for await (const { key, value } of eachEntry(store, HEADS)) {
       const node = key.slice(HEADS.length);
       const head = JSON.parse(Buffer.from(value).toString('utf8')) as Head;
       live.add(`${node}/${head.generation}`);
@@ -132,7 +132,7 @@ export class StaticRoutes {
     if (!state) return;
     const prefix = node === '' ? CHUNKS : `${CHUNKS}${node}/`;
     const keys: string[] = [];
-    for await (const { key } of entries(state.store, prefix)) if (dead(key)) keys.push(key);
+    for await (const { key } of eachEntry(state.store, prefix)) if (dead(key)) keys.push(key);
     for (let i = 0; i < keys.length; i += SWEEP) {
       await state.transact((tx) => {
         for (const key of keys.slice(i, i + SWEEP)) tx.deleteEntry(key);
@@ -148,18 +148,6 @@ function ofChunk(key: string): string {
 
 function chunkKey(node: string, generation: string, chunk: number): string {
   return `${CHUNKS}${node}/${generation}/${String(chunk).padStart(4, '0')}`;
-}
-
-async function* entries(
-  store: Store,
-  prefix: string,
-): AsyncGenerator<{ key: string; value: Uint8Array }, void> {
-  let after: string | undefined;
-  do {
-    const page = await store.list(prefix, { after, limit: 100 });
-    yield* page.entries;
-    after = page.next;
-  } while (after !== undefined);
 }
 
 function* encodeChunks(routes: Iterable<StaticRoute>): Generator<Buffer, void> {

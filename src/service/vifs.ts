@@ -2,7 +2,7 @@
 import { prefixes } from './assign.js';
 import { type View, vifToward } from './model.js';
 import { type Vifs } from './next-hops.js';
-import { type Prefix, routerOf } from './prefix.js';
+import { type Prefix, routerOf } from '../api/prefix.js';
 
 interface Vif {
   readonly node: string;

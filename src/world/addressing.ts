@@ -3,7 +3,7 @@
  * wanted and this one does not is removed. Whatever the kernel or anybody else put there stays.
  */
 import { type Netlink, type Op, RouteProtocol, RouteTable } from '../../native/lib/index.js';
-import { parsePrefix } from './prefix.js';
+import { parsePrefix } from '../api/prefix.js';
 
 export interface WantedAddress {
   readonly interface: string;

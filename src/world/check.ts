@@ -13,7 +13,7 @@ import type {
   WireMessage,
   WorldMessage,
 } from './messages.js';
-import { bitsOf, formatPrefix, nthHost, parseAddress, parsePrefix, type Prefix } from './prefix.js';
+import { bitsOf, formatPrefix, nthHost, parseAddress, parsePrefix, type Prefix } from '../api/prefix.js';
 import {
   type Link,
   type Machine,

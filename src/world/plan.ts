@@ -6,7 +6,7 @@ import { Intents, type Intent } from './plan/intents.js';
 import { Layers } from './plan/layers.js';
 import { planRoutes } from './plan/routes.js';
 import { type InterfacePlan, Underlay, type UnderlayRoute } from './plan/underlay.js';
-import { formatPrefix, hostOf, nthHost } from './prefix.js';
+import { formatPrefix, hostOf, nthHost } from '../api/prefix.js';
 import { type World } from './world.js';
 
 export { type Intent } from './plan/intents.js';

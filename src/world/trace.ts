@@ -5,7 +5,7 @@
 import { clientOf } from './agents.js';
 import { suggestion, WorldError } from './errors.js';
 import type { TraceRequest, TraceResponse } from './messages.js';
-import { type Family, parseAddress, parsePrefix } from './prefix.js';
+import { type Family, parseAddress, parsePrefix } from '../api/prefix.js';
 import { type StationPlan } from './plan.js';
 import { type WorldState } from './state.js';
 import { type NodeTarget, nodeNameOf, type StationTarget } from './target.js';

@@ -3,7 +3,7 @@
  * proto/cabernet/world/v1/world.proto for what each field means.
  */
 import { type Resource } from './messages.js';
-import { type Family, type Prefix } from './prefix.js';
+import { type Family, type Prefix } from '../api/prefix.js';
 
 export interface World {
   readonly name: string;

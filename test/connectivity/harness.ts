@@ -8,7 +8,7 @@ import { connect } from '../../src/api/client.js';
 import { ConnectivityService, type Resource, type v1 } from '../../src/api/connectivity.js';
 import { ApiError } from '../../src/api/errors.js';
 import { type ApiServer, startServer } from '../../src/api/server.js';
-import { type Clock, systemClock } from '../../src/connectivity/clock.js';
+import { type Clock, systemClock } from '../../src/controller/clock.js';
 import { makeConnectivity } from '../../src/connectivity/controller.js';
 import { type Caller } from '../../src/controller/access.js';
 import { dialerWith } from '../../src/controller/dial.js';

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { unavailable } from '../../src/api/errors.js';
 import { types } from '../../src/api/types.js';
-import { TestClock } from './clock.js';
+import { TestClock } from '../support/clock.js';
 import { Harness, refusal, until } from './harness.js';
 import { type TestSupplier } from './supplier.js';
 
@@ -32,24 +32,24 @@ const Q = 'customers/conn/virtualNodes/Q';
 const LINK = 'customers/conn/virtualLinks/P-Q';
 
 test('renewed at two thirds of the term, those of one term together, also after a restart', async () => {
-  expect(one.nodes.get(P)?.term?.expireTime).toBe('2026-12-01T09:00:00.000Z');
+  expect(one.nodes.get(P)?.term?.expireTime).toBe('2026-12-01T09:00:00Z');
   clock.pass(2_399_000);
   await harness.update({ customer: { name: 'customers/x' } });
   expect(renewals()).toEqual([]);
   clock.pass(1000);
   await until(() => (renewals().length === 1 ? undefined : 'not renewed'));
-  expect(renewals()).toEqual([{ names: [P, Q], expireTime: '2026-12-01T09:40:00.000Z' }]);
+  expect(renewals()).toEqual([{ names: [P, Q], expireTime: '2026-12-01T09:40:00Z' }]);
   await until(async () => {
     const written = await harness.value('bought/nodes/Q');
-    return written.includes('2026-12-01T09:40:00.000Z') ? undefined : written;
+    return written.includes('2026-12-01T09:40:00Z') ? undefined : written;
   });
   await harness.kill();
   await harness.open();
   clock.pass(2_400_000);
   await until(() => (renewals().length === 3 ? undefined : `${renewals().length} renewals`));
   expect(renewals().slice(1)).toEqual([
-    { names: [P, Q], expireTime: '2026-12-01T10:20:00.000Z' },
-    { names: [LINK], expireTime: '2026-12-01T11:20:00.000Z' },
+    { names: [P, Q], expireTime: '2026-12-01T10:20:00Z' },
+    { names: [LINK], expireTime: '2026-12-01T11:20:00Z' },
   ]);
 });
 
@@ -68,7 +68,7 @@ test('a renewal that fails is shown, and tried again', async () => {
     const { status } = await harness.get('node', 'nodes/P');
     return status?.message === '' ? undefined : (status?.message ?? '');
   });
-  expect(one.nodes.get(P)?.term?.expireTime).toBe('2026-12-01T09:42:00.000Z');
+  expect(one.nodes.get(P)?.term?.expireTime).toBe('2026-12-01T09:42:00Z');
 });
 
 test('expired, back, and lost: shown, and nothing more is sold of it', async () => {

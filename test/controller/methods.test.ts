@@ -276,6 +276,16 @@ describe('watch', () => {
     expect(seen).toEqual(['CURRENT nodes/A', 'SYNCED ', 'CHANGED nodes/B', 'DELETED nodes/A']);
   });
 
+  test('whoever leaves before all that was there has been sent cannot resume, and so misses nothing', async () => {
+    await update([{ node: { name: 'nodes/A' } }, { node: { name: 'nodes/B' } }]);
+    const tokens: string[] = [];
+    for await (const event of methods.watch(watchAll, call())) {
+      tokens.push(event.resumeToken);
+      if (event.type === types.EventType.EVENT_TYPE_SYNCED) break;
+    }
+    expect(tokens.map((token) => token === '')).toEqual([true, true, false]);
+  });
+
   test('a client that leaves after every event and comes back misses and repeats nothing', async () => {
     let resumeToken = '';
     for await (const event of methods.watch(watchAll, call())) {

@@ -17,10 +17,10 @@ import {
   type ProviderClient,
   refusal,
   tariff,
-  TestClock,
   until,
   wire,
 } from './provider.js';
+import { TestClock } from '../support/clock.js';
 
 let clock: TestClock;
 let one: Provider;
@@ -261,7 +261,7 @@ test('refused by the next: what was held here is let go of', async () => {
 
 test('a hold that nobody commits runs out everywhere', async () => {
   await customer.reserve({ virtualLinks: [link({ delayUs: 10_000 })], requestId: 'r', holdSeconds: 10 });
-  clock.advance(10_000);
+  clock.pass(10_000);
   await allGone(one, two, three);
 });
 

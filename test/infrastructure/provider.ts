@@ -18,39 +18,16 @@ import { type Caller } from '../../src/controller/access.js';
 import { type Controller } from '../../src/controller/process.js';
 import { type Dialer, dialerWith } from '../../src/controller/dial.js';
 import { storeErrorAsApi } from '../../src/controller/state.js';
-import { type Clock } from '../../src/infrastructure/clock.js';
 import { makeInfrastructure } from '../../src/infrastructure/main.js';
 import { SqliteStore } from '../../src/store/sqlite.js';
 import { RecordingAgent } from './agent.js';
+import { TestClock } from '../support/clock.js';
 
 export type ProviderClient = Client<cabernet.infrastructure.v1.InfrastructureService>;
 export type PathClient = Client<cabernet.infrastructure.v1.PathService>;
 
 export const local: Caller = { role: 'local', name: '' };
 export const conn: Caller = { role: 'connectivity', name: 'conn' };
-
-/** A clock that stands still until it is told otherwise. */
-export class TestClock implements Clock {
-  #now = Date.parse('2026-12-01T08:00:00Z');
-  #waiting: { time: number; wake: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  at(time: number, wake: () => void): () => void {
-    const one = { time, wake };
-    this.#waiting.push(one);
-    return () => (this.#waiting = this.#waiting.filter((other) => other !== one));
-  }
-
-  advance(ms: number): void {
-    this.#now += ms;
-    const due = this.#waiting.filter(({ time }) => time <= this.#now);
-    this.#waiting = this.#waiting.filter(({ time }) => time > this.#now);
-    for (const { wake } of due) wake();
-  }
-}
 
 export class Provider {
   readonly name: string;

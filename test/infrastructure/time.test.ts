@@ -68,9 +68,9 @@ async function soldOf(wire: string): Promise<bigint | undefined> {
 test('a hold runs out, with all that it held', async () => {
   await customer.reserve(asked({ holdSeconds: 10 }));
   expect(await soldOf('wires/p-q')).toBe(1000n);
-  one.clock.advance(9_999);
+  one.clock.pass(9_999);
   expect(await customer.get({ name })).toBeDefined();
-  one.clock.advance(1);
+  one.clock.pass(1);
   await until(operator, 'wires/p-q', (resource) => resource.wire?.soldAToB === 0n);
   expect(await refusal(customer.commit({ name }))).toBe('NOT_FOUND name');
   expect(await labels()).toEqual([]);
@@ -89,7 +89,7 @@ test('the process ends between Reserve and Commit: it can still be committed; or
 
   await customer.reserve({ virtualNodes: [node('Q')], requestId: 'late', holdSeconds: 10 });
   await one.stop();
-  one.clock.advance(10_000);
+  one.clock.pass(10_000);
   await one.start();
   expect(await refusal(one.as(conn).commit({ name: 'customers/conn/reservations/late' }))).toBe(
     'NOT_FOUND name',
@@ -105,10 +105,10 @@ test('active, in grace, suspended, ended', async () => {
     { commit: { resourceCount: 1 } },
   ];
   await customer.apply(content);
-  one.clock.advance(HOUR);
+  one.clock.pass(HOUR);
   await until(customer, theLink, (resource) => resource.virtualLink?.lease === LeaseState.LEASE_STATE_GRACE);
   expect(agent?.resourcesOf('one')).toHaveLength(4);
-  one.clock.advance(HOUR);
+  one.clock.pass(HOUR);
   await until(
     customer,
     theLink,
@@ -140,7 +140,7 @@ test('active, in grace, suspended, ended', async () => {
     'all is back',
   );
 
-  one.clock.advance(4 * HOUR);
+  one.clock.pass(4 * HOUR);
   await until(operator, 'wires/p-q', (resource) => resource.wire?.soldAToB === 0n);
   expect((await customer.list({ collection: 'customers/conn/virtualNodes' })).resources).toEqual([]);
   await eventually(
@@ -167,7 +167,7 @@ test('a label is never used again while its upstream may send with it', async ()
   ]);
   expect(atM).toHaveLength(1);
   // neither time nor a new process of the controller changes that
-  one.clock.advance(1000 * HOUR);
+  one.clock.pass(1000 * HOUR);
   await again();
   expect((await labels()).map((label) => label.label)).toEqual([atP[0]?.label]);
   // the upstream is back and acknowledges
@@ -231,7 +231,7 @@ test(
       await customer.commit({ name: `customers/conn/reservations/links${part}` });
     }
     await eventually(() => one.agents.get('P')?.resourcesOf('one').length === 902, 'all links are there');
-    one.clock.advance(2 * HOUR);
+    one.clock.pass(2 * HOUR);
     await eventually(() => one.agents.get('P')?.resourcesOf('one').length === 0, 'all are gone');
     const left = async (): Promise<number> =>
       (await operator.list({ collection: 'customers/-/virtualLinks' })).resources.length;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { failedPrecondition, outOfRange, resourceExhausted } from '../../src/api/errors.js';
-import { type Clock } from '../../src/service/clock.js';
+import { TestClock } from '../support/clock.js';
 import { Mortal } from './death.js';
 import { exampleNetwork, networkOf } from './networks.js';
 import { Provider, type ServiceDraft } from './provider.js';
@@ -295,30 +295,9 @@ describe('what the supplier said while nobody listened', () => {
   });
 });
 
-/** Time that passes when it is told to. */
-class FakeClock implements Clock {
-  time = Date.parse('2026-12-01T00:00:00Z');
-  readonly #waiting = new Set<{ at: number; call: () => void }>();
-  now(): number {
-    return this.time;
-  }
-  after(ms: number, call: () => void): () => void {
-    const one = { at: this.time + ms, call };
-    this.#waiting.add(one);
-    return () => this.#waiting.delete(one);
-  }
-  pass(ms: number): void {
-    this.time += ms;
-    for (const one of this.#waiting) {
-      if (one.at > this.time || !this.#waiting.delete(one)) continue;
-      one.call();
-    }
-  }
-}
-
 describe('renewed', () => {
   test('at two thirds of the term, not before; also after a restart; what is refused is not asked for with it', async () => {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     provider.clock = clock;
     await provider.start();
     await provider.update(
@@ -327,7 +306,7 @@ describe('renewed', () => {
     );
     await provider.ready();
     const terms = (): (string | undefined)[] => supplier.asked.map(({ term }) => term?.expireTime);
-    expect(terms()).toEqual(['2026-12-01T00:15:00Z']);
+    expect(terms()).toEqual(['2026-12-01T08:15:00Z']);
     clock.pass(599_000);
     await provider.controller.settled();
     await provider.restart();
@@ -335,7 +314,7 @@ describe('renewed', () => {
     expect(terms()).toHaveLength(1);
     clock.pass(1000);
     await provider.until('it is renewed', () => supplier.asked.length === 2);
-    expect(terms()[1]).toBe('2026-12-01T00:25:00Z');
+    expect(terms()[1]).toBe('2026-12-01T08:25:00Z');
     supplier.admit = ({ nodes }) => {
       if (nodes.length > 2) throw failedPrecondition({ reason: 'NO', message: 'Two nodes.' });
     };
@@ -344,7 +323,7 @@ describe('renewed', () => {
     clock.pass(600_000);
     await provider.until('what is in force is renewed', () => supplier.asked.length === 3);
     expect(supplier.asked[2]?.nodes.map(({ name }) => name)).toEqual(['M', 'P']);
-    expect(terms()[2]).toBe('2026-12-01T00:35:00Z');
+    expect(terms()[2]).toBe('2026-12-01T08:35:00Z');
   });
 });
 

@@ -1,6 +1,6 @@
 /** Epochs of what we send, by leased node and owner: never one a second time, also after a restart. */
-import { listAll } from '../entries.js';
 import { type ConnectivityState } from '../kinds.js';
+import { listAll } from '../../store/index.js';
 
 const PREFIX = 'epochs/';
 

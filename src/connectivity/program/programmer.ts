@@ -3,7 +3,7 @@ import { type Link, type ServiceNetwork } from '../../api/connectivity.js';
 import { ApiError } from '../../api/errors.js';
 import { type Logger } from '../../api/log.js';
 import { type ResourceDraft } from '../../api/node.js';
-import { type Clock } from '../clock.js';
+import { type Clock, sleep } from '../../controller/clock.js';
 import { type ConnectivityState, type Tx } from '../kinds.js';
 import { inForce, type Ledger } from '../ledger.js';
 import { leaseOfNode } from '../names.js';
@@ -118,7 +118,7 @@ export class Programmer {
     const task = work().catch(async (error: unknown) => {
       if (ending.aborted) return;
       log.error('programming is interrupted', { error });
-      await clock.sleep(1000, ending);
+      await sleep(clock, 1000, ending);
       if (!ending.aborted) this.#spawn(work);
     });
     this.#tasks.add(task);

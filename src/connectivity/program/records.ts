@@ -1,6 +1,5 @@
 /** How far each service link is made, and which labels wait for whom: in memory, and in the store beside the resources. */
-import { type Store } from '../../store/index.js';
-import { listAll } from '../entries.js';
+import { listAll, type Store } from '../../store/index.js';
 import { type Tx } from '../kinds.js';
 import { type LabelledHop, type Way } from './hops.js';
 import { type Carried } from './items.js';

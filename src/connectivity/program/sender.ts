@@ -7,7 +7,7 @@ import { type Draft } from '../../api/message.js';
 import { type ResourceDraft, v1 as nodeV1 } from '../../api/node.js';
 import { messageType } from '../../api/message.js';
 import { type v1 } from '../../api/infrastructure.js';
-import { type Clock } from '../clock.js';
+import { type Clock, sleep } from '../../controller/clock.js';
 import { isPassing, type Supply } from '../suppliers.js';
 
 export interface Target {
@@ -104,7 +104,7 @@ export class Sender {
   /** Ends early when something changes. */
   async #pause(ms: number, wake: AbortSignal): Promise<void> {
     if (wake.aborted) return;
-    await this.#options.clock.sleep(ms, AbortSignal.any([wake, this.#options.ending]));
+    await sleep(this.#options.clock, ms, AbortSignal.any([wake, this.#options.ending]));
   }
 
   async #send({ supply, lease }: Target): Promise<ApplyResponse> {

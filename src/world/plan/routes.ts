@@ -15,7 +15,7 @@ import {
   parsePrefix,
   type Prefix,
   subnetOf,
-} from '../prefix.js';
+} from '../../api/prefix.js';
 import { type Link, type Network, nodeName, type Station, vifName } from '../world.js';
 import { type Intents } from './intents.js';
 

@@ -14,7 +14,7 @@ import {
   nthSubnet,
   parsePrefix,
   type Prefix,
-} from '../prefix.js';
+} from '../../api/prefix.js';
 import { type Machine, type Wire, type World } from '../world.js';
 
 export interface InterfacePlan {

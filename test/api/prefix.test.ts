@@ -13,7 +13,7 @@ import {
   parseAddress,
   parsePrefix,
   subnetOf,
-} from '../../src/world/prefix.js';
+} from '../../src/api/prefix.js';
 
 const canonical = (text: string): string => {
   const parsed = parseAddress(text);

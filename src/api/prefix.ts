@@ -1,5 +1,5 @@
-/** Addresses and subnets as numbers: for cutting pools into links' subnets, and for finding what overlaps. */
-import * as names from '../api/names.js';
+/** Addresses and subnets as numbers: for cutting pools into subnets, and for finding what overlaps. Text out is canonical. */
+import * as names from './names.js';
 
 export type Family = names.Family;
 
@@ -19,6 +19,12 @@ function numberOf(bytes: Uint8Array): bigint {
   return BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
 }
 
+/** `10.0.1.2`. Undefined for anything else. */
+export function parseAddress(text: string): { family: Family; address: bigint } | undefined {
+  const parsed = names.parseAddress(text);
+  return parsed && { family: parsed.family, address: numberOf(parsed.bytes) };
+}
+
 /** `10.0.1.2/24`. Undefined for anything else. */
 export function parsePrefix(text: string): Prefix | undefined {
   const parsed = names.parseInterfaceAddress(text);
@@ -27,11 +33,11 @@ export function parsePrefix(text: string): Prefix | undefined {
 
 /** `10.0.1.2`, as a subnet of one address. */
 export function parseHost(text: string): Prefix | undefined {
-  const parsed = names.parseAddress(text);
-  return parsed && { family: parsed.family, address: numberOf(parsed.bytes), length: bitsOf(parsed.family) };
+  const parsed = parseAddress(text);
+  return parsed && { ...parsed, length: bitsOf(parsed.family) };
 }
 
-function formatAddress(family: Family, address: bigint): string {
+export function formatAddress(family: Family, address: bigint): string {
   const hex = address.toString(16).padStart(bitsOf(family) / 4, '0');
   return names.formatAddress(Buffer.from(hex, 'hex'));
 }
