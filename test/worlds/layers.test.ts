@@ -1,0 +1,189 @@
+/*
+ * Three businesses: an infrastructure, a connectivity and a service provider, each a controller process of its own that
+ * knows the others by certificates, over three real agents, P - Q - M. What each operator wants is one manifest. A
+ * station's packets then cross what was bought from whom, also while the controllers are dead.
+ */
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { silentLogger } from '../../src/api/log.js';
+import { type ApiServer, startServer } from '../../src/api/server.js';
+import { type Agent } from '../../src/node/agent.js';
+import { translate } from '../../src/node/refusal.js';
+import { nodeService } from '../../src/node/rpc/index.js';
+import { Home, type Output, type Running } from '../cli/support.js';
+import { inside, netns, startAgent, sweep } from '../node/machines.js';
+import { buildThree, MACHINES } from '../node/three.js';
+
+type Layer = 'infrastructure' | 'connectivity' | 'service';
+const PROVIDERS: Record<Layer, string> = { infrastructure: 'one', connectivity: 'conn', service: 'iptv' };
+const LAYERS = Object.keys(PROVIDERS) as Layer[];
+
+const home = new Home();
+const agents: Agent[] = [];
+const servers: ApiServer[] = [];
+const controllers = new Map<Layer, Running>();
+const addresses = new Map<Layer, string>();
+
+const file = (name: string): string => join(home.folder, name);
+
+/** The same port again after the first time: it is in others' manifests. */
+async function start(layer: Layer): Promise<void> {
+  const name = PROVIDERS[layer];
+  const controller = home.start([
+    ...[layer, '--name', name, '--socket', file(`${name}.sock`), '--state', file(`${name}.db`)],
+    ...['--listen', addresses.get(layer) ?? '127.0.0.1:0', '--credentials', file(name)],
+  ]);
+  controllers.set(layer, controller);
+  await controller.until(({ stderr }) => {
+    const address = /serving .*address=(\S+)/.exec(stderr)?.[1];
+    if (address !== undefined) addresses.set(layer, address);
+    return address !== undefined;
+  });
+}
+
+const at = (layer: Layer): readonly string[] => [
+  ...['--address', `unix:${file(`${PROVIDERS[layer]}.sock`)}`, '--layer', layer],
+];
+
+async function apply(layer: Layer, manifest: string): Promise<Output> {
+  const path = home.file(`${layer}.yaml`, manifest);
+  const output = await home.run('apply', '-f', path, ...at(layer), '--wait', '--timeout', '60');
+  expect(output, output.stderr + (controllers.get(layer)?.output.stderr ?? '')).toMatchObject({ status: 0 });
+  return output;
+}
+
+beforeAll(async () => {
+  sweep();
+  buildThree();
+  for (const name of MACHINES) {
+    const agent = await startAgent(name);
+    agents.push(agent);
+    const socketPath = file(`${name}.sock`);
+    servers.push(
+      await startServer({ socketPath, services: [nodeService(agent)], log: silentLogger, translate }),
+    );
+  }
+  await home.run('ca', 'init', '--directory', file('ca'), '--deployment', 'example.net');
+  for (const layer of LAYERS) {
+    const name = PROVIDERS[layer];
+    const issued = await home.run(
+      'ca',
+      'issue',
+      `${layer}/${name}`,
+      '--directory',
+      file('ca'),
+      '--out',
+      file(name),
+    );
+    expect(issued).toMatchObject({ status: 0 });
+    await start(layer);
+  }
+}, 120_000);
+
+afterAll(async () => {
+  for (const controller of controllers.values()) await controller.stop();
+  for (const server of servers) await server.stop(500);
+  for (const agent of agents) await agent.close();
+  sweep();
+  home.remove();
+});
+
+const machine = (name: string, host: number, port: string): string =>
+  `- machine: { name: machines/${name}, agent: 'unix:${file(`${name}.sock`)}', ports: [${port}],
+                addresses: [100.127.0.${host}, 'fd64:ffff::${host}'], capacity: { cpuMillis: 1000 } }`;
+
+const wire = (a: string, b: string): string =>
+  `- wire: { name: wires/${a}-${b}, a: { machine: machines/${a}, interface: to-${b} }, mtu: 1600,
+             b: { machine: machines/${b}, interface: to-${a} }, bitsPerSecond: 1000000000, delayUs: 1000 }`;
+
+const ping = (to: string): boolean =>
+  inside(netns('st.hp'), 'ping', '-c', '3', '-i', '0.05', '-W', '1', to).status === 0;
+
+test('who bought what from whom, and a station reaches another over it', { timeout: 240_000 }, async () => {
+  await apply(
+    'infrastructure',
+    `resources:
+${machine('P', 1, 'st-hp')}
+${machine('Q', 2, '')}
+${machine('M', 3, 'st-hm')}
+${wire('P', 'Q')}
+${wire('Q', 'M')}
+- tariff: { name: tariff, currency: EUR, nodeMicros: 1000, linkMicros: 500, mbitWireMicros: 3 }
+- customer: { name: customers/conn }`,
+  );
+  const link = (name: string, a: string, b: string, subnet: number): string =>
+    `- link: { name: links/${name}, a: nodes/${a}, b: nodes/${b}, mtu: 1500, slo: { bitsPerSecond: 100000000 },
+               addressesA: [10.8.${subnet}.0/31], addressesB: [10.8.${subnet}.1/31] }`;
+  await apply(
+    'connectivity',
+    `resources:
+- supplier: { name: suppliers/one, address: '${addresses.get('infrastructure')}' }
+- tariff: { name: tariff, currency: EUR, nodeMicros: 3000, linkMicros: 2000, mbitLinkMicros: 9 }
+- customer: { name: customers/iptv }
+- node: { name: nodes/P, supplier: suppliers/one, offer: offers/P, ports: [st-hp], share: { cpuMillis: 600 } }
+- node: { name: nodes/Q, supplier: suppliers/one, offer: offers/Q, share: { cpuMillis: 600 } }
+- node: { name: nodes/M, supplier: suppliers/one, offer: offers/M, ports: [st-hm], share: { cpuMillis: 600 } }
+${link('p-q', 'P', 'Q', 0)}
+${link('q-m', 'Q', 'M', 1)}`,
+  );
+  await apply(
+    'service',
+    `resources:
+- network: { name: network, supplier: conn, supplierAddress: '${addresses.get('connectivity')}' }
+- node: { name: nodes/P, offer: offers/P, share: { cpuMillis: 100 } }
+- node: { name: nodes/M, offer: offers/M, share: { cpuMillis: 100 } }
+- link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { bitsPerSecond: 10000000 } }
+- station: { name: stations/hp, node: nodes/P, port: st-hp, addresses: [10.0.1.2/24, 'fd00:0:0:1::2/64'] }
+- station: { name: stations/hm, node: nodes/M, port: st-hm, addresses: [10.0.3.2/24, 'fd00:0:0:3::2/64'] }`,
+  );
+  expect(ping('10.0.3.2')).toBe(true);
+  expect(ping('fd00:0:0:3::2')).toBe(true);
+
+  // all controllers die: nothing below notices; back again, nothing is bought twice and nothing is lost
+  for (const layer of LAYERS) await controllers.get(layer)?.stop('SIGKILL');
+  expect(ping('10.0.3.2')).toBe(true);
+  for (const layer of LAYERS) await start(layer);
+  const leases = await home.run('get', 'customers/conn/virtualLinks', '-o', 'name', ...at('infrastructure'));
+  expect(leases.stdout.trim().split('\n')).toEqual([
+    'customers/conn/virtualLinks/p-q',
+    'customers/conn/virtualLinks/q-m',
+  ]);
+  await apply(
+    'service',
+    `- station: { name: stations/hp, node: nodes/P, port: st-hp, addresses: [10.0.1.2/24] }`.replace(
+      '- ',
+      '',
+    ),
+  );
+  expect(ping('10.0.3.2')).toBe(true);
+
+  // more than there is is refused by whoever has it not, and what was in force stays
+  const wide = home.file(
+    'wide.yaml',
+    'link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { bitsPerSecond: 900000000 } }',
+  );
+  const refused = await home.run('apply', '-f', wide, ...at('service'), '--wait', '--timeout', '60');
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringMatching(/would fit/) as string });
+  expect(ping('10.0.3.2')).toBe(true);
+
+  // nobody sees two layers down
+  const { stdout } = await home.run(
+    'get',
+    'customers/iptv/serviceNetworks',
+    '-o',
+    'json',
+    ...at('connectivity'),
+  );
+  expect(stdout).toContain('p-q');
+  const below = await home.run('describe', 'network', ...at('service'));
+  expect(below.stdout).not.toContain('p-q');
+
+  // given back from the top down, nothing stays
+  const gone = await home.run(
+    ...['delete', 'stations/hp', 'stations/hm', 'links/p-m', 'nodes/P', 'nodes/M', 'network'],
+    ...at('service'),
+  );
+  expect(gone, gone.stderr).toMatchObject({ status: 0 });
+});
