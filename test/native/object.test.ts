@@ -1,5 +1,6 @@
 // Object files: opening, what may be changed before loading, loading, pins.
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BpfError } from '../../native/lib/error.js';
@@ -270,14 +271,15 @@ describe('pins', () => {
 
   it('outside a BPF file system are refused with a reason', async () => {
     const object = open();
-    object.setPinned('counters', '/tmp/cabernet-test-not-bpffs/counters');
+    const elsewhere = mkdtempSync(join(tmpdir(), 'cabernet-not-bpffs-'));
+    object.setPinned('counters', join(elsewhere, 'counters'));
     expect((await failure(object.load())).message).toContain('BPF file system');
-    rmSync('/tmp/cabernet-test-not-bpffs', { recursive: true, force: true });
     const program = open();
     await program.load();
-    expect(() => program.map('counters').pin('/tmp/cabernet-test-x')).toThrow(
+    expect(() => program.map('counters').pin(join(elsewhere, 'x'))).toThrow(
       expect.objectContaining({ code: 'EPERM' }),
     );
+    rmSync(elsewhere, { recursive: true, force: true });
   });
 
   it('of another kind are refused', async () => {
