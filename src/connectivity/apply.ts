@@ -13,6 +13,7 @@ import { type ApplyResponse } from '../api/infrastructure.js';
 import { type Resource, type ResourceDraft } from '../api/node.js';
 import { type Call } from '../api/server.js';
 import { type Caller, mayNot, missing } from '../controller/access.js';
+import { readStream } from '../controller/stream.js';
 import { chunkType, type Customers, type Upload } from './customers.js';
 import { type ConnectivityState } from './kinds.js';
 import { networkIds, renamed, renamedVn } from './names.js';
@@ -47,21 +48,24 @@ export async function applyContents(
 ): Promise<ApplyResponse> {
   const upload = new Uploading(options.customers);
   let place: Place | undefined;
-  let committed: number | undefined;
   try {
-    for await (const request of requests) {
-      if (committed !== undefined) throw order('The commit is the last message.');
-      if (request.begin) {
-        if (place) throw order('There is one begin, at the beginning.');
-        place = placeOf(options, request.begin, options.callerOf(call));
-      } else if (!place) throw order('The first message must be a begin.');
-      else if (request.resources) await upload.add(place, request.resources.resources);
-      else if (request.commit) committed = request.commit.resourceCount;
-      else throw order('A message is a begin, resources or a commit.');
-    }
-    if (!place || committed === undefined) throw truncated('It ended before its commit.');
-    if (committed !== upload.count)
-      throw truncated(`The commit counts ${committed} resources; ${upload.count} came.`);
+    await readStream(requests, {
+      of: 'resource',
+      step: ({ begin, resources, commit }) =>
+        begin
+          ? { begin }
+          : resources
+            ? { batch: resources.resources }
+            : commit && { commit: commit.resourceCount },
+      begin: (begin: ApplyBegin) => {
+        place = placeOf(options, begin, options.callerOf(call));
+      },
+      batch: async (resources: readonly Resource[]) => {
+        if (place) await upload.add(place, resources);
+        return resources.length;
+      },
+    });
+    if (!place) throw new Error('a stream was whole and had not begun');
     await upload.flush();
     return await finish(options, place, upload, call);
   } catch (error) {
@@ -237,12 +241,4 @@ function told(error: unknown, { begin, customer, vn }: Place, { offset, count }:
     message: back(error.message),
     cause: error,
   });
-}
-
-function order(message: string): ApiError {
-  return invalidArgument({ reason: 'STREAM_ORDER', message });
-}
-
-function truncated(message: string): ApiError {
-  return invalidArgument({ reason: 'STREAM_TRUNCATED', field: 'commit.resource_count', message });
 }

@@ -8,6 +8,7 @@ import { type Resource } from '../api/node.js';
 import { type Call } from '../api/server.js';
 import { types } from '../api/types.js';
 import { missing } from '../controller/access.js';
+import { readStream } from '../controller/stream.js';
 import { indexIn } from './agent.js';
 import { checkTenant, ContentCheck } from './content-check.js';
 import { Chunks, type ContentFacts, type ContentHead } from './content-store.js';
@@ -29,10 +30,6 @@ interface Candidate {
 }
 
 type Options = Pick<ServiceOptions, 'state' | 'contents' | 'fleet'>;
-
-function order(field: string, message: string): ApiError {
-  return invalidArgument({ reason: 'STREAM_ORDER', field, message });
-}
 
 /** @param customer who calls: a connectivity provider's name */
 export async function applyContent(
@@ -86,13 +83,16 @@ async function collect(
   const { state, contents } = options;
   let begun: Pick<Candidate, 'begin' | 'lease' | 'owner'> | undefined;
   let content: ContentCheck | undefined;
-  let facts: ContentFacts | undefined;
   const chunks = new Chunks();
-  for await (const request of requests) {
-    if (facts) throw order('commit', 'The commit is the last message of the stream.');
-    if (request.message === 'begin') {
-      if (begun) throw order('begin', 'A stream begins once.');
-      const { begin } = request;
+  await readStream(requests, {
+    of: 'resource',
+    step: ({ begin, resources, commit }) =>
+      begin
+        ? { begin }
+        : resources
+          ? { batch: resources.resources }
+          : commit && { commit: commit.resourceCount },
+    begin: (begin: ApplyBegin) => {
       const lease = state.get('virtualNode', begin.virtualNode);
       if (!lease?.name.startsWith(`customers/${customer}/`))
         throw missing(begin.virtualNode, 'begin.virtual_node');
@@ -101,36 +101,23 @@ async function collect(
       const heads = contents.headsOf(lease.name).filter((head) => head.owner !== owner);
       const others = heads.flatMap((head) => head.facts.nodes.map(({ name }) => name));
       content = new ContentCheck({ customer, lease, others });
-    } else if (!begun || !content) throw order('begin', 'The first message of the stream is begin.');
-    else if (request.message === 'resources') {
-      for (const resource of request.resources.resources) {
+    },
+    batch: (resources: readonly Resource[]) => {
+      for (const resource of resources) {
         if (chunks.count >= MOST)
           throw invalidArgument({
             reason: 'STREAM_TOO_LONG',
             field: 'resources',
             message: `More than ${MOST} resources in one stream.`,
           });
-        chunks.add(content.add(resource, chunks.count));
+        if (content) chunks.add(content.add(resource, chunks.count));
       }
-    } else if (request.message === 'commit') {
-      chunks.end();
-      const { resourceCount } = request.commit;
-      if (resourceCount !== chunks.count)
-        throw invalidArgument({
-          reason: 'STREAM_TRUNCATED',
-          field: 'commit.resource_count',
-          message: `${resourceCount} resources were announced, ${chunks.count} have come.`,
-        });
-      facts = content.end();
-    } else throw order('message', 'Each message is begin, resources or commit.');
-  }
-  if (!begun || !facts)
-    throw invalidArgument({
-      reason: 'STREAM_TRUNCATED',
-      field: 'commit',
-      message: 'The stream ended without a commit.',
-    });
-  return { ...begun, chunks, facts };
+      return resources.length;
+    },
+  });
+  if (!begun || !content) throw new Error('a stream was whole and had not begun');
+  chunks.end();
+  return { ...begun, chunks, facts: content.end() };
 }
 
 /** Against the state as it is: leases and contents of others. @throws ApiError */

@@ -5,6 +5,7 @@ import { invalidArgument, resourceExhausted, type ApiError } from '../api/errors
 import { type Route, type SetRoutesBegin, type SetRoutesRequest } from '../api/service.js';
 import { formatPrefix } from '../api/names.js';
 import { missing } from '../controller/access.js';
+import { readStream } from '../controller/stream.js';
 import { unsettle } from './admit.js';
 import { checkDestination } from './checks.js';
 import { nodeOfRoute } from './kinds.js';
@@ -33,38 +34,30 @@ export class SetRoutes {
 
   /** @throws ApiError STREAM_ORDER, STREAM_TRUNCATED, NOT_FOUND, and what is wrong with a route */
   async run(requests: AsyncIterable<SetRoutesRequest>, signal: AbortSignal): Promise<{ routes: number }> {
-    let [held, total, ended] = [0, 0, false];
-    let begin: SetRoutesBegin | undefined;
+    let held = 0;
+    let total = 0;
     const collector = new Collector();
     try {
-      for await (const request of requests) {
-        if (ended) throw wrong('commit', 'STREAM_ORDER', 'The commit is the last message of the stream.');
-        if (request.message === 'begin') {
-          if (begin) throw wrong('begin', 'STREAM_ORDER', 'A stream begins once.');
-          ({ begin } = request);
-          if (!this.#state.get('node', begin.node)) throw missing(begin.node, 'begin.node');
-          continue;
-        }
-        if (!begin) throw wrong('begin', 'STREAM_ORDER', 'The first message of the stream is begin.');
-        if (request.message === 'routes') {
-          const { routes } = request.routes;
+      const { begin } = await readStream(requests, {
+        of: 'route',
+        step: (request) =>
+          request.begin
+            ? { begin: request.begin }
+            : request.routes
+              ? { batch: request.routes.routes }
+              : request.commit && { commit: request.commit.routeCount },
+        begin: ({ node }: SetRoutesBegin) => {
+          if (!this.#state.get('node', node)) throw missing(node, 'begin.node');
+        },
+        batch: (routes: readonly Route[]) => {
           this.#underWay += routes.length;
           held += routes.length;
           if (this.#underWay > MOST_UNDER_WAY)
             throw tooMany('Too many routes are under way; repeat it later.');
           for (const route of routes) this.#add(route, total++, collector);
-        } else if (request.message === 'commit') {
-          ended = true;
-          const { routeCount } = request.commit;
-          if (routeCount !== total)
-            throw wrong(
-              'commit.route_count',
-              'STREAM_TRUNCATED',
-              `${routeCount} routes announced, ${total} received.`,
-            );
-        } else throw wrong('message', 'STREAM_ORDER', 'Each message is begin, routes or commit.');
-      }
-      if (!begin || !ended) throw wrong('commit', 'STREAM_TRUNCATED', 'The stream ended without a commit.');
+          return routes.length;
+        },
+      });
       signal.throwIfAborted();
       await this.#put(begin, collector);
       return { routes: total };

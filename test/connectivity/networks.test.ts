@@ -466,8 +466,10 @@ describe('a customer’s Apply', () => {
   });
 
   test('streams that are none', async () => {
-    expect(await refusal(harness.client.apply([]))).toBe('STREAM_TRUNCATED commit.resource_count');
-    expect(await refusal(harness.client.apply([{ commit: { resourceCount: 0 } }]))).toBe('STREAM_ORDER');
+    expect(await refusal(harness.client.apply([]))).toBe('STREAM_TRUNCATED commit');
+    expect(await refusal(harness.client.apply([{ commit: { resourceCount: 0 } }]))).toBe(
+      'STREAM_ORDER begin',
+    );
     expect(await refusal(apply([address], {}, 2))).toBe('STREAM_TRUNCATED commit.resource_count');
     expect(await refusal(apply([address], { node: 'Q' }))).toBe('NOT_FOUND begin.node');
   });
