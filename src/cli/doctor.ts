@@ -7,7 +7,7 @@ import { Agents, bpfFsMounted, chooseWorld, type Finding, knownWorlds, packageRo
 import type { DoctorFlags } from './flags.js';
 import { environment } from './peer.js';
 import { remoteAgents } from './remote.js';
-import { UsageError } from './report.js';
+import { CommandError } from './report.js';
 
 type Check = Pick<Finding, 'severity' | 'subject' | 'text'>;
 
@@ -110,7 +110,9 @@ async function examine(names: readonly string[], jumbo: boolean): Promise<readon
     const chosen = names.map((name) => {
       const link = links.find((one) => one.name === name);
       if (link) return link;
-      throw new UsageError(`there is no interface ${name} here: ${links.map((one) => one.name).join(', ')}`);
+      throw new CommandError(
+        `there is no interface ${name} here: ${links.map((one) => one.name).join(', ')}`,
+      );
     });
     const situation = nic.situationHere({ jumbo, taken: false, problem: '' });
     return (await nic.readFacts(chosen)).flatMap((facts) => nic.findingsOf(facts, situation));

@@ -7,7 +7,7 @@ import { counters, drops, labels, neighbours, paths, routes, tunnels, wires } fr
 import { WORLD_WORDS, worldWord } from './get/words.js';
 import { formatRows } from './output.js';
 import { remoteAgents } from './remote.js';
-import { UsageError } from './report.js';
+import { CommandError, UsageError } from './report.js';
 
 const KINDS: Readonly<Record<(typeof WORLD_WORDS)[number], Kind>> = {
   machines,
@@ -63,7 +63,7 @@ async function render(kind: Kind, answer: Answer, name: string | undefined, form
   const found = name === undefined ? answer.found : answer.found.filter((one) => matches(one, name));
   if (name !== undefined && found.length === 0 && answer.found.length > 0) {
     const known = new Set(answer.found.flatMap((one) => one.names).filter((one) => one !== ''));
-    throw new UsageError(`nothing here belongs to ${name}.${suggestion(name, known)}`);
+    throw new CommandError(`nothing here belongs to ${name}.${suggestion(name, known)}`);
   }
   return formatRows(
     format,
