@@ -132,6 +132,7 @@ test('an agent with the certificate of somebody else does not start', () => {
     expect(err).toContain('it has to be agent/acme/P');
   }
   const { status, err } = command(...nodeArguments(join(folder, 'P')).slice(0, -2));
-  expect(status).toBe(1);
+  // wrong usage
+  expect(status).toBe(2);
   expect(err).toContain('--listen, --credentials and --provider go together');
 });
