@@ -11,6 +11,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/store': [],
   'src/dataplane': ['native/lib', 'gen/layout', 'gen/reasons'],
   'src/graph': [],
+  // One controller's API as whoever calls it sees it.
+  'src/resources': ['src/api', 'gen/cabernet'],
   'src/metrics': [],
   'src/controller': ['src/api', 'src/store', 'src/identity', 'src/metrics', 'gen/cabernet'],
   'src/infrastructure': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
@@ -29,10 +31,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'gen/reasons',
   ],
   // Starts processes by path and knows the API; wires and namespaces are the kernel's.
-  'src/world': ['src/api', 'native/lib', 'gen/cabernet'],
+  'src/world': ['src/resources', 'src/api', 'src/identity', 'native/lib', 'gen/cabernet'],
   // `cabernet node` and the controllers' commands are others' own entries.
   'src/cli': [
     'src/world',
+    'src/resources',
     'src/nic',
     'src/api',
     'src/identity',

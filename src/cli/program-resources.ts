@@ -5,7 +5,7 @@ import type { AddFlags } from './contexts/command.js';
 import type { TargetFlags } from './contexts/choose.js';
 import { collect, duration, worldOption } from './program.js';
 import { credentialsOption, serverOption } from './program-remote.js';
-import { LAYER_NAMES } from './resources/layer-name.js';
+import { LAYER_NAMES } from '../resources/layer-name.js';
 import type { ApplyFlags } from './resources/apply.js';
 import type { DeleteFlags } from './resources/delete.js';
 import type { WatchFlags } from './resources/watch.js';

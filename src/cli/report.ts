@@ -25,6 +25,7 @@ const PLAIN: ReadonlySet<string> = new Set([
   'IdentityError',
   'UsageError',
   'CommandError',
+  'ResourceError',
 ]);
 
 /** A command that was given what it cannot use. */

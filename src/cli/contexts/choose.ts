@@ -2,7 +2,7 @@
 import { ADDRESS_RULE, parseAddressOfServer } from '../../api/address.js';
 import { nearest } from '../../api/spelling.js';
 import { UsageError } from '../report.js';
-import { LAYER_NAMES, type LayerName } from '../resources/layer-name.js';
+import { LAYER_NAMES, type LayerName } from '../../resources/layer-name.js';
 import { type Contexts, readContexts } from './file.js';
 
 /** As given on the command line. */

@@ -5,7 +5,7 @@ import { ADDRESS_RULE, parseAddressOfServer } from '../../api/address.js';
 import { formatRows, type Row } from '../output.js';
 import { printable, printableJson, printableLines } from '../printable.js';
 import { CommandError, UsageError } from '../report.js';
-import { LAYER_NAMES } from '../resources/layer-name.js';
+import { LAYER_NAMES } from '../../resources/layer-name.js';
 import { contextNamed, noContext } from './choose.js';
 import {
   type Context,

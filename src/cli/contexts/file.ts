@@ -20,7 +20,7 @@ import { ADDRESS_RULE, parseAddressOfServer } from '../../api/address.js';
 import { type Entries, YamlSource } from '../../api/yaml-source.js';
 import { nearest } from '../../api/spelling.js';
 import { CommandError } from '../report.js';
-import { LAYER_NAMES, type LayerName } from '../resources/layer-name.js';
+import { LAYER_NAMES, type LayerName } from '../../resources/layer-name.js';
 import { readTextFile } from '../text-file.js';
 
 export interface Context {

@@ -6,9 +6,10 @@ import { differences, priceChange, priceOf } from './changes.js';
 import { type AnyResource, bodyOf } from './layer.js';
 import { type Given, type Group, readResources } from './manifests.js';
 import { placed } from './refusal.js';
-import { getResources, type Server, withServer } from './server.js';
+import { getResources } from '../../resources/lists.js';
+import { type Server, withServer } from './server.js';
 import { print, printable } from './show.js';
-import { type Goal, waitUntilReady } from './wait.js';
+import { type Goal, waitUntilReady } from '../../resources/wait.js';
 
 export interface ApplyFlags extends TargetFlags {
   readonly file: readonly string[];

@@ -4,9 +4,10 @@ import { UsageError } from '../report.js';
 import { LAYERS } from './layer.js';
 import { readResources } from './manifests.js';
 import { nameOf } from './naming.js';
-import { getResources, type Server, withServer } from './server.js';
+import { getResources } from '../../resources/lists.js';
+import { type Server, withServer } from './server.js';
 import { print, printable } from './show.js';
-import { waitUntilGone } from './wait.js';
+import { waitUntilGone } from '../../resources/wait.js';
 
 export interface DeleteFlags extends TargetFlags {
   readonly file: readonly string[];

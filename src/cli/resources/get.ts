@@ -1,10 +1,11 @@
 /** `cabernet get` of a controller's resources: once, or again whenever something changes. */
 import { type Target } from '../contexts/choose.js';
 import { CommandError, UsageError } from '../report.js';
-import { follow } from './follow.js';
+import { follow } from '../../resources/follow.js';
 import { type AnyResource, bodyOf, type Layer, LAYERS } from './layer.js';
-import { type Collection, collectionOf, findName, nameIn, parentOf } from './naming.js';
-import { listResources, type Server, withServer } from './server.js';
+import { type Collection, collectionOf, findName, nameIn } from './naming.js';
+import { listResources, parentOf } from '../../resources/lists.js';
+import { type Server, withServer } from './server.js';
 import { type Format, FORMATS, formatResources, print } from './show.js';
 
 export interface GetResourcesFlags {

@@ -1,100 +1,20 @@
-/** The three APIs as one: what they have in common, and the kinds of each. */
-import { type CallOptions, type Client, connect } from '../../api/client.js';
-import { type TlsTarget, type UnixTarget } from '../../api/connection.js';
-import { ConnectivityService, resourceType as connectivityResource } from '../../api/connectivity.js';
-import { InfrastructureService, resourceType as infrastructureResource } from '../../api/infrastructure.js';
-import { type MessageType } from '../../api/message.js';
-import { resourceType as serviceResource, ServiceNetworkService } from '../../api/service.js';
-import { type EventType } from '../../api/types.js';
+/** The three APIs as the command line knows them: with the tables of their kinds. */
+import { APIS, type LayerApi } from '../../resources/api.js';
+import { type LayerName } from '../../resources/layer-name.js';
 import { connectivityKinds } from './kinds/connectivity.js';
 import { infrastructureKinds } from './kinds/infrastructure.js';
-import { type Body, type ResourceKind } from './kinds/kind.js';
+import { type ResourceKind } from './kinds/kind.js';
 import { serviceKinds } from './kinds/service.js';
-import { type LayerName } from './layer-name.js';
 
-export { type LayerName } from './layer-name.js';
-export { type Body, type ResourceKind } from './kinds/kind.js';
+export { type AnyResource, type Body, bodyOf, type ResourceClient } from '../../resources/api.js';
+export { type ResourceKind } from './kinds/kind.js';
 
-/** A package's `Resource`: its body is the member that `kind` names. */
-export interface AnyResource {
-  readonly kind?: string | undefined;
-  readonly [member: string]: unknown;
-}
-
-export interface ListAnswer {
-  readonly resources: readonly AnyResource[];
-  readonly nextPageToken: string;
-  readonly resumeToken: string;
-}
-
-export interface WatchAnswer {
-  readonly type: EventType;
-  readonly resource?: AnyResource | undefined;
-  readonly resumeToken: string;
-}
-
-/** What every controller's API can do with resources. */
-export interface ResourceClient {
-  get(request: { name: string }, options?: CallOptions): Promise<{ readonly resource?: AnyResource }>;
-  list(
-    request: { collection: string; pageSize?: number; pageToken?: string },
-    options?: CallOptions,
-  ): Promise<ListAnswer>;
-  update(
-    request: { resources: readonly AnyResource[]; validateOnly: boolean; requestId: string },
-    options?: CallOptions,
-  ): Promise<{ readonly resources: readonly AnyResource[] }>;
-  delete(
-    request: { names: readonly string[]; allowMissing: boolean; validateOnly: boolean },
-    options?: CallOptions,
-  ): Promise<unknown>;
-  watch(
-    request: { collections: readonly string[]; resumeToken: string; includeCurrent: boolean },
-    options?: CallOptions,
-  ): AsyncIterable<WatchAnswer>;
-  close(): void;
-}
-
-export interface Layer {
-  readonly name: LayerName;
-  /** `cabernet.infrastructure.v1.Resource` */
-  readonly type: MessageType<object>;
+export interface Layer extends LayerApi {
   readonly kinds: readonly ResourceKind[];
-  readonly connect: (target: UnixTarget | TlsTarget) => ResourceClient;
 }
-
-// The five methods have the same shape in each package; only the members of `Resource` differ, which a kind tells.
-type Five = 'get' | 'list' | 'update' | 'delete' | 'watch' | 'close';
-const common = (client: Pick<Client<never>, never> & Record<Five, unknown>): ResourceClient =>
-  client as unknown as ResourceClient;
-const typeOf = (type: unknown): MessageType<object> => type as MessageType<object>;
 
 export const LAYERS: Readonly<Record<LayerName, Layer>> = {
-  infrastructure: {
-    name: 'infrastructure',
-    type: typeOf(infrastructureResource),
-    kinds: infrastructureKinds,
-    connect: (target) => common(connect(InfrastructureService, target)),
-  },
-  connectivity: {
-    name: 'connectivity',
-    type: typeOf(connectivityResource),
-    kinds: connectivityKinds,
-    connect: (target) => common(connect(ConnectivityService, target)),
-  },
-  service: {
-    name: 'service',
-    type: typeOf(serviceResource),
-    kinds: serviceKinds,
-    connect: (target) => common(connect(ServiceNetworkService, target)),
-  },
+  infrastructure: { ...APIS.infrastructure, kinds: infrastructureKinds },
+  connectivity: { ...APIS.connectivity, kinds: connectivityKinds },
+  service: { ...APIS.service, kinds: serviceKinds },
 };
-
-const NOBODY: Body = { name: '' };
-
-/** Of a kind that this version does not know: no name. */
-export function bodyOf(resource: AnyResource | undefined): Body {
-  const { kind } = resource ?? {};
-  const body = kind === undefined ? undefined : resource?.[kind];
-  return body === undefined ? NOBODY : (body as Body);
-}

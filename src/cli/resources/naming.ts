@@ -145,9 +145,3 @@ export function nameIn(
   }
   throw new UsageError(`${text} is no name in ${collection.text}.`);
 }
-
-/** `machines` of `machines/P`; a single one is its own. */
-export function parentOf(name: string): string {
-  const end = name.lastIndexOf('/');
-  return end < 0 ? name : name.slice(0, end);
-}

@@ -4,8 +4,9 @@ import { type TlsTarget, type UnixTarget } from '../../api/connection.js';
 import { ApiError, Status } from '../../api/errors.js';
 import { type Target } from '../contexts/choose.js';
 import { environment, peerTarget } from '../peer.js';
+import { type ResourceClient } from '../../resources/api.js';
 import { CommandError, UsageError } from '../report.js';
-import { type AnyResource, type Layer, LAYERS, type ResourceClient } from './layer.js';
+import { type Layer, LAYERS } from './layer.js';
 import { article } from './naming.js';
 
 export interface Server {
@@ -51,48 +52,4 @@ function explained(error: unknown, target: Target): unknown {
   return new CommandError(
     `who answers at ${target.address} is no controller of ${article(target.layer)} provider; is ${rule} right?`,
   );
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof ApiError && error.status === Status.NOT_FOUND;
-}
-
-/** Undefined: there is none. */
-export async function getResource(client: ResourceClient, name: string): Promise<AnyResource | undefined> {
-  try {
-    return (await client.get({ name })).resource;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-const AT_ONCE = 32;
-
-/** In the order of the names, some at a time. */
-export async function getResources(
-  client: ResourceClient,
-  names: readonly string[],
-): Promise<readonly (AnyResource | undefined)[]> {
-  const found: (AnyResource | undefined)[] = [];
-  for (let i = 0; i < names.length; i += AT_ONCE)
-    found.push(...(await Promise.all(names.slice(i, i + AT_ONCE).map((name) => getResource(client, name)))));
-  return found;
-}
-
-/** All pages. */
-export async function listResources(
-  client: ResourceClient,
-  collection: string,
-): Promise<readonly AnyResource[]> {
-  const found: AnyResource[] = [];
-  let pageToken = '';
-  do {
-    const page = await client.list({ collection, pageSize: 0, pageToken });
-    found.push(...page.resources);
-    if (page.nextPageToken !== '' && page.nextPageToken === pageToken)
-      throw new CommandError(`the server gives the same page of ${collection} for ever`);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '');
-  return found;
 }

@@ -2,7 +2,7 @@
 import { requireTarget, type TargetFlags } from '../contexts/choose.js';
 import { CommandError, UsageError } from '../report.js';
 import { ApiError } from '../../api/errors.js';
-import { follow, type Seen } from './follow.js';
+import { follow, type Seen } from '../../resources/follow.js';
 import { tellAway } from './get.js';
 import { stateOf } from './kinds/kind.js';
 import { bodyOf, type Layer, LAYERS } from './layer.js';

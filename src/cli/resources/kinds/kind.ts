@@ -1,11 +1,9 @@
 /** A kind of resource, as the command line knows it: how it is called, and its table. */
 import { type ResourceStatus } from '../../../api/types.js';
+import { type Body } from '../../../resources/api.js';
 import { fromNow, leaseState } from '../../units.js';
 
-export interface Body {
-  readonly name: string;
-  readonly status?: ResourceStatus | undefined;
-}
+export { type Body } from '../../../resources/api.js';
 
 export interface ResourceColumn {
   readonly title: string;

@@ -1,9 +1,8 @@
 /** `--wait`: until what was asked for is in force, is refused, or the time is over. */
-import { CommandError } from '../report.js';
+import { type AnyResource, bodyOf, type ResourceClient } from './api.js';
+import { ResourceError } from './errors.js';
 import { follow } from './follow.js';
-import { type AnyResource, bodyOf, type ResourceClient } from './layer.js';
-import { parentOf } from './naming.js';
-import { printable } from './show.js';
+import { parentOf } from './lists.js';
 
 /** What a resource was when it was asked for. */
 export interface Goal {
@@ -32,7 +31,7 @@ export interface WaitOptions {
   readonly onReady: (name: string) => Promise<void>;
 }
 
-/** @throws CommandError that names all that are not ready, and why */
+/** @throws ResourceError that names all that are not ready, and why */
 export async function waitUntilReady(
   client: ResourceClient,
   goals: readonly Goal[],
@@ -47,7 +46,7 @@ export async function waitUntilReady(
       for (const name of open.keys()) {
         if (seen.has(name)) continue;
         open.delete(name);
-        failures.push(`${printable(name)} is gone`);
+        failures.push(`${name} is gone`);
       }
     }
     const { name } = bodyOf(resource);
@@ -59,7 +58,7 @@ export async function waitUntilReady(
     if (verdict === 'waiting') return false;
     open.delete(name);
     if (verdict === 'ready') await options.onReady(name);
-    else failures.push(`${printable(name)} is ${printable(verdict.failed)}`);
+    else failures.push(`${name} is ${verdict.failed}`);
     return open.size === 0;
   });
   for (const name of open.keys()) {
@@ -67,12 +66,12 @@ export async function waitUntilReady(
     const state = status
       ? `: it is ${[status.state, status.message].filter((one) => one !== '').join(', ')}`
       : '';
-    failures.push(printable(`${name} is not ready after ${options.timeoutSeconds} s${state}`));
+    failures.push(`${name} is not ready after ${options.timeoutSeconds} s${state}`);
   }
-  if (failures.length > 0) throw new CommandError(failures.join('\n'));
+  if (failures.length > 0) throw new ResourceError(failures);
 }
 
-/** @throws CommandError that names those that are still there */
+/** @throws ResourceError that names those that are still there */
 export async function waitUntilGone(
   client: ResourceClient,
   names: readonly string[],
@@ -89,10 +88,10 @@ export async function waitUntilGone(
     else if (wanted.has(name)) left.add(name);
     return Promise.resolve(synced && left.size === 0);
   });
-  if (!synced) throw new CommandError(`nobody says after ${timeoutSeconds} s whether they are gone`);
+  if (!synced) throw new ResourceError(`nobody says after ${timeoutSeconds} s whether they are gone`);
   if (left.size > 0)
-    throw new CommandError(
-      [...left].map((name) => printable(`${name} is still there after ${timeoutSeconds} s`)).join('\n'),
+    throw new ResourceError(
+      [...left].map((name) => `${name} is still there after ${timeoutSeconds} s`).join('\n'),
     );
 }
 

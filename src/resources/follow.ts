@@ -3,9 +3,9 @@
  * what was received up to it, but before `synced` what there was has not all been received: then it begins anew, and
  * what was told already is left out.
  */
-import { ApiError, Status } from '../../api/errors.js';
-import { types } from '../../api/types.js';
-import { type AnyResource, bodyOf, type ResourceClient, type WatchAnswer } from './layer.js';
+import { ApiError, Status } from '../api/errors.js';
+import { types } from '../api/types.js';
+import { type AnyResource, bodyOf, type ResourceClient, type WatchAnswer } from './api.js';
 
 export type Happening = 'current' | 'synced' | 'changed' | 'deleted';
 
