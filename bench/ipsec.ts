@@ -56,7 +56,7 @@ export async function ipsec(): Promise<Row[]> {
       const without = await costs(world);
       await protect(world, { there: newKey(0x101), back: newKey(0x102) });
       const protectedCost = await costs(world);
-      world.close();
+      await world.close();
       rows.push(
         row({
           bench: 'ipsec',

@@ -4,12 +4,14 @@
  * guest is a process of node: what `cabernet up` does is done here, from outside.
  */
 import { join } from 'node:path';
+import { LabControllers } from './controllers.js';
 import { type ExecOptions, type Guest, type Output, type Running } from './guest.js';
 import { packageRoot } from './paths.js';
+import { applyIntents, type Intent } from './plan.js';
 import { connect } from '../src/api/client.js';
 import { NodeService } from '../src/api/node.js';
-import { applyIntents, waitUntilUp } from '../src/world/apply.js';
-import { type MachinePlan, type NodeClient, type WorldPlan } from '../src/world/index.js';
+import { waitUntilUp } from '../src/world/agents.js';
+import { type LoadedWorld, type MachinePlan, type NodeClient, type WorldPlan } from '../src/world/index.js';
 
 /** Emulated processors, and others who want the host's, ms. */
 const PATIENCE = 120_000;
@@ -20,6 +22,8 @@ export const TRANSFER_BYTES = 256 * 1024;
 interface Options {
   /** The machines that have one. */
   readonly agents: readonly string[];
+  /** What those are told, by machine, instead of what controllers would. */
+  readonly intents?: Readonly<Record<string, readonly Intent[]>>;
   /** Default: as planned. */
   readonly places?: readonly Place[];
   readonly cables?: readonly Cable[];
@@ -40,6 +44,8 @@ export interface InterfaceTraffic extends Traffic {
 export class GuestWorld {
   readonly guest: Guest;
   readonly #clients = new Map<string, NodeClient>();
+  readonly #sockets = new Map<string, string>();
+  #controllers: LabControllers | undefined;
 
   private constructor(guest: Guest) {
     this.guest = guest;
@@ -51,24 +57,34 @@ export class GuestWorld {
    */
   static async up(
     guest: Guest,
-    plan: WorldPlan,
-    { agents, places = placesOf(plan), cables = cablesOf(plan), prepare = '' }: Options,
+    loaded: LoadedWorld,
+    {
+      agents,
+      intents,
+      places = placesOf(loaded.plan),
+      cables = cablesOf(loaded.plan),
+      prepare = '',
+    }: Options,
   ): Promise<GuestWorld> {
     const world = new GuestWorld(guest);
     await guest.sh(`${fabricScript(places, cables)}\n${prepare}`);
-    const machines = plan.machines.filter(({ name }) => agents.includes(name));
+    const machines = loaded.plan.machines.filter(({ name }) => agents.includes(name));
+    await Promise.all(machines.map((machine) => world.#startAgent(machine)));
+    if (intents === undefined)
+      world.#controllers = await LabControllers.open(loaded, world.#sockets, PATIENCE / 1000);
     await Promise.all(
-      machines.map(async (machine) => {
-        const client = await world.#startAgent(machine);
-        await applyIntents(client, machine.intents);
-        await waitUntilUp(client, machine.name, machine.intents, PATIENCE);
+      machines.map(async ({ name }) => {
+        const client = world.client(name);
+        await applyIntents(client, intents?.[name] ?? []);
+        await waitUntilUp(client, name, PATIENCE);
       }),
     );
     return world;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     for (const client of this.#clients.values()) client.close();
+    await this.#controllers?.close();
   }
 
   /** A script of the shell, in this namespace. */
@@ -168,7 +184,7 @@ export class GuestWorld {
     return status === 0;
   }
 
-  async #startAgent({ name, interfaces }: MachinePlan): Promise<NodeClient> {
+  async #startAgent({ name, interfaces }: MachinePlan): Promise<void> {
     const socket = `/run/cabernet-${name}.sock`;
     const agent = this.start(name, [
       process.execPath,
@@ -179,10 +195,11 @@ export class GuestWorld {
       ...interfaces.flatMap((one) => ['--interface', one.name]),
     ]);
     await agent.prints(' forwarding ', PATIENCE);
-    const client = connect(NodeService, { socketPath: await this.guest.forward(socket) });
+    const socketPath = await this.guest.forward(socket);
+    this.#sockets.set(name, socketPath);
+    const client = connect(NodeService, { socketPath });
     this.#clients.set(name, client);
     await client.ready(PATIENCE);
-    return client;
   }
 }
 

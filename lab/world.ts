@@ -6,19 +6,20 @@
 import { join } from 'node:path';
 import { connect } from '../src/api/client.js';
 import { NodeService } from '../src/api/node.js';
-import { applyIntents, waitUntilUp } from '../src/world/apply.js';
+import { waitUntilUp } from '../src/world/agents.js';
 import {
+  type LoadedWorld,
   type MachinePlan,
   type NodeClient,
   type StationPlan,
   type WirePlan,
-  type WorldPlan,
 } from '../src/world/index.js';
+import { LabControllers } from './controllers.js';
 import { type ExecOptions, type Guest, type Nic, type Output, type Running } from './guest.js';
 import { type Kernel } from './kernels.js';
 import { Lab } from './lab.js';
 import { packageRoot } from './paths.js';
-import { planOf } from './plan.js';
+import { loadedOf } from './plan.js';
 
 /** Emulated processors, and others who want the host's, ms. */
 const PATIENCE = 90_000;
@@ -37,6 +38,8 @@ interface Machine {
   readonly plan: MachinePlan;
   readonly guest: Guest;
   agent: Running | undefined;
+  /** Of the agent, on this host. */
+  socket: string | undefined;
   client: NodeClient | undefined;
 }
 
@@ -49,18 +52,19 @@ interface Station {
 
 export class LabWorld {
   readonly lab: Lab;
-  readonly #plan: WorldPlan;
+  readonly #loaded: LoadedWorld;
+  #controllers: LabControllers | undefined;
   readonly #machines = new Map<string, Machine>();
   readonly #stations = new Map<string, Station>();
 
-  private constructor(lab: Lab, plan: WorldPlan) {
+  private constructor(lab: Lab, loaded: LoadedWorld) {
     this.lab = lab;
-    this.#plan = plan;
+    this.#loaded = loaded;
   }
 
   /** A world file's text, up when the promise is kept. */
   static async up(kernel: Kernel, yaml: string, options: LabWorldOptions = {}): Promise<LabWorld> {
-    const world = new LabWorld(await Lab.open(kernel), await planOf(yaml));
+    const world = new LabWorld(await Lab.open(kernel), await loadedOf(yaml));
     try {
       await world.#up(options);
       return world;
@@ -124,12 +128,14 @@ export class LabWorld {
       ...(plan.jumbo ? ['--jumbo'] : []),
     ]);
     await machine.agent.prints(' forwarding ');
-    machine.client = connect(NodeService, { socketPath: await guest.forward(socket) });
+    machine.socket ??= await guest.forward(socket);
+    machine.client = connect(NodeService, { socketPath: machine.socket });
     await machine.client.ready(PATIENCE);
   }
 
   async close(): Promise<void> {
     for (const { client } of this.#machines.values()) client?.close();
+    await this.#controllers?.close();
     await this.lab.close();
   }
 
@@ -148,7 +154,7 @@ export class LabWorld {
   }
 
   async #up({ apart = [], cpus = 1, memory = 1024, nic = {} }: LabWorldOptions): Promise<void> {
-    const { machines, stations, wires } = this.#plan;
+    const { machines, stations, wires } = this.#loaded.plan;
     const away = stations.filter((station) => apart.includes(station.name));
     await Promise.all([
       ...machines.map(async (plan) => {
@@ -160,7 +166,13 @@ export class LabWorld {
         }));
         const guest = await this.lab.boot({ name: plan.name, cpus, memory, nics });
         await guest.sh(machineScript(plan, nics, wires, ports));
-        this.#machines.set(plan.name, { plan, guest, agent: undefined, client: undefined });
+        this.#machines.set(plan.name, {
+          plan,
+          guest,
+          agent: undefined,
+          socket: undefined,
+          client: undefined,
+        });
       }),
       ...away.map(async (plan) => {
         const cable: Nic = { wire: cableOf(plan), mac: '02:00:00:ff:00:01' };
@@ -176,10 +188,9 @@ export class LabWorld {
       this.#stations.set(plan.name, { plan, guest, namespace: plan.name });
     }
     await Promise.all(machines.map(({ name }) => this.startAgent(name)));
-    await Promise.all(machines.map(({ name, intents }) => applyIntents(this.client(name), intents)));
-    await Promise.all(
-      machines.map(({ name, intents }) => waitUntilUp(this.client(name), name, intents, PATIENCE)),
-    );
+    const sockets = new Map([...this.#machines].map(([name, { socket = '' }]) => [name, socket]));
+    this.#controllers = await LabControllers.open(this.#loaded, sockets, PATIENCE / 1000);
+    await Promise.all(machines.map(({ name }) => waitUntilUp(this.client(name), name, PATIENCE)));
   }
 }
 

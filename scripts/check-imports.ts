@@ -31,7 +31,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'gen/reasons',
   ],
   // Starts processes by path and knows the API; wires and namespaces are the kernel's.
-  'src/world': ['src/resources', 'src/api', 'src/identity', 'native/lib', 'gen/cabernet'],
+  'src/world': ['src/resources', 'src/graph', 'src/api', 'src/identity', 'native/lib', 'gen/cabernet'],
   // `cabernet node` and the controllers' commands are others' own entries.
   'src/cli': [
     'src/world',

@@ -12,6 +12,7 @@ import {
   clientOf,
   findMachine,
   findTarget,
+  Naming,
   nodeNameOf,
   portVifOf,
   requireRoot,
@@ -67,6 +68,7 @@ export async function captureCommand(text: string, flags: CaptureFlags): Promise
   const timer =
     flags.duration === undefined ? undefined : setTimeout(() => stop.abort(), flags.duration * 1000);
   const client = clientOf(state.plan.name, machine);
+  const naming = new Naming(state.plan.networks);
   let seen = 0;
   let lost = 0n;
   try {
@@ -77,7 +79,7 @@ export async function captureCommand(text: string, flags: CaptureFlags): Promise
     )) {
       lost += batch.lost;
       for (const packet of batch.packets.slice(0, (flags.count ?? Infinity) - seen)) {
-        await sink.write(packet);
+        await sink.write({ ...packet, point: naming.forPeople(packet.point) });
         seen++;
       }
       if (flags.count !== undefined && seen >= flags.count) break;

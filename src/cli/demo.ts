@@ -19,10 +19,16 @@ import {
   WorldError,
   type WorldState,
 } from '../world/index.js';
+import { dealsOf } from './deals.js';
 import { layersOf } from './layers.js';
 import { formatLeg } from './trace.js';
 
 const WORLD = 'demo';
+/** What two of the providers see of the same machines. */
+const SHOWN = [
+  ['get', 'virtualLinks', '--context', `${WORLD}/two`],
+  ['get', 'links', '--context', `${WORLD}/iptv`],
+];
 /** Seconds of TCP each way. */
 const TCP_SECONDS = 2;
 
@@ -40,6 +46,19 @@ class Stage {
 
   check(): void {
     if (this.#interrupted) throw new Interrupted();
+  }
+
+  /** Shows the command of ours and runs it. Throws if it fails. */
+  async command(words: readonly string[]): Promise<void> {
+    this.check();
+    say(`$ cabernet ${words.join(' ')}`);
+    const program = join(packageRoot(), 'bin', 'cabernet');
+    const child = spawn(process.execPath, [program, ...words], { stdio: ['ignore', 'inherit', 'inherit'] });
+    this.#child = child;
+    const [code] = (await once(child, 'close')) as [number | null];
+    this.#child = undefined;
+    this.check();
+    if (code !== 0) throw new WorldError('HOST', `\`cabernet ${words.join(' ')}\` failed`);
   }
 
   /** Shows the command and runs it inside; what it prints is seen unless `quiet`. Throws if it fails. */
@@ -102,6 +121,11 @@ async function show(stage: Stage): Promise<void> {
   });
   stage.check();
   const state = chooseWorld(WORLD);
+
+  heading('who bought what from whom: six providers, each a controller of its own that sees one layer only');
+  say(await dealsOf(state));
+  say('');
+  for (const command of SHOWN) await stage.command(command);
 
   heading('three layers, and what carries what');
   const agents = new Agents(state);

@@ -6,7 +6,7 @@ export async function upCommand(file: string, options: { name?: string; quiet?: 
   const say = (text: string): void => {
     if (!options.quiet) process.stdout.write(`${text}\n`);
   };
-  const { plan, applied } = await up(file, {
+  const { plan, seats, applied } = await up(file, {
     name: options.name,
     onStep: (text) => say(`  ${text}`),
   });
@@ -21,6 +21,8 @@ export async function upCommand(file: string, options: { name?: string; quiet?: 
   say(`world ${plan.name} is up after ${seconds} s; resources: ${told.join(', ') || 'none'}`);
   const [from, to] = plan.stations;
   if (!from) return;
+  const [seat] = seats.toReversed();
   const address = to?.network === from.network ? to.name : from.node;
   say(`  cabernet exec ${from.network}/${from.name} -- ping -c 3 ${address}`);
+  if (seat) say(`  cabernet get network --context ${plan.name}/${seat.name}`);
 }

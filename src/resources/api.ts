@@ -51,6 +51,8 @@ export interface ResourceClient {
     request: { collections: readonly string[]; resumeToken: string; includeCurrent: boolean },
     options?: CallOptions,
   ): AsyncIterable<WatchAnswer>;
+  /** Until the controller answers. @throws ApiError UNREACHABLE after `deadlineMs` */
+  ready(deadlineMs: number): Promise<void>;
   close(): void;
 }
 
@@ -62,7 +64,7 @@ export interface LayerApi {
 }
 
 // The five methods have the same shape in each package; only the members of `Resource` differ, which a kind tells.
-type Five = 'get' | 'list' | 'update' | 'delete' | 'watch' | 'close';
+type Five = 'get' | 'list' | 'update' | 'delete' | 'watch' | 'ready' | 'close';
 const common = (client: Pick<Client<never>, never> & Record<Five, unknown>): ResourceClient =>
   client as unknown as ResourceClient;
 const typeOf = (type: unknown): MessageType<object> => type as MessageType<object>;

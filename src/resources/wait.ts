@@ -31,7 +31,10 @@ export interface WaitOptions {
   readonly onReady: (name: string) => Promise<void>;
 }
 
-/** @throws ResourceError that names all that are not ready, and why */
+/** How long others may take to fail too, milliseconds. */
+const AFTER_FAILURE = 500;
+
+/** @throws ResourceError that names all that failed, or else are not ready, and why */
 export async function waitUntilReady(
   client: ResourceClient,
   goals: readonly Goal[],
@@ -41,7 +44,8 @@ export async function waitUntilReady(
   const last = new Map<string, AnyResource>();
   const failures: string[] = [];
   const seen = new Set<string>();
-  await watching(client, goals, options.timeoutSeconds, async (type, resource) => {
+  const failed = new AbortController();
+  await watching(client, goals, { ...options, enough: failed.signal }, async (type, resource) => {
     if (type === 'synced') {
       for (const name of open.keys()) {
         if (seen.has(name)) continue;
@@ -58,10 +62,14 @@ export async function waitUntilReady(
     if (verdict === 'waiting') return false;
     open.delete(name);
     if (verdict === 'ready') await options.onReady(name);
-    else failures.push(`${name} is ${verdict.failed}`);
+    else {
+      failures.push(`${name} is ${verdict.failed}`);
+      // what hangs on it would wait for nothing
+      setTimeout(() => failed.abort(), AFTER_FAILURE).unref();
+    }
     return open.size === 0;
   });
-  for (const name of open.keys()) {
+  for (const name of failures.length > 0 ? [] : open.keys()) {
     const { status } = bodyOf(last.get(name));
     const state = status
       ? `: it is ${[status.state, status.message].filter((one) => one !== '').join(', ')}`
@@ -81,7 +89,7 @@ export async function waitUntilGone(
   const wanted = new Set(names);
   const goals = names.map((name) => ({ name }));
   let synced = false;
-  await watching(client, goals, timeoutSeconds, (type, resource) => {
+  await watching(client, goals, { timeoutSeconds }, (type, resource) => {
     const { name } = bodyOf(resource);
     if (type === 'synced') synced = true;
     else if (wanted.has(name) && type === 'deleted') left.delete(name);
@@ -99,14 +107,15 @@ export async function waitUntilGone(
 async function watching(
   client: ResourceClient,
   goals: readonly { readonly name: string }[],
-  timeoutSeconds: number,
+  { timeoutSeconds, enough }: { readonly timeoutSeconds: number; readonly enough?: AbortSignal },
   done: (type: string, resource: AnyResource | undefined) => Promise<boolean>,
 ): Promise<void> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), timeoutSeconds * 1000);
   const collections = [...new Set(goals.map(({ name }) => parentOf(name)))];
   try {
-    const events = follow(client, { collections, resumeToken: '', signal: stop.signal, catchUp: true });
+    const signal = enough ? AbortSignal.any([stop.signal, enough]) : stop.signal;
+    const events = follow(client, { collections, resumeToken: '', signal, catchUp: true });
     for await (const { type, resource } of events) if (await done(type, resource)) break;
   } finally {
     clearTimeout(timer);

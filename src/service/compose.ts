@@ -45,6 +45,7 @@ export function compose(view: View, self: string): NetworkDraft | undefined {
       vifB: vifToward(link.vifB, link.a),
       slo: link.slo,
       mtu: link.mtu,
+      payload: link.payload,
       via: link.via,
     })),
   };

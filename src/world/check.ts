@@ -17,16 +17,19 @@ import { bitsOf, formatPrefix, nthHost, parseAddress, parsePrefix, type Prefix }
 import {
   type Link,
   type Machine,
-  type Manifest,
   type Network,
   type Node,
   type Station,
+  vnOf,
   type Wire,
   type World,
 } from './world.js';
 
 export const DEFAULT_WIRE_MTU = 1600;
 export const DEFAULT_MTU = 1500;
+/** Of a wire: bit/s, and microseconds one way. */
+const DEFAULT_RATE = 100_000_000_000n;
+const DEFAULT_DELAY = 1000;
 const DEFAULT: Mtus = { wire: DEFAULT_WIRE_MTU, link: DEFAULT_MTU };
 /** RFC 791: every IPv4 host takes 576 bytes. */
 const SMALLEST_MTU = 576;
@@ -39,6 +42,8 @@ interface Mtus {
 /** What a native XDP program for frames in one buffer leaves of a page (veth: maxmtu 3506), and of that without our headers. */
 const LARGEST: Mtus = { wire: 3506, link: 3498 };
 const LARGEST_JUMBO: Mtus = { wire: 9800, link: 9600 };
+/** Of the names that virtual networks have on machines. */
+const LONGEST_VN = 31;
 /** cabernet.node.v1.Payload */
 const PAYLOAD_IP = 2;
 /** Interfaces with this prefix are stations' ports: the agents' option --port is `st-*`. */
@@ -50,10 +55,14 @@ const NAMES = {
     rule: '1 to 20 characters of [A-Za-z0-9-], beginning with a letter',
   },
   owner: {
-    pattern: /^[a-z][a-z0-9-]{0,62}$/,
-    rule: '1 to 63 characters of [a-z0-9-], beginning with a letter',
+    pattern: /^[a-z][a-z0-9-]{0,19}$/,
+    rule: '1 to 20 characters of [a-z0-9-], beginning with a letter',
   },
-  name: { pattern: /^[A-Za-z0-9_-]{1,31}$/, rule: '1 to 31 characters of [A-Za-z0-9_-]' },
+  network: { pattern: /^[A-Za-z0-9_-]{1,20}$/, rule: '1 to 20 characters of [A-Za-z0-9_-]' },
+  name: {
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/,
+    rule: '1 to 31 characters of [A-Za-z0-9_-], beginning with a letter or digit',
+  },
   device: { pattern: /^[A-Za-z0-9_-]{1,15}$/, rule: '1 to 15 characters of [A-Za-z0-9_-]' },
 } as const;
 
@@ -135,6 +144,7 @@ function checkMachine(message: MachineMessage, field: string): Machine {
     name,
     provider: named('owner', message.provider, `${field}.provider`),
     addresses: checkFamilies(addresses, `${field}.addresses`),
+    capacity: message.capacity,
   };
 }
 
@@ -167,6 +177,13 @@ function checkWire(
     ends: [end(a, b), end(b, a)],
     mtu: checkMtu(message.mtu, 'wire', mtus, `${field}.mtu`),
     subnets,
+    promise: {
+      bitsPerSecond: message.bitsPerSecond || DEFAULT_RATE,
+      delayUs: message.delayUs || DEFAULT_DELAY,
+      lossPpm: message.lossPpm,
+      availabilityPpm: message.availabilityPpm,
+      riskGroups: message.riskGroups,
+    },
   };
 }
 
@@ -185,7 +202,7 @@ interface Places {
 }
 
 function checkNetwork(message: NetworkMessage, places: Places, field: string): Network {
-  const name = named('name', message.name, `${field}.name`);
+  const name = named('network', message.name, `${field}.name`);
   const nodes = new Names<Node>(`node of ${name}`);
   const list = message.nodes.map((node, i): Node => {
     const where = `${field}.nodes[${i}]`;
@@ -194,17 +211,21 @@ function checkNetwork(message: NetworkMessage, places: Places, field: string): N
       node.machine || nodeName,
       node.machine ? `${where}.machine` : where,
     ).name;
-    const checked = { name: nodeName, machine };
+    const checked = { name: nodeName, machine, share: node.share };
     nodes.add(nodeName, checked, where);
     return checked;
   });
   const over = message.over ? places.networks.get(message.over, `${field}.over`) : undefined;
+  if (over?.over) {
+    const text = `${over.name} is a service network: nobody sells networks over it`;
+    throw new WorldError('PATH', text, { field: `${field}.over` });
+  }
   const vifs = new Names<true>('vif');
   const links = message.links.map((link, i) =>
     checkLink(link, { name, over, nodes, vifs, mtus: places.mtus }, `${field}.links[${i}]`),
   );
   const source: number = message.routeSource;
-  return {
+  const network = {
     name,
     owner: named('owner', message.owner || name, `${field}.${message.owner ? 'owner' : 'name'}`),
     over,
@@ -214,6 +235,21 @@ function checkNetwork(message: NetworkMessage, places: Places, field: string): N
     kernelRoutes: source === 2,
     field,
   };
+  const vn = vnOf(network);
+  if (vn.length > LONGEST_VN) {
+    const text = `on machines it is called ${vn}, ${vn.length} characters of at most ${LONGEST_VN}: give it or its owners shorter names`;
+    throw new WorldError('NAME', text, { field: `${field}.name` });
+  }
+  if (over) for (const [i, node] of list.entries()) carrierOf(over, node, `${field}.nodes[${i}]`);
+  return network;
+}
+
+/** The node of the network below that a service node is on. Throws WorldError where there is not exactly one. */
+export function carrierOf(below: Network, node: Node, field: string): Node {
+  const [found, ...more] = below.nodes.filter((one) => one.machine === node.machine);
+  if (found && more.length === 0) return found;
+  const text = `${node.machine} has ${found ? 'several nodes' : 'no node'} of ${below.name} to carry ${node.name}`;
+  throw new WorldError('PATH', text, { field });
 }
 
 interface LinkScope {
@@ -264,12 +300,21 @@ function checkLink(message: LinkMessage, scope: LinkScope, field: string): Link 
     name: message.name ? `${a.name}-${b.name} (${message.name})` : `${a.name}-${b.name}`,
     ends: [end(a, b), end(b, a)],
     via,
-    mtu: checkMtu(message.mtu, 'link', scope.mtus, `${field}.mtu`),
+    mtu: message.mtu === 0 && !scope.over ? 0 : checkMtu(message.mtu, 'link', scope.mtus, `${field}.mtu`),
     tunnelFamily: family,
     udpChecksum: message.udpChecksum,
     carriesIp: payload === PAYLOAD_IP,
+    slo: message.slo,
+    kind: checkKind(message.kind, scope.over, `${field}.kind`),
     field,
   };
+}
+
+function checkKind(kind: number, over: Network | undefined, field: string): number {
+  if (kind === 0 || !over) return kind;
+  throw new WorldError('PATH', `${over.name} carries this link: only infrastructure providers sell kinds`, {
+    field,
+  });
 }
 
 interface StationScope {
@@ -284,6 +329,10 @@ interface StationScope {
 function checkStation(message: StationMessage, scope: StationScope, field: string): Station {
   const name = named('device', message.name, `${field}.name`);
   const network = scope.networks.get(message.network, `${field}.network`);
+  if (!network.over) {
+    const text = `${network.name} is a connectivity network: stations are attached to service networks`;
+    throw new WorldError('NAME', text, { field: `${field}.network` });
+  }
   const nodes = new Names<Node>(`node of ${network.name}`);
   for (const node of network.nodes) nodes.add(node.name, node, field);
   const node = nodes.get(message.node, `${field}.node`);
@@ -350,10 +399,21 @@ export function checkWorld(message: WorldMessage): World {
     for (const node of network.nodes) scope.names.add(`${network.name}/${node.name}`);
   }
   const stations = message.stations.map((item, i) => checkStation(item, scope, `stations[${i}]`));
-  const manifests = message.manifests.map((item, i): Manifest => ({
-    machine: places.machines.get(item.machine, `manifests[${i}].machine`).name,
-    owner: named('owner', item.owner, `manifests[${i}].owner`),
-    resources: item.resources,
-  }));
-  return { name, jumbo: message.jumbo, machines, wires, networks, stations, manifests };
+  checkBusinesses(machines, networks);
+  return { name, jumbo: message.jumbo, machines, wires, networks, stations };
+}
+
+/** A provider is one of a kind: it has one controller, and what is applied in its name is told apart by that name. */
+function checkBusinesses(machines: readonly Machine[], networks: readonly Network[]): void {
+  const known = new Map(
+    machines.map(({ provider }) => [provider, 'the infrastructure provider of machines']),
+  );
+  for (const { owner, name, field } of networks) {
+    const other = known.get(owner);
+    if (other !== undefined) {
+      const text = `${owner} is ${other} already: a provider has one business, and one network`;
+      throw new WorldError('OWNER', text, { field: `${field}.${owner === name ? 'name' : 'owner'}` });
+    }
+    known.set(owner, `the owner of ${name}`);
+  }
 }

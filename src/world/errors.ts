@@ -15,7 +15,8 @@ export type WorldErrorCode =
   | 'NOT_UP'
   | 'ROOT'
   | 'HOST' // the host lacks something
-  | 'AGENT' // an agent does not start, answer or agree
+  | 'AGENT' // an agent or a controller does not start, answer or agree
+  | 'PROVIDER' // a provider's controller refuses what is asked of it
   | 'TIMEOUT';
 
 export class WorldError extends Error {

@@ -7,19 +7,17 @@ import { writeFile } from 'node:fs/promises';
 import { ensureAddresses, ensureRoutes } from './addressing.js';
 import { ensureCable, removeInterface } from './cables.js';
 import { Namespaces, namespacesWith } from './namespaces.js';
-import { hostsPath, machineNamespace, namespacePrefix, stationNamespace } from './place.js';
-import { type StationPlan } from './plan.js';
-import { type MachineState, type WorldState } from './state.js';
-
-type Plan = WorldState['plan'];
+import { hostsPath, machineNamespace, namespacePrefix, officeNamespace, stationNamespace } from './place.js';
+import { type MachinePlan, type StationPlan, type WorldPlan } from './layout.js';
 
 /** The only interface of a station. */
 export const STATION_INTERFACE = 'eth0';
 
 /** Namespaces of the world that this plan has no use for. A machine's virtual nodes are its agent's affair. */
-export async function obsoleteNamespaces(plan: Plan): Promise<readonly string[]> {
+export async function obsoleteNamespaces(plan: WorldPlan): Promise<readonly string[]> {
   const machines = plan.machines.map((machine) => machineNamespace(plan.name, machine.name));
   const wanted = new Set([
+    officeNamespace(plan.name),
     ...machines,
     ...plan.stations.map((station) => stationNamespace(plan.name, station.network, station.name)),
   ]);
@@ -30,7 +28,7 @@ export async function obsoleteNamespaces(plan: Plan): Promise<readonly string[]>
 }
 
 /** Wires and ports that an earlier plan had and this one has not, on machines that both have. */
-export async function removeObsoleteCables(before: Plan, plan: Plan): Promise<void> {
+export async function removeObsoleteCables(before: WorldPlan, plan: WorldPlan): Promise<void> {
   const namespaces = new Namespaces();
   try {
     const existing = new Set(await namespacesWith(namespacePrefix(plan.name)));
@@ -48,7 +46,7 @@ export async function removeObsoleteCables(before: Plan, plan: Plan): Promise<vo
 }
 
 /** Every cable by what it joins, with its ends as `NAMESPACE INTERFACE`. */
-function cablesOf(plan: Plan): { name: string; ends: string[] }[] {
+function cablesOf(plan: WorldPlan): { name: string; ends: string[] }[] {
   const wires = plan.wires.map((wire) => {
     const ends = wire.ends.map((end) => `${machineNamespace(plan.name, end.machine)} ${end.interface}`);
     return { name: ends.join(' '), ends };
@@ -60,17 +58,18 @@ function cablesOf(plan: Plan): { name: string; ends: string[] }[] {
   return [...wires, ...stations];
 }
 
-export async function ensureFabric(plan: Plan): Promise<void> {
+export async function ensureFabric(plan: WorldPlan): Promise<void> {
   const namespaces = new Namespaces();
   try {
     const existing = new Set(await namespacesWith(namespacePrefix(plan.name)));
     await Promise.all([
       ...plan.machines.map((one) => namespaces.ensure(machineNamespace(plan.name, one.name), existing, true)),
+      namespaces.ensure(officeNamespace(plan.name), existing, false),
       ...plan.stations.map((one) =>
         namespaces.ensure(stationNamespace(plan.name, one.network, one.name), existing, false),
       ),
     ]);
-    await Promise.all([...plan.wires.map((wire) => ensureWire(namespaces, plan, wire)), writeHosts(plan)]);
+    await Promise.all(plan.wires.map((wire) => ensureWire(namespaces, plan, wire)));
     await Promise.all([
       ...plan.machines.map((machine) => ensureMachine(namespaces, plan.name, machine)),
       ...plan.stations.map((station) => ensureStation(namespaces, plan.name, station)),
@@ -80,7 +79,11 @@ export async function ensureFabric(plan: Plan): Promise<void> {
   }
 }
 
-function ensureWire(namespaces: Namespaces, plan: Plan, wire: Plan['wires'][number]): Promise<void> {
+function ensureWire(
+  namespaces: Namespaces,
+  plan: WorldPlan,
+  wire: WorldPlan['wires'][number],
+): Promise<void> {
   const [a, b] = wire.ends;
   const ends = [
     { namespace: machineNamespace(plan.name, a.machine), interface: a.interface },
@@ -93,7 +96,7 @@ function ensureWire(namespaces: Namespaces, plan: Plan, wire: Plan['wires'][numb
 export async function ensureMachine(
   namespaces: Namespaces,
   world: string,
-  machine: MachineState,
+  machine: MachinePlan,
 ): Promise<void> {
   const netlink = await namespaces.netlink(machineNamespace(world, machine.name));
   await ensureAddresses(netlink, [
@@ -122,7 +125,7 @@ async function ensureStation(namespaces: Namespaces, world: string, station: Sta
 }
 
 /** One hosts file for each network: the names that `exec` gives its guests. */
-async function writeHosts(plan: Plan): Promise<void> {
+export async function writeHosts(plan: WorldPlan): Promise<void> {
   const networks = ['', ...plan.networks.map((network) => network.name)];
   await Promise.all(
     networks.map((network) => {

@@ -1,17 +1,18 @@
 /** The testbed, as its users see it: the command, tests and benchmarks. */
 export { clientOf, logTail, type NodeClient } from './agents.js';
-export { type Applied } from './apply.js';
+export { type Applied } from './business.js';
 export { down } from './down.js';
 export { suggestion, WorldError, type WorldErrorCode } from './errors.js';
 export { commandIn } from './exec.js';
 export { bpfFsMounted, requireRoot } from './host.js';
 export { type Holdings, linksOf, type LinkView } from './links.js';
 export { type LoadedWorld, loadWorld } from './load.js';
+export { Naming } from './naming.js';
 export { Agent, Agents, type Answers, type Said } from './observe.js';
 export * from './place.js';
-export type { MachinePlan, NetworkPlan, StationPlan, WirePlan, WorldPlan } from './plan.js';
+export type { MachinePlan, NetworkPlan, StationPlan, WirePlan, WorldPlan } from './layout.js';
 export { isRunning, type ProcessId } from './processes.js';
-export { knownWorlds, type MachineState, readState, type WorldState } from './state.js';
+export { knownWorlds, readState, type WorldState } from './state.js';
 export {
   chooseWorld,
   findMachine,

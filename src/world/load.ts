@@ -1,4 +1,4 @@
-/** A world file, read, checked and planned; what is wrong in it is told with its line. */
+/** A world file, read, checked and laid out; what is wrong in it is told with its line. */
 import { resolve } from 'node:path';
 
 import { cabernet } from '../../gen/cabernet.js';
@@ -6,11 +6,13 @@ import { type Manifest, readManifest } from '../api/manifest.js';
 import { messageType } from '../api/message.js';
 import { checkWorld } from './check.js';
 import { WorldError } from './errors.js';
-import { planWorld, type WorldPlan } from './plan.js';
+import { layOut, type WorldPlan } from './layout.js';
+import { type World } from './world.js';
 
 export interface LoadedWorld {
   /** Absolute. */
   readonly file: string;
+  readonly world: World;
   readonly plan: WorldPlan;
 }
 
@@ -22,7 +24,8 @@ export async function loadWorld(file: string, name?: string): Promise<LoadedWorl
   const manifest = await read(file);
   try {
     const message = name === undefined ? manifest.value : { ...manifest.value, name };
-    return { file: resolve(file), plan: planWorld(checkWorld(message)) };
+    const world = checkWorld(message);
+    return { file: resolve(file), world, plan: layOut(world) };
   } catch (error) {
     if (!(error instanceof WorldError) || error.field === undefined) throw error;
     if (name !== undefined && error.field === 'name') throw new WorldError(error.code, error.message);

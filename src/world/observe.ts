@@ -17,6 +17,7 @@ import type {
   VirtualNodeState,
   WireState,
 } from './messages.js';
+import { Naming } from './naming.js';
 import { type WorldState } from './state.js';
 
 /** How long an agent may take to answer a question, milliseconds. */
@@ -52,14 +53,23 @@ async function pages<R extends Page, T>(
   return all;
 }
 
-/** The lists of one agent. */
+/** The lists of one agent, with its world's names. */
 export class Agent {
   readonly machine: string;
   readonly client: NodeClient;
+  readonly #naming: Naming;
 
-  constructor(machine: string, client: NodeClient) {
+  constructor(machine: string, client: NodeClient, naming = new Naming([])) {
     this.machine = machine;
     this.client = client;
+    this.#naming = naming;
+  }
+
+  async #pages<R extends Page, T>(
+    list: (request: { pageSize: number; pageToken: string }, options: { deadlineMs: number }) => Promise<R>,
+    rows: (response: R) => readonly T[],
+  ): Promise<readonly T[]> {
+    return this.#naming.forPeople(await pages(list, rows));
   }
 
   info(): Promise<MachineInfo> {
@@ -67,51 +77,52 @@ export class Agent {
   }
 
   nodes(): Promise<readonly VirtualNodeState[]> {
-    return pages(this.client.listVirtualNodes, (response) => response.virtualNodes);
+    return this.#pages(this.client.listVirtualNodes, (response) => response.virtualNodes);
   }
 
   vifs(): Promise<readonly VifState[]> {
-    return pages(this.client.listVifs, (response) => response.vifs);
+    return this.#pages(this.client.listVifs, (response) => response.vifs);
   }
 
   tunnels(): Promise<readonly TunnelState[]> {
-    return pages(this.client.listTunnels, (response) => response.tunnels);
+    return this.#pages(this.client.listTunnels, (response) => response.tunnels);
   }
 
   wires(): Promise<readonly WireState[]> {
-    return pages(this.client.listWires, (response) => response.wires);
+    return this.#pages(this.client.listWires, (response) => response.wires);
   }
 
   paths(): Promise<readonly PathState[]> {
-    return pages(this.client.listPaths, (response) => response.paths);
+    return this.#pages(this.client.listPaths, (response) => response.paths);
   }
 
   labels(): Promise<readonly LabelState[]> {
-    return pages(this.client.listLabels, (response) => response.labels);
+    return this.#pages(this.client.listLabels, (response) => response.labels);
   }
 
   /** Of one node, `vns/VN/nodes/NODE`. */
   routes(node: string): Promise<readonly RouteState[]> {
-    return pages(
-      (request, options) => this.client.listRoutes({ ...request, node }, options),
+    return this.#pages(
+      (request, options) =>
+        this.client.listRoutes({ ...request, node: this.#naming.forMachines(node) }, options),
       (response) => response.routes,
     );
   }
 
   neighbours(): Promise<readonly NeighbourState[]> {
-    return pages(this.client.listNeighbours, (response) => response.neighbours);
+    return this.#pages(this.client.listNeighbours, (response) => response.neighbours);
   }
 
   counters(): Promise<readonly Counters[]> {
-    return pages(this.client.listCounters, (response) => response.counters);
+    return this.#pages(this.client.listCounters, (response) => response.counters);
   }
 
   drops(): Promise<readonly DropCount[]> {
-    return pages(this.client.listDrops, (response) => response.drops);
+    return this.#pages(this.client.listDrops, (response) => response.drops);
   }
 
   async diagnose(): Promise<readonly Finding[]> {
-    return (await this.client.diagnose({}, { deadlineMs: PATIENCE })).findings;
+    return this.#naming.forPeople((await this.client.diagnose({}, { deadlineMs: PATIENCE })).findings);
   }
 }
 
@@ -121,10 +132,13 @@ export class Agents {
 
   /** All of a world, or these. */
   constructor(whose: WorldState | readonly Agent[]) {
-    this.#agents =
-      'plan' in whose
-        ? whose.plan.machines.map(({ name }) => new Agent(name, clientOf(whose.plan.name, name)))
-        : whose;
+    if (!('plan' in whose)) {
+      this.#agents = whose;
+      return;
+    }
+    const { name: world, machines, networks } = whose.plan;
+    const naming = new Naming(networks);
+    this.#agents = machines.map(({ name }) => new Agent(name, clientOf(world, name), naming));
   }
 
   [Symbol.iterator](): Iterator<Agent> {

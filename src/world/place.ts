@@ -78,6 +78,11 @@ export function pinsOf(world: string): { parent: string; prefix: string } {
   return { parent: PINS, prefix: `${world}:` };
 }
 
+/** Where the providers' controllers run. No machine's name begins with a dot. */
+export function officeNamespace(world: string): string {
+  return `${world}..office`;
+}
+
 /** For the time of a removal; no machine's name begins with a dot. */
 export function sentinelNamespace(world: string): string {
   return `${world}..removal`;

@@ -7,13 +7,11 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { isWorldName } from './check.js';
 import { WorldError } from './errors.js';
 import { statePath, worldDirectory, WORLDS } from './place.js';
-import { type MachinePlan, type WorldPlan } from './plan.js';
+import { type Seat } from './controllers.js';
+import { type WorldPlan } from './layout.js';
 import { type ProcessId } from './processes.js';
 
-const VERSION = 1;
-
-/** A machine without what only its agent needs to know. */
-export type MachineState = Omit<MachinePlan, 'intents'>;
+const VERSION = 2;
 
 export interface WorldState {
   readonly version: typeof VERSION;
@@ -21,9 +19,13 @@ export interface WorldState {
   readonly file: string;
   /** False from the first change until all is as planned. */
   readonly complete: boolean;
-  readonly plan: Omit<WorldPlan, 'machines'> & { readonly machines: readonly MachineState[] };
+  readonly plan: WorldPlan;
+  /** The providers, and where their controllers answer. */
+  readonly seats: readonly Seat[];
   /** By machine. */
   readonly agents: Readonly<Record<string, ProcessId>>;
+  /** By provider. */
+  readonly controllers: Readonly<Record<string, ProcessId>>;
 }
 
 /** Whatever comes from a command line goes into paths. Throws WorldError. */

@@ -4,7 +4,7 @@
  */
 import { suggestion, WorldError } from './errors.js';
 import { machineNamespace, nodeNamespace, stationNamespace } from './place.js';
-import { type StationPlan } from './plan.js';
+import { type StationPlan } from './layout.js';
 import { knownWorlds, readState, type WorldState } from './state.js';
 
 export type Target = MachineTarget | NodeTarget | StationTarget;
@@ -20,6 +20,8 @@ export interface MachineTarget {
 export interface NodeTarget {
   readonly kind: 'node';
   readonly network: string;
+  /** The network as machines call it. */
+  readonly vn: string;
   readonly node: string;
   readonly machine: string;
   readonly namespace: string;
@@ -28,6 +30,7 @@ export interface NodeTarget {
 export interface StationTarget {
   readonly kind: 'station';
   readonly network: string;
+  readonly vn: string;
   readonly node: string;
   readonly machine: string;
   readonly namespace: string;
@@ -86,12 +89,13 @@ function findInNetwork(state: WorldState, network: string, name: string): NodeTa
   if (station) {
     const { node, machine } = station;
     const namespace = stationNamespace(plan.name, network, name);
-    return { kind: 'station', network, node, machine, namespace, station };
+    return { kind: 'station', network, vn: found.vn, node, machine, namespace, station };
   }
   const node = found.nodes.find((one) => one.name === name);
   if (node) {
-    const namespace = nodeNamespace(plan.name, node.machine, network, name);
-    return { kind: 'node', network, node: name, machine: node.machine, namespace };
+    const { vn } = found;
+    const namespace = nodeNamespace(plan.name, node.machine, vn, name);
+    return { kind: 'node', network, vn, node: name, machine: node.machine, namespace };
   }
   const stations = plan.stations.filter((one) => one.network === network);
   const names = [...stations, ...found.nodes].map((one) => one.name);
@@ -101,9 +105,9 @@ function findInNetwork(state: WorldState, network: string, name: string): NodeTa
   );
 }
 
-/** `vns/VN/nodes/NODE`: the node, or a station's. */
+/** `vns/VN/nodes/NODE`, as its machine calls it: the node, or a station's. */
 export function nodeNameOf(target: NodeTarget | StationTarget): string {
-  return `vns/${target.network}/nodes/${target.node}`;
+  return `vns/${target.vn}/nodes/${target.node}`;
 }
 
 /** `vns/VN/nodes/NODE/vifs/STATION` */

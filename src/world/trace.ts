@@ -6,7 +6,8 @@ import { clientOf } from './agents.js';
 import { suggestion, WorldError } from './errors.js';
 import type { TraceRequest, TraceResponse } from './messages.js';
 import { type Family, parseAddress, parsePrefix } from '../api/prefix.js';
-import { type StationPlan } from './plan.js';
+import { type StationPlan } from './layout.js';
+import { Naming } from './naming.js';
 import { type WorldState } from './state.js';
 import { type NodeTarget, nodeNameOf, type StationTarget } from './target.js';
 
@@ -35,6 +36,7 @@ export async function* trace(
 ): AsyncGenerator<TraceLeg, void> {
   let request: TraceRequest | undefined = { probe: probeOf(state, target, options) };
   let { machine } = target;
+  const naming = new Naming(state.plan.networks);
   for (let legs = 0; request && legs < LONGEST; legs++) {
     const client = clientOf(state.plan.name, machine);
     let response: TraceResponse;
@@ -43,7 +45,7 @@ export async function* trace(
     } finally {
       client.close();
     }
-    yield { machine, response };
+    yield { machine, response: naming.forPeople(response) };
     request = undefined;
     if (response.verdict !== 'forwarded') return;
     const next = nextOf(state, machine, response);

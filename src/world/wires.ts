@@ -6,7 +6,7 @@ import { suggestion, WorldError } from './errors.js';
 import { ensureMachine } from './fabric.js';
 import { Namespaces } from './namespaces.js';
 import { machineNamespace } from './place.js';
-import { type WirePlan } from './plan.js';
+import { type WirePlan } from './layout.js';
 import { type WorldState } from './state.js';
 
 /** All wires between two machines, in either order. Throws WorldError with those there are. */

@@ -2,8 +2,8 @@
  * A world as its file describes it, with every name checked and every default filled in. See
  * proto/cabernet/world/v1/world.proto for what each field means.
  */
-import { type Resource } from './messages.js';
 import { type Family, type Prefix } from '../api/prefix.js';
+import { type NodeShare, type Slo } from '../api/types.js';
 
 export interface World {
   readonly name: string;
@@ -13,14 +13,15 @@ export interface World {
   readonly wires: readonly Wire[];
   readonly networks: readonly Network[];
   readonly stations: readonly Station[];
-  readonly manifests: readonly Manifest[];
 }
 
 export interface Machine {
   readonly name: string;
   readonly provider: string;
-  /** Of its own, not of a wire; what the file leaves out the planner gives. */
+  /** Of its own, not of a wire; what the file leaves out is given to it. */
   readonly addresses: readonly Prefix[];
+  /** Undefined: what its provider's controller takes for usual. */
+  readonly capacity: NodeShare | undefined;
 }
 
 /** One end of a wire. */
@@ -33,12 +34,22 @@ export interface Wire {
   readonly ends: readonly [WireEnd, WireEnd];
   readonly mtu: number;
   readonly subnets: readonly Prefix[];
+  readonly promise: WirePromise;
+}
+
+/** What its owners may promise of a wire; units as in the infrastructure API. */
+export interface WirePromise {
+  readonly bitsPerSecond: bigint;
+  readonly delayUs: number;
+  readonly lossPpm: number;
+  readonly availabilityPpm: number;
+  readonly riskGroups: readonly string[];
 }
 
 export interface Network {
   readonly name: string;
   readonly owner: string;
-  /** Undefined: carried by the infrastructure. */
+  /** Undefined: a connectivity network; otherwise this is a service network over that one. */
   readonly over: Network | undefined;
   readonly nodes: readonly Node[];
   readonly links: readonly Link[];
@@ -52,6 +63,7 @@ export interface Network {
 export interface Node {
   readonly name: string;
   readonly machine: string;
+  readonly share: NodeShare | undefined;
 }
 
 /** One end of a virtual link. */
@@ -65,11 +77,15 @@ export interface Link {
   readonly ends: readonly [LinkEnd, LinkEnd];
   /** Names of nodes of the network below. */
   readonly via: readonly string[];
+  /** 0 of a connectivity network's: what the service networks over it need. */
   readonly mtu: number;
   readonly tunnelFamily: Family;
   readonly udpChecksum: boolean;
   /** IP packets instead of Ethernet frames below its label. */
   readonly carriesIp: boolean;
+  readonly slo: Slo | undefined;
+  /** cabernet.types.v1.LinkKind */
+  readonly kind: number;
   readonly field: string;
 }
 
@@ -84,18 +100,8 @@ export interface Station {
   readonly field: string;
 }
 
-export interface Manifest {
-  readonly machine: string;
-  readonly owner: string;
-  readonly resources: readonly Resource[];
-}
-
-/** `vns/VN/nodes/NODE` */
-export function nodeName(network: Network, node: Node): string {
-  return `vns/${network.name}/nodes/${node.name}`;
-}
-
-/** `vns/VN/nodes/NODE/vifs/VIF` */
-export function vifName(network: Network, node: Node, vif: string): string {
-  return `${nodeName(network, node)}/vifs/${vif}`;
+/** As the machines call it: the connectivity provider's name, and of a service network what it calls it behind that. */
+export function vnOf({ name, owner, over }: Pick<Network, 'name' | 'owner' | 'over'>): string {
+  if (!over) return owner;
+  return `${over.owner}_${name === owner ? owner : `${owner}_${name}`}`;
 }

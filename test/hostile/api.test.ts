@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { Status } from '../../src/api/errors.js';
-import { CONN, GAMES, Hostile, IPTV, type Picture, refusal, type Resource, TUNNEL } from './tenant.js';
+import { CONN, EVE, GAMES, Hostile, IPTV, type Picture, refusal, type Resource, TUNNEL } from './tenant.js';
 
 const { ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, PERMISSION_DENIED } = Status;
 
@@ -30,7 +30,7 @@ afterAll(() => {
 const OWN = `${GAMES}/vifs/to-M`;
 /** A node that eve makes, as anybody may; what she puts into it decides. */
 const NEST = 'vns/nest/nodes/P';
-const nest: Resource = { virtualNode: { name: NEST, tenant: 'eve' } };
+const nest: Resource = { virtualNode: { name: NEST, tenant: EVE } };
 
 const link = (vif: string, over: { tunnel?: string; vif?: string }, label = 16, mtu = 1000): Resource => ({
   vif: { name: vif, mtu, link: { paths: [{ ...over, label }] } },
@@ -102,14 +102,14 @@ describe('what is another’s', () => {
       PERMISSION_DENIED,
       'NAME_IN_USE',
       'virtual_node.name',
-      [{ virtualNode: { name: IPTV, tenant: 'eve' } }],
+      [{ virtualNode: { name: IPTV, tenant: EVE } }],
     ],
     [
       'the node she was leased',
       PERMISSION_DENIED,
       'NAME_IN_USE',
       'virtual_node.name',
-      [{ virtualNode: { name: GAMES, tenant: 'eve', routeSource: 2 } }],
+      [{ virtualNode: { name: GAMES, tenant: EVE, routeSource: 2 } }],
     ],
     ['a vif’s name', PERMISSION_DENIED, 'NAME_IN_USE', 'vif.name', [link(`${IPTV}/vifs/hp`, { vif: OWN })]],
     ['a vif that she was leased', PERMISSION_DENIED, 'NAME_IN_USE', 'vif.name', [link(OWN, { vif: OWN })]],
@@ -227,7 +227,7 @@ describe('what is another’s', () => {
     ],
     ['a neighbour’s port', FAILED_PRECONDITION, 'PORT_IN_USE', 'vif.port.interface', [nest, port('st-hp')]],
   ])('%s', async (_, status, reason, field, resources) => {
-    expect(refusal(await hostile.apply('eve', resources))).toEqual({
+    expect(refusal(await hostile.apply(EVE, resources))).toEqual({
       status,
       reason,
       field: last(resources, field),
@@ -242,7 +242,7 @@ describe('what is another’s', () => {
   ] as const)('labels that arrive by %s %s, taken and free', async (kind, name, reason) => {
     for (const label of await labelsOf(name)) {
       const given: Resource = { label: { [kind]: name, label, swap: { vif: OWN, label: 99 } } };
-      expect(refusal(await hostile.apply('eve', [given]))).toEqual({
+      expect(refusal(await hostile.apply(EVE, [given]))).toEqual({
         status: PERMISSION_DENIED,
         reason,
         field: `resources[0].label.${kind}`,
@@ -255,7 +255,7 @@ describe('what cannot work', () => {
   const nested = (n: number): string => `vns/nest${n}/nodes/P`;
   const tower = (storeys: number): Resource[] =>
     Array.from({ length: storeys }, (_, n): Resource[] => [
-      { virtualNode: { name: nested(n), tenant: 'eve' } },
+      { virtualNode: { name: nested(n), tenant: EVE } },
       link(`${nested(n)}/vifs/a`, { vif: n === 0 ? OWN : `${nested(n - 1)}/vifs/a` }, 16, 600),
     ]).flat();
 
@@ -336,7 +336,7 @@ describe('what cannot work', () => {
       [nest, port('st-x'), { vif: { name: `${NEST}/vifs/q`, port: { interface: 'st-x' } } }],
     ],
   ])('%s', async (_, reason, field, resources) => {
-    expect(refusal(await hostile.apply('eve', resources))).toEqual({
+    expect(refusal(await hostile.apply(EVE, resources))).toEqual({
       status: FAILED_PRECONDITION,
       reason,
       field,
@@ -355,7 +355,7 @@ describe('what cannot work', () => {
     ['address', address(OWN)],
     ['route', route(GAMES, OWN)],
   ])('a %s twice', async (kind, resource) => {
-    expect(refusal(await hostile.apply('eve', [resource, resource]))).toEqual({
+    expect(refusal(await hostile.apply(EVE, [resource, resource]))).toEqual({
       status: ALREADY_EXISTS,
       reason: 'DUPLICATE',
       field: `resources[1].${kind}`,

@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { Status } from '../../src/api/errors.js';
-import { GAMES, Hostile, type Picture, refusal, type Resource } from './tenant.js';
+import { EVE, GAMES, Hostile, type Picture, refusal, type Resource } from './tenant.js';
 
 let hostile: Hostile;
 let before: Picture;
@@ -114,7 +114,7 @@ const macs = [
   '2:0:0:0:0:1',
 ];
 
-const node = (more: object): Resource => ({ virtualNode: { name: 'vns/e/nodes/P', tenant: 'eve', ...more } });
+const node = (more: object): Resource => ({ virtualNode: { name: 'vns/e/nodes/P', tenant: EVE, ...more } });
 const tunnel = (more: object): Resource => ({
   tunnel: { name: 'tunnels/e', localAddress: '10.9.9.1', remoteAddress: '10.9.9.2', ...more },
 });
@@ -374,7 +374,7 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
   ],
 ])('%s: %s', async (field, reason, make, values) => {
   for (const value of values) {
-    const answer = await hostile.apply('eve', [make(value as never)]);
+    const answer = await hostile.apply(EVE, [make(value as never)]);
     const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : String(value);
     expect(refusal(answer), shown).toEqual({
       status: Status.INVALID_ARGUMENT,
@@ -386,7 +386,7 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
 
 test('no resource, and one of a later version', async () => {
   for (const resource of [{}, { $unknowns: [Buffer.of(0xba, 0x06, 0x00)] }]) {
-    expect(refusal(await hostile.apply('eve', [resource]))).toEqual({
+    expect(refusal(await hostile.apply(EVE, [resource]))).toEqual({
       status: Status.INVALID_ARGUMENT,
       reason: 'RESOURCE_KIND',
       field: 'resources[0]',

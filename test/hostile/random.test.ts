@@ -11,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ApiError, Status } from '../../src/api/errors.js';
 import { v1 } from '../../src/api/node.js';
 import { agentsOf } from '../../src/world/agents.js';
-import { CONN, GAMES, Hostile, IPTV, type Picture, type Resource, TUNNEL } from './tenant.js';
+import { CONN, EVE, GAMES, Hostile, IPTV, type Picture, type Resource, TUNNEL } from './tenant.js';
 
 let hostile: Hostile;
 let before: Picture;
@@ -32,6 +32,7 @@ async function restored(): Promise<void> {
   expect(agentsOf(hostile.world.name, 'P')[0]?.pid).toBe(agent);
   expect(hostile.reaches('iptv')).toBe(true);
   expect(hostile.world.again()).toMatchObject({ status: 0 });
+  hostile.world.orphaned();
   const { owners } = before;
   // ids are free again a grace period after their last use
   await expect
@@ -55,7 +56,7 @@ interface Outcome {
 }
 
 async function take(resources: readonly Resource[], validateOnly: boolean): Promise<Outcome> {
-  const answer = await hostile.apply('eve', resources, { validateOnly });
+  const answer = await hostile.apply(EVE, resources, { validateOnly });
   if (!(answer instanceof ApiError)) return { what: 'done' };
   const { status, reason, field, message } = answer;
   expect(field).toBeTruthy();
@@ -154,7 +155,7 @@ async function expectAgreement(resources: readonly Resource[], { what, node }: O
   if (what === 'refused') return;
   const { virtualNodes } = await hostile.client.listVirtualNodes({});
   for (const { virtualNode, namespace } of virtualNodes) {
-    if (virtualNode?.tenant !== 'eve') continue;
+    if (virtualNode?.tenant !== EVE) continue;
     const { name } = virtualNode;
     if (node !== undefined && name !== node) continue;
     const kernel = routesInKernel(namespace);
@@ -219,7 +220,7 @@ test('nonsense', async () => {
     fc.record({
       virtualNode: fc.record({
         name: fc.oneof(node, text),
-        tenant: fc.oneof(fc.constantFrom('eve', 'iptv'), text),
+        tenant: fc.oneof(fc.constantFrom(EVE, 'conn.iptv'), text),
         routeSource: fc.integer({ min: -1, max: 3 }),
       }),
     }),
@@ -295,7 +296,7 @@ test('what might be right', async () => {
     fc.record({
       virtualNode: fc.record({
         name: fc.constant(name),
-        tenant: any('eve', 'eve', 'eve', 'eve', 'mallory'),
+        tenant: any(EVE, EVE, EVE, EVE, 'mallory'),
         routeSource: any(0, 1, 1, 2),
       }),
     });

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ApiError, Status } from '../../src/api/errors.js';
 import { type ApplyRequestDraft } from '../../src/api/node.js';
 import { agentsOf } from '../../src/world/agents.js';
-import { GAMES, Hostile, type Picture, refusal, request, type Resource } from './tenant.js';
+import { EVE, GAMES, Hostile, type Picture, refusal, request, type Resource } from './tenant.js';
 
 const { FAILED_PRECONDITION, INVALID_ARGUMENT, RESOURCE_EXHAUSTED } = Status;
 
@@ -36,7 +36,7 @@ afterAll(() => {
 
 const VIF = `${GAMES}/vifs/to-M`;
 const good: Resource = { address: { vif: VIF, prefix: '10.66.0.1/24' } };
-const begin = request({ begin: { owner: 'eve', epoch: 1_000_000 } });
+const begin = request({ begin: { owner: EVE, epoch: 1_000_000 } });
 const some = request({ resources: { resources: [good] } });
 const commit = (resourceCount: number): Uint8Array => request({ commit: { resourceCount } });
 
@@ -178,7 +178,7 @@ describe('by the hundred thousand', () => {
   const nextHops = [{ vif: VIF, gateway: '10.255.0.3' }];
 
   test.each<[string, string, string, (i: number) => Resource]>([
-    ['nodes', 'TABLE_FULL', 'nodes', (i) => ({ virtualNode: { name: `vns/e/nodes/n${i}`, tenant: 'eve' } })],
+    ['nodes', 'TABLE_FULL', 'nodes', (i) => ({ virtualNode: { name: `vns/e/nodes/n${i}`, tenant: EVE } })],
     [
       'tunnels',
       'TABLE_FULL',
@@ -210,14 +210,14 @@ describe('by the hundred thousand', () => {
       }),
     ],
   ])('%s', async (_, reason, field, make) => {
-    const { answer, longest } = await delayDuring(hostile.apply('eve', many(make)));
+    const { answer, longest } = await delayDuring(hostile.apply(EVE, many(make)));
     expect(refusal(answer)).toEqual({ status: RESOURCE_EXHAUSTED, reason, field });
     expect(longest).toBeLessThan(LONGEST);
   });
 
   test('the same one', async () => {
     const answer = await hostile.apply(
-      'eve',
+      EVE,
       many(() => good),
     );
     expect(answer).toMatchObject({ reason: 'DUPLICATE', field: 'resources[1].address' });
@@ -225,7 +225,7 @@ describe('by the hundred thousand', () => {
 
   test('what fits is checked without keeping anybody waiting', async () => {
     const routes = many((i) => ({ route: { node: GAMES, destination: `${host(i)}/32`, nextHops } }));
-    const { answer, longest } = await delayDuring(hostile.apply('eve', routes, { validateOnly: true }));
+    const { answer, longest } = await delayDuring(hostile.apply(EVE, routes, { validateOnly: true }));
     expect(answer).toMatchObject({ created: 100_000 });
     expect(longest).toBeLessThan(LONGEST);
   });
@@ -238,7 +238,7 @@ describe('by the hundred thousand', () => {
       5000,
     );
     async function* stall(epoch: number): AsyncGenerator<ApplyRequestDraft> {
-      yield { begin: { owner: 'eve', epoch } };
+      yield { begin: { owner: EVE, epoch } };
       yield { resources: { resources: routes } } as unknown as ApplyRequestDraft;
       await ended;
       throw new Error('gone');

@@ -19,10 +19,12 @@ export type NodeClient = ApiClient<cabernet.node.v1.NodeService>;
 export type Resource = cabernet.node.v1.Resource.$Properties;
 type Request = cabernet.node.v1.ApplyRequest.$Properties;
 
-export const IPTV = 'vns/iptv/nodes/P';
+/** As the machine knows her. */
+export const EVE = 'conn.eve';
+export const IPTV = 'vns/conn_iptv/nodes/P';
 export const CONN = 'vns/conn/nodes/P';
-export const GAMES = 'vns/games/nodes/P';
-export const TUNNEL = 'tunnels/P-Q';
+export const GAMES = 'vns/conn_eve_games/nodes/P';
+export const TUNNEL = 'tunnels/to-100.127.0.2';
 
 const network = `
   - name: games
@@ -37,11 +39,15 @@ stations:
   - { name: gm, network: games, node: M, addresses: ['10.0.3.2/24', 'fd00:0:0:3::2/64'] }
 `;
 
+/** Between her epochs, room for those of whoever puts her world back. */
+const STEP = 1000n;
+
 /** What must be the same before and after. */
 export type Picture = Readonly<Record<string, unknown>>;
 
 export class Hostile {
-  readonly world = World.up(example('three').replace(/\nstations:\n/, network));
+  /** Its controllers are dead: what she reaches is the agent's own affair. */
+  readonly world = World.up(example('three').replace(/\nstations:\n/, network)).orphaned();
   readonly socket = socketPath(this.world.name, 'P');
   readonly client: NodeClient = connect(NodeService, { socketPath: this.socket });
   readonly #raw = new Client(`unix:${this.socket}`, credentials.createInsecure(), {
@@ -78,7 +84,9 @@ export class Hostile {
     resources: readonly Resource[],
     begin: cabernet.node.v1.ApplyBegin.$Properties = {},
   ): Promise<ApiError | Message<cabernet.node.v1.ApplyResponse>> {
-    const messages: Uint8Array[] = [request({ begin: { owner, epoch: Number(++this.#epoch), ...begin } })];
+    const messages: Uint8Array[] = [
+      request({ begin: { owner, epoch: Number((this.#epoch += STEP)), ...begin } }),
+    ];
     for (let i = 0; i < resources.length; i += 5000) {
       messages.push(request({ resources: { resources: resources.slice(i, i + 5000) } }));
     }
@@ -100,8 +108,8 @@ export class Hostile {
       routes.push(node, (await client.listRoutes({ node })).routes);
     }
     const { owners, interfaces, tables } = await client.getMachine({});
-    const kernel = ['iptv', 'conn', 'games'].map((network) => {
-      const place = nodeNamespace(this.world.name, 'P', network, 'P');
+    const kernel = ['conn_iptv', 'conn', 'conn_eve_games'].map((vn) => {
+      const place = nodeNamespace(this.world.name, 'P', vn, 'P');
       const said = (...what: string[]): string =>
         execFileSync('ip', ['-n', place, ...what], { encoding: 'utf8' });
       return [said('-br', 'link'), said('-br', 'address'), said('route'), said('-6', 'route')];

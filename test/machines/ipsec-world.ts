@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Guest } from '../../lab/guest.js';
 import { batch, type Cable, cablesOf, GuestWorld, type Place, placesOf } from '../../lab/namespaces.js';
-import { planOf } from '../../lab/plan.js';
+import { loadedOf } from '../../lab/plan.js';
 
 /** On the plan there is one wire from P to M; X and Y are put into it and have its addresses on their inner sides. */
 const yaml = `
@@ -113,9 +113,10 @@ export function inPolicies({ from, to, near, far, reqid }: Direction): string[] 
 
 /** Up, without protection yet. `prepare`: of GuestWorld.up. */
 export async function upIpsecWorld(guest: Guest, prepare = ''): Promise<GuestWorld> {
-  const plan = await planOf(yaml);
+  const loaded = await loadedOf(yaml);
+  const { plan } = loaded;
   const stations = cablesOf(plan).filter(({ ends }) => ends[1].name === 'eth0');
-  const world = await GuestWorld.up(guest, plan, {
+  const world = await GuestWorld.up(guest, loaded, {
     agents: ['P', 'M'],
     places: [...placesOf(plan), ...gateways],
     cables: [

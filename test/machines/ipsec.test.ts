@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)(titled('IPsec below the tunnels'), () => 
     world = await upIpsecWorld(guest, ['X', 'Y'].map(countersScript).join('\n'));
   });
   afterAll(async () => {
-    world?.close();
+    await world?.close();
     await lab?.close();
   });
 

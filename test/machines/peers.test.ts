@@ -15,66 +15,89 @@ import {
   placesOf,
   TRANSFER_BYTES,
 } from '../../lab/namespaces.js';
-import { planOf } from '../../lab/plan.js';
+import { type Intent, loadedOf } from '../../lab/plan.js';
+import { type StationPlan } from '../../src/world/index.js';
 import { missing, needed, titled } from './support.js';
 
 const yaml = `
 name: peers
 machines: [{ name: P, provider: one }, { name: K, provider: two }, { name: N, provider: three }]
 wires: [{ a: P, b: K }, { a: P, b: N }]
-networks:
-  - { name: conn, nodes: [{ name: P }, { name: M, machine: P }] }
-  - { name: iptv, over: conn, nodes: [{ name: P }, { name: M, machine: P }] }
-stations:
-  - { name: hp, network: iptv, node: P, addresses: ['10.0.1.2/24', 'fd00:0:0:1::2/64'] }
-  - { name: hm, network: iptv, node: M, addresses: ['10.0.3.2/24', 'fd00:0:0:3::2/64'] }
-manifests:
-  - machine: P
-    owner: one
-    resources:
-      - tunnel: { name: tunnels/P-K, localAddress: 100.127.0.1, remoteAddress: 100.127.0.2 }
-      - tunnel: { name: tunnels/M-K, localAddress: 100.127.0.11, remoteAddress: 100.127.0.2 }
-      - tunnel: { name: tunnels/P-N, localAddress: 100.127.0.1, remoteAddress: 100.127.0.3 }
-      # a link that ends in K
-      - vif: { name: vns/conn/nodes/P/vifs/to-K, link: { paths: [{ tunnel: tunnels/P-K, label: 1000 }], payload: PAYLOAD_IP } }
-      - label: { tunnel: tunnels/P-K, label: 2000, deliver: vns/conn/nodes/P/vifs/to-K }
-      # a link that K carries
-      - vif: { name: vns/conn/nodes/P/vifs/to-M, link: { paths: [{ tunnel: tunnels/P-K, label: 3000 }] } }
-      - label: { tunnel: tunnels/P-K, label: 3101, deliver: vns/conn/nodes/P/vifs/to-M }
-      - vif: { name: vns/conn/nodes/M/vifs/to-P, link: { paths: [{ tunnel: tunnels/M-K, label: 3100 }] } }
-      - label: { tunnel: tunnels/M-K, label: 3001, deliver: vns/conn/nodes/M/vifs/to-P }
-      # a link of K and N that we carry
-      - label: { tunnel: tunnels/P-K, label: 4000, swap: { tunnel: tunnels/P-N, label: 4001 } }
-      - label: { tunnel: tunnels/P-N, label: 4100, swap: { tunnel: tunnels/P-K, label: 4101 } }
-  - machine: P
-    owner: conn
-    resources:
-      - address: { vif: vns/conn/nodes/P/vifs/to-K, prefix: 10.8.0.1/31 }
-      - address: { vif: vns/conn/nodes/P/vifs/to-K, prefix: 'fd00:8::1/127' }
-      - address: { vif: vns/conn/nodes/P/vifs/to-M, prefix: 10.8.1.0/31 }
-      - address: { vif: vns/conn/nodes/M/vifs/to-P, prefix: 10.8.1.1/31 }
-      - vif: { name: vns/iptv/nodes/P/vifs/to-K, mtu: 1400, link: { paths: [{ vif: vns/conn/nodes/P/vifs/to-K, label: 1001 }], payload: PAYLOAD_IP } }
-      - label: { vif: vns/conn/nodes/P/vifs/to-K, label: 2001, deliver: vns/iptv/nodes/P/vifs/to-K }
-      - vif: { name: vns/iptv/nodes/P/vifs/to-M, link: { paths: [{ vif: vns/conn/nodes/P/vifs/to-M, label: 3002 }] } }
-      - label: { vif: vns/conn/nodes/P/vifs/to-M, label: 3102, deliver: vns/iptv/nodes/P/vifs/to-M }
-      - vif: { name: vns/iptv/nodes/M/vifs/to-P, link: { paths: [{ vif: vns/conn/nodes/M/vifs/to-P, label: 3102 }] } }
-      - label: { vif: vns/conn/nodes/M/vifs/to-P, label: 3002, deliver: vns/iptv/nodes/M/vifs/to-P }
-  - machine: P
-    owner: iptv
-    resources:
-      - address: { vif: vns/iptv/nodes/P/vifs/to-K, prefix: 10.9.0.1/31 }
-      - address: { vif: vns/iptv/nodes/P/vifs/to-K, prefix: 'fd00:9::1/127' }
-      - address: { vif: vns/iptv/nodes/P/vifs/to-M, prefix: 10.9.1.0/31 }
-      - address: { vif: vns/iptv/nodes/P/vifs/to-M, prefix: 'fd00:9:1::/127' }
-      - address: { vif: vns/iptv/nodes/M/vifs/to-P, prefix: 10.9.1.1/31 }
-      - address: { vif: vns/iptv/nodes/M/vifs/to-P, prefix: 'fd00:9:1::1/127' }
-      - route: { node: vns/iptv/nodes/P, destination: 10.200.0.0/16, nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-K, gateway: 10.9.0.0 }] }
-      - route: { node: vns/iptv/nodes/P, destination: 'fd00:200::/48', nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-K, gateway: 'fd00:9::' }] }
-      - route: { node: vns/iptv/nodes/P, destination: 10.0.3.0/24, nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-M, gateway: 10.9.1.1 }] }
-      - route: { node: vns/iptv/nodes/P, destination: 'fd00:0:0:3::/64', nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-M, gateway: 'fd00:9:1::1' }] }
-      - route: { node: vns/iptv/nodes/M, destination: 10.0.1.0/24, nextHops: [{ vif: vns/iptv/nodes/M/vifs/to-P, gateway: 10.9.1.0 }] }
-      - route: { node: vns/iptv/nodes/M, destination: 'fd00:0:0:1::/64', nextHops: [{ vif: vns/iptv/nodes/M/vifs/to-P, gateway: 'fd00:9:1::' }] }
 `;
+
+const stations: readonly StationPlan[] = [
+  { name: 'hp', subnet: 1, node: 'P' },
+  { name: 'hm', subnet: 3, node: 'M' },
+].map(({ name, subnet, node }) => ({
+  ...{ name, node, network: 'iptv', machine: 'P', port: `st-${name}`, mtu: 1500 },
+  addresses: [`10.0.${subnet}.2/24`, `fd00:0:0:${subnet}::2/64`],
+  gateways: [`10.0.${subnet}.1`, `fd00:0:0:${subnet}::1`],
+}));
+
+/** No controller knows a kernel as a peer: P's agent is told by hand. */
+const intents: readonly Intent[] = [
+  {
+    owner: 'one',
+    yaml: `resources:
+  - virtualNode: { name: vns/conn/nodes/P, tenant: conn, routeSource: ROUTE_SOURCE_CONTROLLER }
+  - virtualNode: { name: vns/conn/nodes/M, tenant: conn, routeSource: ROUTE_SOURCE_CONTROLLER }
+  - tunnel: { name: tunnels/P-K, localAddress: 100.127.0.1, remoteAddress: 100.127.0.2 }
+  - tunnel: { name: tunnels/M-K, localAddress: 100.127.0.11, remoteAddress: 100.127.0.2 }
+  - tunnel: { name: tunnels/P-N, localAddress: 100.127.0.1, remoteAddress: 100.127.0.3 }
+  # a link that ends in K
+  - vif: { name: vns/conn/nodes/P/vifs/to-K, link: { paths: [{ tunnel: tunnels/P-K, label: 1000 }], payload: PAYLOAD_IP } }
+  - label: { tunnel: tunnels/P-K, label: 2000, deliver: vns/conn/nodes/P/vifs/to-K }
+  # a link that K carries
+  - vif: { name: vns/conn/nodes/P/vifs/to-M, link: { paths: [{ tunnel: tunnels/P-K, label: 3000 }] } }
+  - label: { tunnel: tunnels/P-K, label: 3101, deliver: vns/conn/nodes/P/vifs/to-M }
+  - vif: { name: vns/conn/nodes/M/vifs/to-P, link: { paths: [{ tunnel: tunnels/M-K, label: 3100 }] } }
+  - label: { tunnel: tunnels/M-K, label: 3001, deliver: vns/conn/nodes/M/vifs/to-P }
+  # a link of K and N that we carry
+  - label: { tunnel: tunnels/P-K, label: 4000, swap: { tunnel: tunnels/P-N, label: 4001 } }
+  - label: { tunnel: tunnels/P-N, label: 4100, swap: { tunnel: tunnels/P-K, label: 4101 } }
+`,
+  },
+  {
+    owner: 'conn',
+    yaml: `resources:
+  - virtualNode: { name: vns/iptv/nodes/P, tenant: iptv, routeSource: ROUTE_SOURCE_CONTROLLER }
+  - virtualNode: { name: vns/iptv/nodes/M, tenant: iptv, routeSource: ROUTE_SOURCE_CONTROLLER }
+  - vif: { name: vns/iptv/nodes/P/vifs/hp, mtu: 1500, port: { interface: st-hp } }
+  - vif: { name: vns/iptv/nodes/M/vifs/hm, mtu: 1500, port: { interface: st-hm } }
+  - address: { vif: vns/conn/nodes/P/vifs/to-K, prefix: 10.8.0.1/31 }
+  - address: { vif: vns/conn/nodes/P/vifs/to-K, prefix: 'fd00:8::1/127' }
+  - address: { vif: vns/conn/nodes/P/vifs/to-M, prefix: 10.8.1.0/31 }
+  - address: { vif: vns/conn/nodes/M/vifs/to-P, prefix: 10.8.1.1/31 }
+  - vif: { name: vns/iptv/nodes/P/vifs/to-K, mtu: 1400, link: { paths: [{ vif: vns/conn/nodes/P/vifs/to-K, label: 1001 }], payload: PAYLOAD_IP } }
+  - label: { vif: vns/conn/nodes/P/vifs/to-K, label: 2001, deliver: vns/iptv/nodes/P/vifs/to-K }
+  - vif: { name: vns/iptv/nodes/P/vifs/to-M, link: { paths: [{ vif: vns/conn/nodes/P/vifs/to-M, label: 3002 }] } }
+  - label: { vif: vns/conn/nodes/P/vifs/to-M, label: 3102, deliver: vns/iptv/nodes/P/vifs/to-M }
+  - vif: { name: vns/iptv/nodes/M/vifs/to-P, link: { paths: [{ vif: vns/conn/nodes/M/vifs/to-P, label: 3102 }] } }
+  - label: { vif: vns/conn/nodes/M/vifs/to-P, label: 3002, deliver: vns/iptv/nodes/M/vifs/to-P }
+`,
+  },
+  {
+    owner: 'iptv',
+    yaml: `resources:
+  - address: { vif: vns/iptv/nodes/P/vifs/hp, prefix: 10.0.1.1/24 }
+  - address: { vif: vns/iptv/nodes/P/vifs/hp, prefix: 'fd00:0:0:1::1/64' }
+  - address: { vif: vns/iptv/nodes/M/vifs/hm, prefix: 10.0.3.1/24 }
+  - address: { vif: vns/iptv/nodes/M/vifs/hm, prefix: 'fd00:0:0:3::1/64' }
+  - address: { vif: vns/iptv/nodes/P/vifs/to-K, prefix: 10.9.0.1/31 }
+  - address: { vif: vns/iptv/nodes/P/vifs/to-K, prefix: 'fd00:9::1/127' }
+  - address: { vif: vns/iptv/nodes/P/vifs/to-M, prefix: 10.9.1.0/31 }
+  - address: { vif: vns/iptv/nodes/P/vifs/to-M, prefix: 'fd00:9:1::/127' }
+  - address: { vif: vns/iptv/nodes/M/vifs/to-P, prefix: 10.9.1.1/31 }
+  - address: { vif: vns/iptv/nodes/M/vifs/to-P, prefix: 'fd00:9:1::1/127' }
+  - route: { node: vns/iptv/nodes/P, destination: 10.200.0.0/16, nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-K, gateway: 10.9.0.0 }] }
+  - route: { node: vns/iptv/nodes/P, destination: 'fd00:200::/48', nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-K, gateway: 'fd00:9::' }] }
+  - route: { node: vns/iptv/nodes/P, destination: 10.0.3.0/24, nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-M, gateway: 10.9.1.1 }] }
+  - route: { node: vns/iptv/nodes/P, destination: 'fd00:0:0:3::/64', nextHops: [{ vif: vns/iptv/nodes/P/vifs/to-M, gateway: 'fd00:9:1::1' }] }
+  - route: { node: vns/iptv/nodes/M, destination: 10.0.1.0/24, nextHops: [{ vif: vns/iptv/nodes/M/vifs/to-P, gateway: 10.9.1.0 }] }
+  - route: { node: vns/iptv/nodes/M, destination: 'fd00:0:0:1::/64', nextHops: [{ vif: vns/iptv/nodes/M/vifs/to-P, gateway: 'fd00:9:1::' }] }
+`,
+  },
+];
 
 /** A kernel as a peer: its tunnels, its labels, and what else it is told. */
 function peer(
@@ -175,9 +198,11 @@ describe.skipIf(missing !== undefined)(titled("the kernel's MPLS"), () => {
   beforeAll(async () => {
     lab = await Lab.open(needed());
     const guest = await lab.boot({ name: 'peers', cpus: 2, memory: 2048 });
-    const plan = await planOf(yaml);
-    world = await GuestWorld.up(guest, plan, {
+    const loaded = await loadedOf(yaml);
+    const plan = { ...loaded.plan, stations };
+    world = await GuestWorld.up(guest, loaded, {
       agents: ['P'],
+      intents: { P: intents },
       places: [...placesOf(plan), F],
       cables: [
         ...cablesOf(plan),
@@ -195,7 +220,7 @@ describe.skipIf(missing !== undefined)(titled("the kernel's MPLS"), () => {
     await world.awake('P.conn.P', '10.8.1.1');
   });
   afterAll(async () => {
-    world?.close();
+    await world?.close();
     await lab?.close();
   });
 

@@ -9,6 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { isRunning } from '../../src/world/processes.js';
+import { readState } from '../../src/world/state.js';
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const command = join(root, 'bin', 'cabernet');
 
@@ -60,6 +63,13 @@ export class World {
     if (result.status === 0) return world;
     world.down();
     throw new Error(`up failed (${result.status}):\n${result.stdout}\n${result.stderr}`);
+  }
+
+  /** Its controllers, killed: the agents and the data plane need none. `up` again starts new ones. */
+  orphaned(): this {
+    const ids = Object.values(readState(this.name)?.controllers ?? {});
+    for (const { pid } of ids.filter(isRunning)) process.kill(pid, 'SIGKILL');
+    return this;
   }
 
   again(): Output {

@@ -9,7 +9,7 @@ import { getFeatures, Netlink, netnsNames } from '../../native/lib/index.js';
 import { down, removeNamespaces } from '../../src/world/down.js';
 import { ensureFabric, obsoleteNamespaces, removeObsoleteCables } from '../../src/world/fabric.js';
 import { namespacePath, worldDirectory } from '../../src/world/place.js';
-import { type WorldPlan } from '../../src/world/plan.js';
+import { type WorldPlan } from '../../src/world/layout.js';
 import { exampleDraft, planOf } from './worlds.js';
 
 const run = promisify(execFile);
@@ -102,7 +102,7 @@ describe('the fabric of Figure 2', () => {
     await removeObsoleteCables(plan, smaller);
     await ensureFabric(smaller);
     const names = (await netnsNames()).filter((name) => name.startsWith(`${world}.`));
-    expect(names).toEqual([`${world}.B`, `${world}.P`, `${world}.X`]);
+    expect(names).toEqual([`${world}..office`, `${world}.B`, `${world}.P`, `${world}.X`]);
     const links = await withNetlink('P', (netlink) => netlink.links());
     expect(links.map((link) => `${link.name} ${link.mtu}`).sort()).toEqual([
       'lo 65536',

@@ -6,19 +6,20 @@ import { parse } from 'yaml';
 import { cabernet } from '../../gen/cabernet.js';
 import { type Draft, messageType } from '../../src/api/message.js';
 import { checkWorld } from '../../src/world/check.js';
-import { planWorld, type WorldPlan } from '../../src/world/plan.js';
+import { layOut, type WorldPlan } from '../../src/world/layout.js';
+import { type World } from '../../src/world/world.js';
 
 export type WorldDraft = Draft<cabernet.world.v1.World>;
 
+export function worldOf(draft: WorldDraft): World {
+  return checkWorld(messageType(cabernet.world.v1.World).complete(draft));
+}
+
 export function planOf(draft: WorldDraft): WorldPlan {
-  return planWorld(checkWorld(messageType(cabernet.world.v1.World).complete(draft)));
+  return layOut(worldOf(draft));
 }
 
 export function exampleDraft(name: string): WorldDraft {
   const file = new URL(`../../examples/${name}.yaml`, import.meta.url);
   return parse(readFileSync(file, 'utf8')) as WorldDraft;
-}
-
-export function examplePlan(name: string): WorldPlan {
-  return planOf(exampleDraft(name));
 }

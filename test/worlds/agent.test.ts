@@ -88,7 +88,7 @@ test('an agent tells Prometheus what its counters say', () => {
       .find((one) => one.startsWith(`cabernet_${series}{`) && labels.every((label) => one.includes(label)));
     return Number(line?.split(' ').at(-1));
   };
-  const vif = 'vif="vns/iptv/nodes/P/vifs/hp"';
+  const vif = 'vif="vns/conn_iptv/nodes/P/vifs/hp"';
   const packets = value('vif_packets_total', vif, 'direction="received"');
   // more may have come since
   expect(packets).toBeGreaterThan(100_000);

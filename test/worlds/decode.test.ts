@@ -108,7 +108,7 @@ test('the connectivity provider’s own packet: one label, the same control word
 test('a channel: type and content, here BFD as Q would send it; nobody listens yet, and it is a counted drop', async () => {
   const { label } =
     world.get<{ machine: string; context: string; label: string }>('labels').find((row) => {
-      return row.machine === 'P' && row.context === 'tunnels/P-Q';
+      return row.machine === 'P' && row.context === 'tunnels/to-100.127.0.2';
     }) ?? {};
   // RFC 5880 §4.1: version 1, state Up, multiplier 3, 24 bytes
   const bfd = ['20c00318', '00000001', '00000002', '00002710', '00002710', '00000000'].join('');

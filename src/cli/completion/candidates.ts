@@ -17,6 +17,12 @@ export function contexts(): readonly string[] {
   return readContexts().contexts.map(({ name }) => name);
 }
 
+/** Also those that nobody added. */
+export async function usableContexts(): Promise<readonly string[]> {
+  const { worldContexts } = await import('../contexts/worlds.js');
+  return [...contexts(), ...worldContexts().map(({ name }) => name)];
+}
+
 export async function worlds(): Promise<readonly string[]> {
   const { knownWorlds } = await import('../../world/state.js');
   return knownWorlds();

@@ -5,7 +5,7 @@
 import { type Command, type Option } from 'commander';
 
 import { type TargetFlags } from '../contexts/choose.js';
-import { candidatesOf, contexts, worlds } from './candidates.js';
+import { candidatesOf, usableContexts, worlds } from './candidates.js';
 
 /** Where a line has come to. */
 interface Line {
@@ -95,7 +95,7 @@ function isShown(command: Command): boolean {
 
 async function valuesOf(option: Option): Promise<readonly string[]> {
   if (option.argChoices) return option.argChoices;
-  if (option.name() === 'context') return contexts();
+  if (option.name() === 'context') return usableContexts();
   if (option.name() === 'world') return worlds();
   return [];
 }

@@ -4,6 +4,7 @@ import { nearest } from '../../api/spelling.js';
 import { UsageError } from '../report.js';
 import { LAYER_NAMES, type LayerName } from '../../resources/layer-name.js';
 import { type Contexts, readContexts } from './file.js';
+import { worldContexts } from './worlds.js';
 
 /** As given on the command line. */
 export interface TargetFlags {
@@ -26,20 +27,27 @@ export interface Target {
   readonly by: 'line' | 'environment' | 'current' | 'file';
 }
 
+/** Undefined: there is none. */
+export function findContext(contexts: Contexts, name: string, by: Target['by']): Target | undefined {
+  const all = name.includes('/') ? worldContexts() : contexts.contexts;
+  const found = all.find((one) => one.name === name);
+  if (!found) return undefined;
+  const { layer, address, credentials, server } = found;
+  return { layer, address, credentials, server, context: name, by };
+}
+
 export function contextNamed(contexts: Contexts, name: string, by: Target['by']): Target {
-  const found = contexts.contexts.find((one) => one.name === name);
-  if (found) {
-    const { layer, address, credentials, server } = found;
-    return { layer, address, credentials, server, context: name, by };
-  }
+  const found = findContext(contexts, name, by);
+  if (found) return found;
   throw new UsageError(noContext(contexts, name));
 }
 
 export function noContext({ contexts, file }: Contexts, name: string): string {
-  const known = contexts.map((one) => one.name);
+  const ofWorld = name.includes('/');
+  const known = (ofWorld ? worldContexts() : contexts).map((one) => one.name);
   const near = nearest(name, known);
   const hint = near === undefined ? `there is ${known.join(', ') || 'none'}` : `did you mean ${near}?`;
-  return `there is no context ${name} in ${file}; ${hint}`;
+  return `there is no context ${name} ${ofWorld ? 'among the worlds that are up' : `in ${file}`}; ${hint}`;
 }
 
 /** Undefined: nobody says. */

@@ -14,8 +14,9 @@ import {
   yamlDocuments,
   type YamlSource,
 } from '../../api/yaml-source.js';
-import { CONTEXT_NAME, readContexts } from '../contexts/file.js';
-import { chooseTarget, contextNamed, noContext, type Target, type TargetFlags } from '../contexts/choose.js';
+import { readContexts } from '../contexts/file.js';
+import { chooseTarget, findContext, noContext, type Target, type TargetFlags } from '../contexts/choose.js';
+import { isPrintable } from '../printable.js';
 import { CommandError, UsageError } from '../report.js';
 import { readTextFile } from '../text-file.js';
 import { type AnyResource, bodyOf, type Layer, LAYERS } from './layer.js';
@@ -138,7 +139,7 @@ class Reader {
     if (said) {
       const scalar = source.scalar(said.value ?? said.key, 'context', 'the name of a context');
       const name = scalar?.value;
-      if (!scalar || !said.value || typeof name !== 'string' || !CONTEXT_NAME.test(name)) {
+      if (!scalar || !said.value || typeof name !== 'string' || !isPrintable(name) || name === '') {
         if (scalar) source.report(said.value ?? said.key, 'context', 'expected the name of a context');
         return NOWHERE;
       }
@@ -149,7 +150,8 @@ class Reader {
         return NOWHERE;
       }
       const contexts = readContexts();
-      if (contexts.contexts.some((one) => one.name === name)) return contextNamed(contexts, name, 'file');
+      const found = findContext(contexts, name, 'file');
+      if (found) return found;
       source.report(said.value, 'context', noContext(contexts, name));
       return NOWHERE;
     }

@@ -1,16 +1,12 @@
 /**
- * From a world to what its host must make and what every agent must be told: one pure function. It stands in for all
- * the controllers, and nothing but `planWorld` and its result is known outside.
+ * From a world to what its host must make, and who has what business in it: pure. What the providers then buy of one
+ * another is src/world/manifests.ts.
  */
-import { Intents, type Intent } from './plan/intents.js';
-import { Layers } from './plan/layers.js';
-import { planRoutes } from './plan/routes.js';
-import { type InterfacePlan, Underlay, type UnderlayRoute } from './plan/underlay.js';
 import { formatPrefix, hostOf, nthHost } from '../api/prefix.js';
-import { type World } from './world.js';
+import { type InterfacePlan, Underlay, type UnderlayRoute } from './underlay.js';
+import { vnOf, type World } from './world.js';
 
-export { type Intent } from './plan/intents.js';
-export { type InterfacePlan, type UnderlayNextHop, type UnderlayRoute } from './plan/underlay.js';
+export { type InterfacePlan, type UnderlayNextHop, type UnderlayRoute } from './underlay.js';
 
 export interface MachinePlan {
   readonly name: string;
@@ -21,8 +17,6 @@ export interface MachinePlan {
   /** Its ends of wires. */
   readonly interfaces: readonly InterfacePlan[];
   readonly routes: readonly UnderlayRoute[];
-  /** In the order in which they can be applied. */
-  readonly intents: readonly Intent[];
 }
 
 export interface WirePlan {
@@ -49,6 +43,8 @@ export interface NetworkPlan {
   readonly owner: string;
   /** Empty: the infrastructure. */
   readonly over: string;
+  /** As the machines call it. */
+  readonly vn: string;
   readonly nodes: readonly { readonly name: string; readonly machine: string }[];
 }
 
@@ -69,25 +65,17 @@ export interface WorldPlan {
   readonly hosts: readonly HostName[];
 }
 
-/** Throws WorldError where the world contradicts itself. */
-export function planWorld(world: World): WorldPlan {
-  const intents = new Intents();
+/** Throws WorldError where the world has more than its addresses are enough for. */
+export function layOut(world: World): WorldPlan {
   const underlay = new Underlay(world);
-  const layers = new Layers(world, underlay, intents);
-  for (const network of world.networks) {
-    const stations = world.stations.filter((station) => station.network === network);
-    planRoutes(network, stations, layers.graph(network), intents);
-  }
-  for (const manifest of world.manifests)
-    intents.add(manifest.machine, manifest.owner, ...manifest.resources);
+  const routes = underlay.routes();
   const machines = world.machines.map((machine): MachinePlan => ({
     name: machine.name,
     provider: machine.provider,
     jumbo: world.jumbo,
     addresses: underlay.addresses(machine.name).map(formatPrefix),
     interfaces: underlay.interfaces(machine.name),
-    routes: underlay.routes(machine.name),
-    intents: intents.of(machine.name),
+    routes: routes.get(machine.name) ?? [],
   }));
   const stations = world.stations.map((station): StationPlan => ({
     name: station.name,
@@ -103,22 +91,22 @@ export function planWorld(world: World): WorldPlan {
     name: world.name,
     machines,
     wires: world.wires.map(({ ends, mtu }) => ({ ends, mtu })),
-    networks: world.networks.map(({ name, owner, over, nodes }) => ({
-      name,
-      owner,
-      over: over?.name ?? '',
-      nodes,
+    networks: world.networks.map((network) => ({
+      name: network.name,
+      owner: network.owner,
+      over: network.over?.name ?? '',
+      vn: vnOf(network),
+      nodes: network.nodes.map(({ name, machine }) => ({ name, machine })),
     })),
     stations,
     hosts: hostNames(machines, stations),
   };
 }
 
-const VIF = /^vns\/([^/]+)\/nodes\/([^/]+)\/vifs\//;
+const bare = (prefix: string): string => prefix.replace(/\/\d+$/, '');
 
-/** Every address of the world and whose it is. */
+/** The addresses that are known before any provider gives some. */
 function hostNames(machines: readonly MachinePlan[], stations: readonly StationPlan[]): readonly HostName[] {
-  const bare = (prefix: string): string => prefix.replace(/\/\d+$/, '');
   const own = machines.flatMap((machine) =>
     [...machine.addresses, ...machine.interfaces.flatMap((one) => one.addresses)].map((prefix) => ({
       network: '',
@@ -126,16 +114,9 @@ function hostNames(machines: readonly MachinePlan[], stations: readonly StationP
       name: machine.name,
     })),
   );
-  const ends = stations.flatMap(({ network, name, addresses }) =>
-    addresses.map((prefix) => ({ network, address: bare(prefix), name })),
-  );
-  const nodes = machines.flatMap((machine) =>
-    machine.intents.flatMap(({ resources }) =>
-      resources.flatMap(({ address }) => {
-        const [, network, name] = VIF.exec(address?.vif ?? '') ?? [];
-        return network && name ? [{ network, address: bare(address?.prefix ?? ''), name }] : [];
-      }),
-    ),
-  );
-  return [...own, ...ends, ...nodes];
+  const ends = stations.flatMap(({ network, node, name, addresses, gateways }) => [
+    ...addresses.map((prefix) => ({ network, address: bare(prefix), name })),
+    ...gateways.map((address) => ({ network, address, name: node })),
+  ]);
+  return [...own, ...ends];
 }

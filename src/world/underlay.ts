@@ -2,8 +2,8 @@
  * The machines themselves: wires, addresses, and static routes to every other machine's own address, by hop count,
  * all equal ways kept. A stand-in for each provider's routing protocol.
  */
-import { WorldError } from '../errors.js';
-import { Graph } from '../graph.js';
+import { WorldError } from './errors.js';
+import { type Graph, GraphBuilder, nextHops, shortestPathTree } from '../graph/index.js';
 import {
   bitsOf,
   type Family,
@@ -14,8 +14,8 @@ import {
   nthSubnet,
   parsePrefix,
   type Prefix,
-} from '../../api/prefix.js';
-import { type Machine, type Wire, type World } from '../world.js';
+} from '../api/prefix.js';
+import { type Machine, type Wire, type World } from './world.js';
 
 export interface InterfacePlan {
   readonly name: string;
@@ -54,44 +54,27 @@ const MACHINE_POOLS = [pool('100.127.0.0/16'), pool('fd64:ffff::/64')];
 const WIRE_POOLS = [pool('100.64.0.0/16'), pool('fd64::/64')];
 
 export class Underlay {
-  readonly #graph = new Graph<LaidWire>();
+  readonly #graph: Graph;
+  readonly #machines: readonly string[];
   readonly #addresses = new Map<string, readonly Prefix[]>();
   readonly #wires: readonly LaidWire[];
 
   constructor(world: World) {
-    for (const [i, machine] of world.machines.entries()) {
-      this.#graph.addNode(machine.name);
+    this.#machines = world.machines.map(({ name }) => name);
+    for (const [i, machine] of world.machines.entries())
       this.#addresses.set(machine.name, machineAddresses(machine, i));
-    }
     this.#wires = world.wires.map(layWire);
-    for (const laid of this.#wires) {
-      const [a, b] = laid.wire.ends;
-      this.#graph.addEdge(a.machine, b.machine, laid);
+    const builder = new GraphBuilder(this.#machines.length);
+    const numbers = new Map(this.#machines.map((name, i) => [name, i]));
+    for (const { wire } of this.#wires) {
+      const [a, b] = wire.ends.map((end) => numbers.get(end.machine) ?? 0);
+      builder.addEdge(a ?? 0, b ?? 0);
     }
+    this.#graph = builder.build();
   }
 
   addresses(machine: string): readonly Prefix[] {
     return this.#addresses.get(machine) ?? [];
-  }
-
-  /** The end of the machine's tunnels of that family. */
-  address(machine: string, family: Family, field: string): string {
-    const address = this.addresses(machine).find((prefix) => prefix.family === family);
-    if (address) return hostOf(address);
-    throw new WorldError('ADDRESS', `${machine} has no IPv${family} address for a tunnel's end`, { field });
-  }
-
-  /** What fits every wire that a tunnel between two machines may use. Throws WorldError where there is no way. */
-  mtuBetween(a: string, b: string, field: string): number {
-    const wires = this.#graph.edgesBetween(a, b);
-    if (wires.size === 0) throw new WorldError('PATH', `no wires lead from ${a} to ${b}`, { field });
-    return Math.min(...[...wires].map((laid) => laid.wire.mtu));
-  }
-
-  /** The one interface that everything for this machine arrives at, or undefined. */
-  singleHome(machine: string): string | undefined {
-    const [first, ...more] = this.interfaces(machine);
-    return more.length === 0 ? first?.name : undefined;
   }
 
   interfaces(machine: string): readonly InterfacePlan[] {
@@ -104,25 +87,45 @@ export class Underlay {
     );
   }
 
-  routes(machine: string): readonly UnderlayRoute[] {
-    const routes: UnderlayRoute[] = [];
-    for (const [other, addresses] of this.#addresses) {
-      if (other === machine) continue;
-      const arcs = this.#graph.firstHops(machine, other);
-      for (const destination of addresses) {
-        const { family } = destination;
-        const source = this.addresses(machine).find((prefix) => prefix.family === family);
-        const nextHops = arcs.flatMap(({ edge, from }): UnderlayNextHop[] => {
-          const side = edge.wire.ends[0].machine === from ? 0 : 1;
-          const gateway = edge.addresses[1 - side]?.find((prefix) => prefix.family === family);
-          return gateway ? [{ interface: edge.wire.ends[side].interface, gateway: hostOf(gateway) }] : [];
-        });
-        if (!source || nextHops.length === 0) continue;
-        routes.push({ family, destination: formatPrefix(destination), source: hostOf(source), nextHops });
+  /** Every machine's, by its name. */
+  routes(): ReadonlyMap<string, readonly UnderlayRoute[]> {
+    const routes = new Map<string, UnderlayRoute[]>(this.#machines.map((name) => [name, []]));
+    for (const [target, other] of this.#machines.entries()) {
+      const tree = shortestPathTree(this.#graph, target, { direction: 'to' });
+      for (const [at, machine] of this.#machines.entries()) {
+        if (at === target) continue;
+        const ends = nextHops(tree, at).map((arc) => this.#end(arc, machine));
+        routes.get(machine)?.push(...this.#routesTo(other, machine, ends));
       }
     }
     return routes;
   }
+
+  /** The wire of an arc, seen from its beginning. */
+  #end(arc: number, machine: string): End {
+    const laid = this.#wires[this.#graph.edge[arc] ?? -1];
+    if (!laid) throw new Error('an arc without a wire');
+    return { laid, side: laid.wire.ends[0].machine === machine ? 0 : 1 };
+  }
+
+  #routesTo(other: string, machine: string, ends: readonly End[]): readonly UnderlayRoute[] {
+    return this.addresses(other).flatMap((destination): UnderlayRoute[] => {
+      const { family } = destination;
+      const source = this.addresses(machine).find((prefix) => prefix.family === family);
+      const hops = ends.flatMap(({ laid, side }): UnderlayNextHop[] => {
+        const gateway = laid.addresses[1 - side]?.find((prefix) => prefix.family === family);
+        return gateway ? [{ interface: laid.wire.ends[side].interface, gateway: hostOf(gateway) }] : [];
+      });
+      if (!source || hops.length === 0) return [];
+      return [{ family, destination: formatPrefix(destination), source: hostOf(source), nextHops: hops }];
+    });
+  }
+}
+
+/** A wire, and at which of its ends one is. */
+interface End {
+  readonly laid: LaidWire;
+  readonly side: 0 | 1;
 }
 
 /** What the file gives, and the next of the pools for a family that it leaves out. */
