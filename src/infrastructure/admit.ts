@@ -68,7 +68,10 @@ function checkMachine(
   if (!before) return;
   const used = tx
     .all('label')
-    .find((label) => label.name.startsWith(`${name}/`) && !after.addresses.includes(label.localAddress));
+    .find(
+      ({ name: label, wire, localAddress }) =>
+        wire === '' && label.startsWith(`${name}/`) && !after.addresses.includes(localAddress),
+    );
   if (used)
     throw inUse(`${field}.addresses`, `Links end at ${used.localAddress}; keep it until they have ended.`);
   if (nodes[0] && after.transitOnly)
@@ -108,7 +111,17 @@ function checkEnd(tx: Tx, end: Bodies['wire']['a'], own: string, field: string):
       });
 }
 
-function checkWire(tx: Tx, ledger: Ledger, { name, field, after }: Admission<Bodies, 'wire'>): void {
+function checkWire(tx: Tx, ledger: Ledger, { name, field, before, after }: Admission<Bodies, 'wire'>): void {
+  // also of links that are over: a machine that has not forgotten them takes what arrives there for theirs
+  const moves = !after || !sameEnd(before?.a, after.a) || !sameEnd(before?.b, after.b);
+  const label = before && moves ? tx.all('label').find(({ wire }) => wire === name) : undefined;
+  if (label)
+    throw inUse(
+      field,
+      label.link === ''
+        ? `A link passed ${name}, and ${label.upstream} has not acknowledged its end yet; keep its ends until it has.`
+        : `${label.link} passes ${name}; end it first.`,
+    );
   if (!after) {
     const user = [...ledger.links.values(), ...tx.all('segment')].find(({ wires }) => wires.includes(name));
     if (user) throw inUse(field, `${user.name} passes ${name}; end it first.`);
@@ -116,6 +129,10 @@ function checkWire(tx: Tx, ledger: Ledger, { name, field, after }: Admission<Bod
   }
   checkEnd(tx, after.a, name, `${field}.a`);
   checkEnd(tx, after.b, name, `${field}.b`);
+}
+
+function sameEnd(a: Bodies['wire']['a'], b: Bodies['wire']['a']): boolean {
+  return a?.machine === b?.machine && a?.interface === b?.interface;
 }
 
 function checkPeering(tx: Tx, ledger: Ledger, { name, field, after }: Admission<Bodies, 'peering'>): void {

@@ -10,6 +10,9 @@ import { availabilityPpm, lossPpm, type Sums } from './routing.js';
  * layer and of one over it, a bypass label, the control word and the Ethernet header. The agent has the last word.
  */
 export const OVERHEAD = 40 + 8 + 4 + 4 + 4 + 4 + 14;
+/** The same without IP and UDP; a circuit has no label of this layer either. */
+export const LSP_OVERHEAD = OVERHEAD - 40 - 8;
+export const CIRCUIT_OVERHEAD = LSP_OVERHEAD - 4;
 export const SMALLEST_MTU = 576;
 
 export function achievedBy(sums: Sums, bitsPerSecond: bigint): Slo {
@@ -60,6 +63,12 @@ export function bandwidthRefusal(
   bits: bigint,
   field: string,
 ): ApiError | undefined {
+  if (wires.some((name) => ledger.circuitOn(name) !== undefined))
+    return resourceExhausted({
+      reason: 'NO_CAPACITY',
+      field,
+      message: 'The way passes a wire that is leased as a whole, as a circuit.',
+    });
   if (bits === 0n) return undefined;
   let least: bigint | undefined;
   for (const name of wires) {
@@ -78,8 +87,13 @@ export function bandwidthRefusal(
 }
 
 /** @param mtu of the link's frames, without their Ethernet header */
-export function mtuRefusal(mtu: number, sums: Sums, field: string): ApiError | undefined {
-  const most = Math.min(9600, sums.mtu - OVERHEAD);
+export function mtuRefusal(
+  mtu: number,
+  sums: Pick<Sums, 'mtu'>,
+  field: string,
+  overhead = OVERHEAD,
+): ApiError | undefined {
+  const most = Math.min(9600, sums.mtu - overhead);
   if (mtu >= SMALLEST_MTU && mtu <= most) return undefined;
   return failedPrecondition({
     reason: mtu < SMALLEST_MTU ? 'MTU_TOO_SMALL' : 'MTU_TOO_BIG',

@@ -1,6 +1,7 @@
 /** What the provider itself wants on one machine: tunnels, virtual nodes, the vifs of virtual links and their labels. */
 import { type ResourceDraft } from '../api/node.js';
 import { type LeaseState, types } from '../api/types.js';
+import { WireComposer } from './compose-wires.js';
 import { type Bodies, type View } from './kinds.js';
 import { type Label, tunnelName } from './labels.js';
 import { customerOf, machineOf } from './ledger.js';
@@ -44,7 +45,8 @@ export function composeProvider(view: View, machine: string, except: ReadonlySet
     if (outward !== '' || !committed || releasing || node === undefined || except.has(name)) continue;
     ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload });
   }
-  return [...parts, ...composeEnds(view, machine, ends)];
+  const wires = new WireComposer(view, machine, except, passes);
+  return [...parts, ...wires.wires, ...composeEnds(view, machine, ends, wires), ...wires.swaps];
 }
 
 function passes(lease: LeaseState): boolean {
@@ -60,10 +62,15 @@ interface End {
 }
 
 /** Each end with its tunnel, which links between the same machines share. */
-function composeEnds(view: View, machine: string, ends: readonly End[]): readonly Part[] {
+function composeEnds(
+  view: View,
+  machine: string,
+  ends: readonly End[],
+  wires: WireComposer,
+): readonly Part[] {
   const labels = new Map<string, { own?: Label; far?: { readonly label: number } }>();
   for (const label of view.all('label')) {
-    if (label.link === '') continue;
+    if (label.link === '' || label.wire !== '') continue;
     const pair = labels.get(label.link) ?? {};
     if (label.name.startsWith(`${machine}/labels/`)) pair.own = label;
     else pair.far = label;
@@ -78,6 +85,13 @@ function composeEnds(view: View, machine: string, ends: readonly End[]): readonl
   const tunnels = new Map<string, Part>();
   const parts: Part[] = [];
   for (const { link: origin, vif, mtu, payload } of ends) {
+    const wired = wires.endOf(origin);
+    if (wired) {
+      const { path, arrives } = wired;
+      parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload } } } });
+      if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
+      continue;
+    }
     const { own, far } = labels.get(origin) ?? {};
     if (!own || !far) continue;
     const { localAddress, remoteAddress, udpChecksum } = own;

@@ -59,7 +59,7 @@ export class Fleet {
       const [old, now] = [machineIn(before), machineIn(after)];
       if (old && (!now || now.agent !== old.agent)) this.#end(name);
       if (now && (!old || now.agent !== old.agent)) this.#start(name);
-      kick ||= COMPOSED.has((after ?? before)?.kind ?? '');
+      kick ||= COMPOSED.has((after ?? before)?.kind ?? '') || portsOf(old) !== portsOf(now);
     }
     // who has nothing to do finds that out for itself: what it would send is what it has sent
     if (kick) for (const worker of this.#workers.values()) worker.kick();
@@ -75,6 +75,11 @@ const COMPOSED: ReadonlySet<string> = new Set([
   'wire',
   'peering',
 ]);
+
+/** Interfaces and their addresses, which wires to the machine are told with. */
+function portsOf(machine: Bodies['machine'] | undefined): string {
+  return (machine?.state?.interfaces ?? []).map(({ name, mac }) => `${name} ${mac}`).join();
+}
 
 function machineIn(item: Item<Bodies> | undefined): Bodies['machine'] | undefined {
   return item?.kind === 'machine' ? (item.body as Bodies['machine']) : undefined;

@@ -144,7 +144,7 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
     writable: false,
     deletable: true,
     reconciles: true,
-    outputs: ['price', 'lease', 'achieved', 'wires'],
+    outputs: ['price', 'lease', 'achieved', 'wires', 'shared'],
   },
   reservation: { collection: 'customers/+/reservations', writable: false, outputs: [] },
   label: { collection: 'machines/+/labels', writable: false, outputs: [] },

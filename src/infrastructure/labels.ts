@@ -6,8 +6,10 @@ import { randomInt } from 'node:crypto';
 
 import { failedPrecondition, resourceExhausted } from '../api/errors.js';
 import { parseAddress } from '../api/names.js';
+import { type State } from '../controller/state.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { settled } from './status.js';
+import { nextToForget } from './wire-labels.js';
 
 export type Label = Bodies['label'];
 
@@ -15,6 +17,8 @@ export type Label = Bodies['label'];
 const FIRST = 16;
 const END = 2 ** 20;
 const TRIES = 1000;
+/** Labels that one transaction forgets. */
+const BATCH = 500;
 
 export interface TunnelEnds {
   readonly machine: string;
@@ -67,7 +71,7 @@ function draw(
     if (name === undefined || tx.get('label', name)) continue;
     const status = settled(undefined, 'used');
     const tunnel = { localAddress, remoteAddress, udpChecksum };
-    const body: Label = { name, link, ...tunnel, label, upstream, bootId: '', status };
+    const body: Label = { name, link, ...tunnel, label, upstream, bootId: '', status, wire: '' };
     tx.put('label', body);
     return body;
   }
@@ -121,10 +125,22 @@ export function releaseLabels(tx: Tx, link: string, programmed: boolean): void {
 
 /**
  * The upstream's agent has acknowledged all that is wanted of it, taken from a state in which these labels were
- * nobody's; or it has booted since they were let go of.
+ * nobody's; or it has booted since they were let go of. Those of wires then wait for the receiver.
  */
-export function forgetLabels(tx: Tx, names: Iterable<string>): void {
-  for (const name of names) if (tx.get('label', name)?.link === '') tx.delete(name);
+export function forgetLabels(tx: Tx, names: readonly string[]): void {
+  for (const name of names) {
+    const label = tx.get('label', name);
+    if (label?.link !== '') continue;
+    const next = nextToForget(tx, label);
+    if (next) tx.put('label', next);
+    else tx.delete(name);
+  }
+}
+
+/** In as many transactions as they need: a commit of the store takes so many changes. */
+export async function forgetInParts(state: State<Bodies>, names: readonly string[]): Promise<void> {
+  for (let i = 0; i < names.length; i += BATCH)
+    await state.transact((tx) => forgetLabels(tx, names.slice(i, i + BATCH)));
 }
 
 /** Nobody's, and sent with by this machine. */

@@ -103,8 +103,13 @@ export function renew(tx: Tx, names: readonly string[], expireTime: string, now:
   }
 }
 
-/** Leases that one transaction changes at most: a commit of the store takes 1000 changes, an end of a link four or so. */
-const BATCH = 100;
+/** Changes of one transaction, about: a commit of the store takes 1000. A link that ends takes its labels and wires along. */
+const BATCH = 400;
+const OF_A_NODE = 4;
+
+function changesOf({ wires }: Bodies['virtualLink']): number {
+  return OF_A_NODE + 3 * wires.length;
+}
 
 /**
  * Whatever time has brought about: holds that ran out, leases in another state, leases at their end.
@@ -113,35 +118,52 @@ const BATCH = 100;
 export function tick(tx: Tx, now: number): boolean {
   const held = tx.all('reservation').some((reservation) => isOver(reservation, now));
   const steps = [...dueSteps(tx, now)];
-  for (const step of steps.slice(0, BATCH)) step();
+  let changes = 0;
+  let done = 0;
+  for (const step of steps) {
+    changes += step.changes;
+    if (done > 0 && changes > BATCH) break;
+    step.run();
+    done++;
+  }
   settle(tx);
-  return steps.length > BATCH || held;
+  return done < steps.length || held;
 }
 
-function* dueSteps(tx: Tx, now: number): Generator<() => void> {
+interface Step {
+  readonly changes: number;
+  run(): void;
+}
+
+function* dueSteps(tx: Tx, now: number): Generator<Step> {
   for (const reservation of tx.all('reservation')) {
     if (isOver(reservation, now)) {
-      yield () => cancel(tx, reservation.name);
+      yield { changes: BATCH, run: () => cancel(tx, reservation.name) };
       return; // it may be as large as a transaction: the rest comes next
     }
-    if (reservation.committed && isForgotten(tx, reservation)) yield () => tx.delete(reservation.name);
+    if (reservation.committed && isForgotten(tx, reservation)) yield step(() => tx.delete(reservation.name));
   }
   for (const segment of tx.all('segment'))
-    if (isSegmentOver(segment, now)) yield () => releaseSegment(tx, segment.name);
+    if (isSegmentOver(segment, now)) yield step(() => releaseSegment(tx, segment.name));
   const ending = tx.all('virtualNode').filter(({ term }) => leaseAt(term, now) === undefined);
   const nodes = new Set(ending.map(({ name }) => name));
   for (const link of tx.all('virtualLink')) {
     const lease = leaseAt(link.term, now);
     const atEnd = [link.a, link.b].some((end) => end && nodes.has(end.virtualNode));
-    if (lease === undefined || atEnd) yield () => endLeases(tx, [link.name]);
-    else if (lease !== link.lease) yield () => change(tx, 'virtualLink', link.name, lease);
+    if (lease === undefined || atEnd) yield step(() => endLeases(tx, [link.name]), changesOf(link));
+    else if (lease !== link.lease) yield step(() => change(tx, 'virtualLink', link.name, lease));
   }
   // the links first, so that no node takes more than itself along
-  for (const { name } of ending) yield () => endLeases(tx, [name]);
+  for (const { name } of ending) yield step(() => endLeases(tx, [name]));
   for (const node of tx.all('virtualNode')) {
     const lease = leaseAt(node.term, now);
-    if (lease !== undefined && lease !== node.lease) yield () => change(tx, 'virtualNode', node.name, lease);
+    if (lease !== undefined && lease !== node.lease)
+      yield step(() => change(tx, 'virtualNode', node.name, lease));
   }
+}
+
+function step(run: () => void, changes = OF_A_NODE): Step {
+  return { changes, run };
 }
 
 function change(tx: Tx, kind: 'virtualNode' | 'virtualLink', name: string, lease: LeaseState): void {

@@ -1,5 +1,5 @@
 /** What is sold: leases, and what reservations hold. Made from a view for one decision, and added to while it is taken. */
-import { type NodeShare } from '../api/types.js';
+import { type NodeShare, types } from '../api/types.js';
 import { type Bodies, type View } from './kinds.js';
 import { NO_SHARE, plus, shareOf } from './shares.js';
 
@@ -16,6 +16,15 @@ export function customerOf(name: string): string {
   return name.split('/')[1] ?? '';
 }
 
+export function isCircuit({ kind }: Link): boolean {
+  return kind === types.LinkKind.LINK_KIND_CIRCUIT;
+}
+
+/** On each wire of the link: a circuit has all of its wire, whatever was asked for. */
+function soldBits(link: Link): bigint {
+  return (isCircuit(link) ? link.achieved : link.slo)?.bitsPerSecond ?? 0n;
+}
+
 export class Ledger {
   readonly nodes = new Map<string, Node>();
   readonly links = new Map<string, Link>();
@@ -25,6 +34,10 @@ export class Ledger {
   readonly #ports = new Map<string, string>();
   /** By wire or peering, each way: tunnels use all equal ways in both directions. */
   readonly #bits = new Map<string, bigint>();
+  /** By wire or peering: how many links and segments pass it. */
+  readonly #users = new Map<string, number>();
+  /** By wire: the circuit that has it. */
+  readonly #circuits = new Map<string, string>();
   /** By node and vif: the link. */
   readonly #vifs = new Map<string, string>();
 
@@ -48,15 +61,20 @@ export class Ledger {
   addLink(link: Link): void {
     this.links.set(link.name, link);
     for (const end of [link.a, link.b]) if (end) this.#vifs.set(`${end.virtualNode} ${end.vif}`, link.name);
-    for (const wire of link.wires) this.#bits.set(wire, this.bitsOn(wire) + (link.slo?.bitsPerSecond ?? 0n));
+    for (const wire of link.wires) this.#use(wire, soldBits(link));
+    if (isCircuit(link)) for (const wire of link.wires) this.#circuits.set(wire, link.name);
   }
 
   /** Of a link that begins elsewhere: one that begins here is counted as that. */
   addSegment(segment: Bodies['segment']): void {
     if (segment.upstream === '') return;
     if (segment.outward === '') this.#vifs.set(`${segment.virtualNode} ${segment.vif}`, segment.name);
-    for (const wire of segment.wires)
-      this.#bits.set(wire, this.bitsOn(wire) + (segment.bounds?.bitsPerSecond ?? 0n));
+    for (const wire of segment.wires) this.#use(wire, segment.bounds?.bitsPerSecond ?? 0n);
+  }
+
+  #use(wire: string, bits: bigint): void {
+    this.#bits.set(wire, this.bitsOn(wire) + bits);
+    this.#users.set(wire, this.usersOf(wire) + 1);
   }
 
   shareOn(machine: string): NodeShare {
@@ -76,6 +94,15 @@ export class Ledger {
     return this.#bits.get(wire) ?? 0n;
   }
 
+  /** How many links and segments pass the wire, whatever they were promised. */
+  usersOf(wire: string): number {
+    return this.#users.get(wire) ?? 0;
+  }
+
+  circuitOn(wire: string): string | undefined {
+    return this.#circuits.get(wire);
+  }
+
   /** Of one customer, altogether. */
   totals(customer: string): { nodes: number; links: number; bits: bigint } {
     const own = (name: string): boolean => customerOf(name) === customer;
@@ -84,7 +111,7 @@ export class Ledger {
     for (const link of this.links.values()) {
       if (!own(link.name)) continue;
       links++;
-      bits += link.slo?.bitsPerSecond ?? 0n;
+      bits += soldBits(link);
     }
     return { nodes: [...this.nodes.keys()].filter(own).length, links, bits };
   }

@@ -2,14 +2,12 @@
 import { type ApiError, failedPrecondition, invalidArgument, notFound } from '../api/errors.js';
 import { NAME_RULES, parseVifName } from '../api/names.js';
 import { types } from '../api/types.js';
-import { achievedBy, bandwidthRefusal, boundRefusal, mtuRefusal } from './carry.js';
+import { chooseCarrier } from './choose-carrier.js';
 import { type Bodies, catalogue } from './kinds.js';
-import { addressOf, allocateLabel, checkTunnel, type TunnelEnds } from './labels.js';
 import { machineOf } from './ledger.js';
+import { carried } from './plan-lsp.js';
 import { checkOwnName } from './plan-node.js';
 import { type Planning } from './planning.js';
-import { linkPrice } from './price.js';
-import { type Way } from './routing.js';
 import { wanted } from './status.js';
 import { termOf } from './terms.js';
 
@@ -27,7 +25,7 @@ function wrong(reason: string, field: string, message: string): ApiError {
 
 /** A link with both ends here. @throws ApiError for whatever is in its way */
 export function planLink(planning: Planning, asked: Link, field: string): Link {
-  const { view, ledger, routing, tariff, now } = planning;
+  const { ledger, tariff, now } = planning;
   const spec = checkLink(planning, asked, field);
   const a = endOf(planning, spec, 'a', field);
   const b = endOf(planning, spec, 'b', field);
@@ -36,48 +34,21 @@ export function planLink(planning: Planning, asked: Link, field: string): Link {
     throw failedPrecondition({
       reason: 'SAME_MACHINE',
       field: `${field}.b.virtual_node`,
-      message: 'Both nodes are on one machine, and a tunnel leads to another; lease one of them elsewhere.',
+      message: 'Both nodes are on one machine, and a link leads to another; lease one of them elsewhere.',
     });
-  checkKind(spec, field);
-  const way = routing.way(from.name, to.name);
-  if (!way)
-    throw failedPrecondition({
-      reason: 'NO_PATH',
-      field: `${field}.b.virtual_node`,
-      message: `No wires of this provider lead from ${a.offer} to ${b.offer}.`,
-    });
-  const refusal = refusalOf(planning, spec, way, field);
-  if (refusal) throw refusal;
-  const ends = tunnelBetween(from, to, spec, field);
-  checkTunnel(view, ends, `${field}.udp_checksum`);
-  allocateLabel(view, ends, to.name, spec.name);
-  allocateLabel(view, reversed(ends, to.name), from.name, spec.name);
-  const bits = spec.slo?.bitsPerSecond ?? 0n;
+  const carrier = chooseCarrier(planning, spec, from, to, field);
+  carrier.hold();
+  const tunnel = carrier.kind === LinkKind.LINK_KIND_TUNNEL;
   const link: Link = {
     ...spec,
-    kind: LinkKind.LINK_KIND_TUNNEL,
+    ...(!tunnel && { tunnelFamily: 0, udpChecksum: false }),
+    ...carried(planning, spec, carrier, [from.name, to.name]),
     term: termOf(spec.term, tariff, now, `${field}.term`),
-    price: linkPrice(tariff, bits, way.hops),
     lease: types.LeaseState.LEASE_STATE_RESERVED,
-    achieved: achievedBy(way, bits),
-    wires: way.wires,
     status: wanted(undefined),
   };
   ledger.addLink(link);
   return link;
-}
-
-export function refusalOf(
-  { view, ledger }: Planning,
-  spec: Link,
-  way: Way,
-  field: string,
-): ApiError | undefined {
-  return (
-    mtuRefusal(spec.mtu, way, `${field}.mtu`) ??
-    boundRefusal(spec.slo, way, 'The way of IP routing', `${field}.slo`) ??
-    bandwidthRefusal(view, ledger, way.wires, spec.slo?.bitsPerSecond ?? 0n, `${field}.slo.bits_per_second`)
-  );
 }
 
 /** Everything that can be said of a link by itself, with its defaults. */
@@ -97,6 +68,13 @@ export function checkLink(planning: Planning, asked: Link, field: string): Link 
   checkOwnName(planning, 'virtualLink', spec.name, `${field}.name`);
   if (spec.tunnelFamily !== 4 && spec.tunnelFamily !== 6)
     throw wrong('TUNNEL_FAMILY', `${field}.tunnel_family`, 'tunnel_family must be 4 or 6, or 0 for 4.');
+  const kind: number = spec.kind;
+  if (kind < 0 || kind > 3)
+    throw wrong(
+      'KIND',
+      `${field}.kind`,
+      `${kind} is no LinkKind; give TUNNEL, LSP or CIRCUIT, or leave it empty.`,
+    );
   const payload: number = spec.payload;
   if (payload < 0 || payload > 2)
     throw wrong('PAYLOAD', `${field}.payload`, `${payload} is no Payload; give ETHERNET or IP.`);
@@ -157,31 +135,4 @@ export function machineAt({ view }: Planning, node: Node): Machine {
   const machine = view.get('machine', machineOf(node));
   if (!machine) throw new Error(`${node.name} is leased on a machine that is gone`);
   return machine;
-}
-
-/** What carries links here. */
-export function checkKind({ kind }: Link, field: string): void {
-  if (kind === LinkKind.LINK_KIND_UNSPECIFIED || kind === LinkKind.LINK_KIND_TUNNEL) return;
-  throw failedPrecondition({
-    reason: 'KIND_UNAVAILABLE',
-    field: `${field}.kind`,
-    message: 'Links are carried by tunnels here; give LINK_KIND_TUNNEL, or leave kind empty.',
-  });
-}
-
-/** As the machine `from` sees it. */
-export function tunnelBetween(from: Machine, to: Machine, spec: Link, field: string): TunnelEnds {
-  const family = spec.tunnelFamily === 6 ? 6 : 4;
-  const [localAddress, remoteAddress] = [addressOf(from, family), addressOf(to, family)];
-  if (localAddress === undefined || remoteAddress === undefined)
-    throw failedPrecondition({
-      reason: 'TUNNEL_FAMILY',
-      field: `${field}.tunnel_family`,
-      message: `One of the machines has no IPv${family} address for a tunnel; ask for the other tunnel_family.`,
-    });
-  return { machine: from.name, localAddress, remoteAddress, udpChecksum: spec.udpChecksum };
-}
-
-function reversed(ends: TunnelEnds, machine: string): TunnelEnds {
-  return { ...ends, machine, localAddress: ends.remoteAddress, remoteAddress: ends.localAddress };
 }

@@ -11,7 +11,7 @@ import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { addressOf, allocatePeerLabel, checkTunnel } from './labels.js';
 import { customerOf } from './ledger.js';
 import { chooseOnward, NO_BOUNDS, type Target } from './onward.js';
-import { checkKind, checkLink, endOf, machineAt } from './plan-link.js';
+import { checkLink, endOf, machineAt } from './plan-link.js';
 import { type Planning } from './planning.js';
 import { checkFarEnd, type Segment } from './segments.js';
 import { settled, wanted } from './status.js';
@@ -56,6 +56,18 @@ export function targetOf(link: Link, customer: string, provider: string, field: 
   };
 }
 
+/** What crosses a peering is one tunnel from end to end: labels without IP would need every provider's part in one. */
+function checkTunnelled({ kind }: Link, field: string): void {
+  const { LINK_KIND_UNSPECIFIED, LINK_KIND_TUNNEL } = types.LinkKind;
+  if (kind === LINK_KIND_UNSPECIFIED || kind === LINK_KIND_TUNNEL) return;
+  throw failedPrecondition({
+    reason: 'KIND_UNAVAILABLE',
+    field: `${field}.kind`,
+    message:
+      'A link to another provider is a tunnel: lsps and circuits end at its border. Give LINK_KIND_TUNNEL, or leave kind empty.',
+  });
+}
+
 /** @throws ApiError for whatever is in its way */
 export function planRemote(
   planning: Planning,
@@ -66,7 +78,7 @@ export function planRemote(
 ): Link {
   const { view, ledger, tariff, now, customer, provider } = planning;
   const spec = checkLink(planning, asked, field);
-  checkKind(spec, field);
+  checkTunnelled(spec, field);
   const from = machineAt(planning, endOf(planning, spec, 'a', field));
   const target = targetOf(spec, customer, provider, field);
   const { peering, way, sums, price } = chooseOnward(view, from.name, target, entries, field, ledger);

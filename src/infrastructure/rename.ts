@@ -113,8 +113,10 @@ export function errorUp(customer: string, error: ApiError): ApiError {
     reason: error.reason,
     operation: error.operation,
     field: error.field === undefined ? undefined : nameUp(customer, error.field),
-    // a tunnel's name tells where it leads
-    message: message.replace(/\btunnels\/[A-Za-z0-9_.-]*[A-Za-z0-9]/g, 'the tunnel'),
+    // the name of a tunnel or a wire tells where it leads
+    message: message
+      .replace(/\btunnels\/[A-Za-z0-9_.-]*[A-Za-z0-9]/g, 'the tunnel')
+      .replace(/\bwires\/[A-Za-z0-9_.-]*[A-Za-z0-9]/g, 'the wire'),
     cause: error,
   });
 }

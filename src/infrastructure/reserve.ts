@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
 import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
 import { formatTime } from '../controller/clock.js';
+import { byWire } from './compose-wires.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { customerOf } from './ledger.js';
 import { planLink } from './plan-link.js';
@@ -16,9 +17,11 @@ import { settled } from './status.js';
 
 type Reservation = Bodies['reservation'];
 
-/** A commit of the store takes 1000 changes; a link comes with two labels, a node with an offer and a machine. */
+/** A commit of the store takes 1000 changes; a link comes with labels and wires, a node with an offer and a machine. */
 const MOST_NODES = 100;
 const MOST_LINKS = 150;
+/** Of wires: one each way on every wire of every lsp. */
+const MOST_LABELS = 300;
 const DEFAULT_HOLD = 60;
 const LONGEST_HOLD = 3600;
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
@@ -113,6 +116,7 @@ export function reserve(
     );
   });
   checkQuota(planning, account);
+  checkLabels(virtualLinks);
   const price = sum(
     [...virtualNodes, ...virtualLinks].map((one) => one.price),
     planning.tariff.currency,
@@ -129,6 +133,16 @@ export function reserve(
   tx.put('reservation', reservation);
   settle(tx);
   return reservation;
+}
+
+function checkLabels(links: readonly Bodies['virtualLink'][]): void {
+  const labels = links.reduce((sum, link) => sum + (byWire(link) ? 2 * link.wires.length : 0), 0);
+  if (labels > MOST_LABELS)
+    throw invalidArgument({
+      reason: 'TOO_MANY',
+      field: 'virtual_links',
+      message: `The lsps of this request take ${labels} labels on their wires; at most ${MOST_LABELS} in one request: ask for fewer links at once.`,
+    });
 }
 
 function checkQuota({ ledger, customer }: Planning, account: Bodies['customer']): void {

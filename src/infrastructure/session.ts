@@ -8,7 +8,7 @@ import { type State } from '../controller/state.js';
 import { type AgentClient, applyTo, indexIn } from './agent.js';
 import { type ContentStore } from './content-store.js';
 import { type Bodies } from './kinds.js';
-import { forgetLabels, quarantinedBy } from './labels.js';
+import { forgetInParts, quarantinedBy } from './labels.js';
 import { customerOf } from './ledger.js';
 import { composeMachine, type OwnerIntent } from './machine-intent.js';
 import { errorUp } from './rename.js';
@@ -95,8 +95,7 @@ export class Session {
         again = outcome === 'again';
         if (outcome !== 'done') whole = false;
         const own = intent.owner === provider;
-        if (outcome === 'done' && own && forgotten.length > 0)
-          await state.transact((tx) => forgetLabels(tx, forgotten));
+        if (outcome === 'done' && own && forgotten.length > 0) await forgetInParts(state, forgotten);
         if (own && !again) await this.#report(generations, outcome === 'done');
         if (again || (outcome === 'failed' && own)) break;
       }
@@ -160,8 +159,7 @@ export class Session {
     }
     if (owner === provider) {
       const generation = leasesOn(state, machine).get(origin) ?? 0n;
-      const { message } = errorUp(customerOf(origin), error);
-      this.#refusedLeases.set(origin, { generation, message: `The machine refuses it: ${message}` });
+      this.#refusedLeases.set(origin, { generation, message: refusalFor(customerOf(origin), error) });
     } else this.#refusedContents.set(origin, error);
     return 'again';
   }
@@ -193,6 +191,13 @@ export class Session {
     progress.set(machine, said);
     await state.transact((tx) => progress.report(tx, machine));
   }
+}
+
+/** As the customer may read it: of a wire, nothing of the provider's inside. */
+function refusalFor(customer: string, error: ApiError): string {
+  if (/^resources\[\d+\]\.wire\b/.test(error.field ?? ''))
+    return 'A machine on its way cannot use a wire for it now; the provider’s operator finds the reason in the log.';
+  return `The machine refuses it: ${errorUp(customer, error).message}`;
 }
 
 function generationsOf({ heads }: OwnerIntent): ReadonlySet<string> {

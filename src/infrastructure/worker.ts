@@ -9,7 +9,7 @@ import { type ApplyResponse, NodeService, type ResourceDraft } from '../api/node
 import { type Dialer } from '../controller/dial.js';
 import { type AgentClient, applyTo } from './agent.js';
 import { type Had, Session, type SessionOptions } from './session.js';
-import { forgetLabels, quarantinedBy } from './labels.js';
+import { forgetInParts, quarantinedBy } from './labels.js';
 import { settle, stateOf } from './settle.js';
 import { Signal } from './signal.js';
 
@@ -197,16 +197,15 @@ export class Worker {
         state: { ...stateOf(body), ...found },
         status: { ...body.status, state: word, message },
       });
-      if (found) {
-        const booted = quarantinedBy(tx, name).filter(
-          ({ bootId }) => bootId !== '' && bootId !== found.bootId,
-        );
-        forgetLabels(
-          tx,
-          booted.map((label) => label.name),
-        );
-      }
       settle(tx);
     });
+    if (!found) return;
+    const booted = quarantinedBy(state, name).filter(
+      ({ bootId }) => bootId !== '' && bootId !== found.bootId,
+    );
+    await forgetInParts(
+      state,
+      booted.map((label) => label.name),
+    );
   }
 }

@@ -17,6 +17,8 @@ export interface Told {
 export class RecordingAgent {
   readonly socket: string;
   bootId = 'boot-1';
+  /** As it tells of them; labels go over those with a MAC address only. */
+  interfaces: readonly { name: string; role: string; mac?: string }[] = [{ name: 'eth1', role: 'underlay' }];
   readonly holdings = new Map<string, Told>();
   /** Every Apply that it accepted, in order. */
   readonly applies: Told[] = [];
@@ -44,7 +46,7 @@ export class RecordingAgent {
         version: '0',
         bootId: this.bootId,
         kernel: '6.1',
-        interfaces: [{ name: 'eth1', role: 'underlay' }],
+        interfaces: this.interfaces,
         owners: [...this.holdings.values()].map(({ owner, epoch, resources }) => ({
           owner,
           epoch,

@@ -198,7 +198,7 @@ describe('links', () => {
       more({}, { b: { virtualNode: 'customers/conn/virtualNodes/P', vif: 'y' } }),
       'SAME_MACHINE virtual_links[0].b.virtual_node',
     ],
-    ['a circuit', more({}, { kind: 3 }), 'KIND_UNAVAILABLE virtual_links[0].kind'],
+    ['a circuit to who is no neighbour', more({}, { kind: 3 }), 'NO_PATH virtual_links[0].kind'],
     ['a family that is none', more({}, { tunnelFamily: 5 }), 'TUNNEL_FAMILY virtual_links[0].tunnel_family'],
     [
       'a checksum in a tunnel without',

@@ -1,0 +1,121 @@
+/** What lsps and circuits are on one machine: wires, the ends of links, and the labels that it swaps for others. */
+import { type ResourceDraft } from '../api/node.js';
+import { types, type LeaseState } from '../api/types.js';
+import { v1 as node } from '../api/node.js';
+import { type Hop, hopsOf, interfaceOf, portOf } from './hops.js';
+import { type Bodies, type View } from './kinds.js';
+import { WireLabels } from './wire-labels.js';
+
+const { LinkKind } = types;
+
+type Link = Bodies['virtualLink'];
+
+/** A resource, and the link that it is there for. */
+interface WirePart {
+  readonly origin: string;
+  readonly resource: ResourceDraft;
+}
+
+/** Where a link ends on this machine: what its vif's path is made of, and what brings its frames. */
+interface WireEnd {
+  readonly path: { readonly wire: string; readonly label: number };
+  /** Of a circuit there is none. */
+  readonly arrives: { readonly wire: string; readonly label: number } | undefined;
+}
+
+export function byWire({ kind }: Link): boolean {
+  return kind === LinkKind.LINK_KIND_LSP || kind === LinkKind.LINK_KIND_CIRCUIT;
+}
+
+/** Made once for each machine and round. */
+export class WireComposer {
+  readonly #view: View;
+  readonly #machine: string;
+  readonly #labels: WireLabels;
+  readonly #wires = new Map<string, WirePart>();
+  readonly #swaps: WirePart[] = [];
+  readonly #ends = new Map<string, WireEnd>();
+
+  /** @param passes whether a link in that state carries traffic */
+  constructor(
+    view: View,
+    machine: string,
+    except: ReadonlySet<string>,
+    passes: (lease: LeaseState) => boolean,
+  ) {
+    this.#view = view;
+    this.#machine = machine;
+    this.#labels = new WireLabels(view);
+    for (const link of view.all('virtualLink'))
+      if (byWire(link) && passes(link.lease) && !except.has(link.name)) this.#add(link);
+  }
+
+  /** Undefined: the link is none of these, or does not end here. */
+  endOf(link: string): WireEnd | undefined {
+    return this.#ends.get(link);
+  }
+
+  /** Before all that stands on them. */
+  get wires(): readonly WirePart[] {
+    return [...this.#wires.values()];
+  }
+
+  get swaps(): readonly WirePart[] {
+    return this.#swaps;
+  }
+
+  #add(link: Link): void {
+    const hops = hopsOf(this.#view, link) ?? [];
+    for (const [i, hop] of hops.entries()) {
+      if (hop.to === this.#machine) this.#pass(link, hop, hops[i + 1]);
+      if (i === 0 && hop.from === this.#machine) this.#pass(link, undefined, hop);
+    }
+  }
+
+  /** `before` and `after`: towards the link's ends a and b. */
+  #pass(link: Link, before: Hop | undefined, after: Hop | undefined): void {
+    const own = (hop: Hop): number | undefined => this.#labels.of(link.name, this.#machine, hop.wire.name);
+    const far = (hop: Hop): number | undefined =>
+      this.#labels.of(link.name, hop.from === this.#machine ? hop.to : hop.from, hop.wire.name);
+    for (const hop of [before, after]) if (hop) this.#wire(link, hop);
+    const end = before && after ? undefined : (before ?? after);
+    if (end) {
+      const [arriving, leaving] = [own(end), far(end)];
+      if (arriving === undefined || leaving === undefined) return;
+      const wire = end.wire.name;
+      const arrives = arriving === 0 ? undefined : { wire, label: arriving };
+      this.#ends.set(link.name, { path: { wire, label: leaving }, arrives });
+    } else if (before && after) {
+      this.#swap(link, [before.wire.name, own(before)], [after.wire.name, far(after)]);
+      this.#swap(link, [after.wire.name, own(after)], [before.wire.name, far(before)]);
+    }
+  }
+
+  #swap(
+    link: Link,
+    [wire, label]: [string, number | undefined],
+    [on, next]: [string, number | undefined],
+  ): void {
+    if (label === undefined || next === undefined) return;
+    const resource = { label: { wire, label, swap: { wire: on, label: next } } };
+    this.#swaps.push({ origin: link.name, resource });
+  }
+
+  /** Links over the same wire share it: where it is refused, each of them is, and nothing else. */
+  #wire({ name: origin, kind }: Link, { wire, from, to }: Hop): void {
+    const { name } = wire;
+    if (this.#wires.has(name)) return;
+    const far = portOf(this.#view, wire, from === this.#machine ? to : from);
+    const lsp = kind === LinkKind.LINK_KIND_LSP;
+    const resource = {
+      wire: {
+        name,
+        kind: lsp ? node.WireKind.WIRE_KIND_LSP : node.WireKind.WIRE_KIND_CIRCUIT,
+        interface: interfaceOf(wire, this.#machine),
+        // without one the agent refuses it, and says so
+        ...(far && { neighbourMac: far.mac }),
+      },
+    };
+    this.#wires.set(name, { origin, resource });
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Labels on wires (RFC 5331): of each hop and direction the receiving machine's, at random, in the context of the wire.
+ * A circuit has none; a record in their place at each end keeps the wire from everybody else as long. Both are stored
+ * before anybody hears of them, and are free again when the upstream has forgotten them, and then the receiver: what
+ * is left at a machine that does not answer would lead another customer's frames to where they do not belong.
+ */
+import { randomInt } from 'node:crypto';
+
+import { resourceExhausted } from '../api/errors.js';
+import { type Hop } from './hops.js';
+import { type Tx, type View } from './kinds.js';
+import { type Label } from './labels.js';
+import { settled } from './status.js';
+
+const FIRST = 16;
+const END = 2 ** 20;
+const TRIES = 1000;
+
+type Kind = 'lsp' | 'circuit';
+
+function take(tx: Tx, kind: Kind, machine: string, upstream: string, wire: string, link: string): void {
+  for (let i = 0; i < TRIES; i++) {
+    const number = randomInt(FIRST, END);
+    // no two of a machine are the same, whatever the wire: where one arrives on a wrong wire, it means nothing
+    const name = `${machine}/labels/${kind}.${number}`;
+    if (tx.get('label', name)) continue;
+    tx.put('label', {
+      name,
+      link,
+      localAddress: '',
+      remoteAddress: '',
+      udpChecksum: false,
+      label: kind === 'lsp' ? number : 0,
+      upstream,
+      bootId: '',
+      status: settled(undefined, 'used'),
+      wire,
+    });
+    return;
+  }
+  throw resourceExhausted({ reason: 'LABELS', message: 'No label is free on the way; end a link first.' });
+}
+
+/** For both directions of every hop. */
+export function holdWires(tx: Tx, kind: Kind, hops: readonly Hop[], link: string): void {
+  for (const { wire, from, to } of hops) {
+    take(tx, kind, to, from, wire.name, link);
+    take(tx, kind, from, to, wire.name, link);
+  }
+}
+
+/** Wires with labels of lsps, and wires of circuits; also of those that are over and not forgotten yet. */
+export function wiresInUse(view: View): { readonly lsps: Set<string>; readonly circuits: Set<string> } {
+  const [lsps, circuits] = [new Set<string>(), new Set<string>()];
+  for (const { wire, label } of view.all('label')) if (wire !== '') (label === 0 ? circuits : lsps).add(wire);
+  return { lsps, circuits };
+}
+
+/** The labels of one link by receiving machine and wire. */
+export class WireLabels {
+  readonly #labels = new Map<string, number>();
+
+  constructor(view: View) {
+    for (const { name, link, wire, label } of view.all('label'))
+      if (wire !== '' && link !== '') this.#labels.set(`${link} ${receiverOf(name)} ${wire}`, label);
+  }
+
+  of(link: string, machine: string, wire: string): number | undefined {
+    return this.#labels.get(`${link} ${machine} ${wire}`);
+  }
+}
+
+/** `machines/M/labels/lsp.17`: `machines/M`. */
+export function receiverOf(name: string): string {
+  return name.slice(0, name.indexOf('/labels/'));
+}
+
+/** The upstream has forgotten it: whom it waits for then. Undefined: nobody, it is free. */
+export function nextToForget(view: View, label: Label): Label | undefined {
+  const receiver = receiverOf(label.name);
+  if (label.wire === '' || label.upstream === receiver) return undefined;
+  const bootId = view.get('machine', receiver)?.state?.bootId ?? '';
+  return { ...label, upstream: receiver, bootId };
+}
