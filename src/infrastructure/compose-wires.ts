@@ -16,11 +16,14 @@ interface WirePart {
   readonly resource: ResourceDraft;
 }
 
+/** In the context of a wire or a tunnel. */
+type InContext = { readonly label: number } & ({ readonly wire: string } | { readonly tunnel: string });
+
 /** Where a link ends on this machine: what its vif's path is made of, and what brings its frames. */
-interface WireEnd {
-  readonly path: { readonly wire: string; readonly label: number };
+export interface CarriedEnd {
+  readonly path: InContext;
   /** Of a circuit there is none. */
-  readonly arrives: { readonly wire: string; readonly label: number } | undefined;
+  readonly arrives: InContext | undefined;
 }
 
 export function byWire({ kind }: Link): boolean {
@@ -34,7 +37,7 @@ export class WireComposer {
   readonly #labels: WireLabels;
   readonly #wires = new Map<string, WirePart>();
   readonly #swaps: WirePart[] = [];
-  readonly #ends = new Map<string, WireEnd>();
+  readonly #ends = new Map<string, CarriedEnd>();
 
   /** @param passes whether a link in that state carries traffic */
   constructor(
@@ -51,7 +54,7 @@ export class WireComposer {
   }
 
   /** Undefined: the link is none of these, or does not end here. */
-  endOf(link: string): WireEnd | undefined {
+  endOf(link: string): CarriedEnd | undefined {
     return this.#ends.get(link);
   }
 

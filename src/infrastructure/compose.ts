@@ -1,7 +1,7 @@
 /** What the provider itself wants on one machine: tunnels, virtual nodes, the vifs of virtual links and their labels. */
 import { type ResourceDraft } from '../api/node.js';
 import { type LeaseState, types } from '../api/types.js';
-import { WireComposer } from './compose-wires.js';
+import { type CarriedEnd, WireComposer } from './compose-wires.js';
 import { type Bodies, type View } from './kinds.js';
 import { type Label, tunnelName } from './labels.js';
 import { customerOf, machineOf } from './ledger.js';
@@ -61,7 +61,7 @@ interface End {
   readonly payload: Bodies['virtualLink']['payload'];
 }
 
-/** Each end with its tunnel, which links between the same machines share. */
+/** Each end with what carries it: a wire, or a tunnel, which links between the same machines share. */
 function composeEnds(
   view: View,
   machine: string,
@@ -84,16 +84,9 @@ function composeEnds(
   const arrivalInterface = singleHome(view, machine);
   const tunnels = new Map<string, Part>();
   const parts: Part[] = [];
-  for (const { link: origin, vif, mtu, payload } of ends) {
-    const wired = wires.endOf(origin);
-    if (wired) {
-      const { path, arrives } = wired;
-      parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload } } } });
-      if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
-      continue;
-    }
+  const tunnelEnd = (origin: string): CarriedEnd | undefined => {
     const { own, far } = labels.get(origin) ?? {};
-    if (!own || !far) continue;
+    if (!own || !far) return undefined;
     const { localAddress, remoteAddress, udpChecksum } = own;
     const tunnel = tunnelName(remoteAddress);
     if (!tunnels.has(tunnel))
@@ -102,9 +95,14 @@ function composeEnds(
         origin,
         resource: { tunnel: { name: tunnel, localAddress, remoteAddress, udpChecksum, arrivalInterface } },
       });
-    const path = { tunnel, label: far.label };
+    return { path: { tunnel, label: far.label }, arrives: { tunnel, label: own.label } };
+  };
+  for (const { link: origin, vif, mtu, payload } of ends) {
+    const carried = wires.endOf(origin) ?? tunnelEnd(origin);
+    if (!carried) continue;
+    const { path, arrives } = carried;
     parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload } } } });
-    parts.push({ origin, resource: { label: { tunnel, label: own.label, deliver: vif } } });
+    if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
   }
   return [...tunnels.values(), ...parts];
 }

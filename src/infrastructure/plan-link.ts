@@ -68,16 +68,6 @@ export function checkLink(planning: Planning, asked: Link, field: string): Link 
   checkOwnName(planning, 'virtualLink', spec.name, `${field}.name`);
   if (spec.tunnelFamily !== 4 && spec.tunnelFamily !== 6)
     throw wrong('TUNNEL_FAMILY', `${field}.tunnel_family`, 'tunnel_family must be 4 or 6, or 0 for 4.');
-  const kind: number = spec.kind;
-  if (kind < 0 || kind > 3)
-    throw wrong(
-      'KIND',
-      `${field}.kind`,
-      `${kind} is no LinkKind; give TUNNEL, LSP or CIRCUIT, or leave it empty.`,
-    );
-  const payload: number = spec.payload;
-  if (payload < 0 || payload > 2)
-    throw wrong('PAYLOAD', `${field}.payload`, `${payload} is no Payload; give ETHERNET or IP.`);
   for (const name of ['lossPpm', 'availabilityPpm'] as const)
     if ((spec.slo?.[name] ?? 0) > MILLION)
       throw wrong(

@@ -2,9 +2,12 @@
  * LSPs and circuits with recording agents: P - Q - M in a row, and A, which only forwards, beside Q. The way by A is
  * slower and has the better metric.
  */
+import { Client, credentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { failedPrecondition } from '../../src/api/errors.js';
+import { failedPrecondition, fromServiceError } from '../../src/api/errors.js';
+import { v1 } from '../../src/api/infrastructure.js';
+import { messageType } from '../../src/api/message.js';
 import { type Resource as Told } from '../../src/api/node.js';
 import { types } from '../../src/api/types.js';
 import { type RecordingAgent } from './agent.js';
@@ -460,6 +463,96 @@ test('withdrawn while the machine between does not answer: no label is free befo
   await noLabels();
   expect(a.resourcesOf('one')).toEqual([]);
   await operator.delete({ names: ['wires/p-a'] });
+});
+
+test('a wire that labels may still come by becomes no circuit', async () => {
+  await leaseNodes();
+  await lease(between('l', 'P', 'Q', { kind: LSP, slo: { delayUs: 1000 } }));
+  const q = agentOf('Q');
+  await q.stop();
+  await until(operator, 'machines/Q', (resource) => resource.machine?.status?.state === 'unreachable');
+  await customer.cancel({ name: 'customers/conn/reservations/l' });
+  const circuit = between('c', 'P', 'Q', { kind: CIRCUIT });
+  expect(await refusal(customer.reserve({ virtualLinks: [circuit] }))).toBe(
+    'NO_CAPACITY virtual_links[0].kind',
+  );
+  await q.start();
+  await noLabels();
+  await lease(circuit);
+});
+
+test('a lease is ready when the machine between has its labels too', async () => {
+  await leaseNodes();
+  const a = agentOf('A');
+  await a.stop();
+  await until(operator, 'machines/A', (resource) => resource.machine?.status?.state === 'unreachable');
+  await customer.reserve({ virtualLinks: [between('l', 'P', 'M', { kind: LSP })], requestId: 'l' });
+  await customer.commit({ name: 'customers/conn/reservations/l' });
+  await eventually(() => [toldTo('P'), toldTo('M')].every((told) => told.length === 4), 'both ends have it');
+  // what is said of another lease comes after what is said of this one
+  await lease(between('k', 'P', 'Q', { kind: LSP, slo: { delayUs: 1000 } }));
+  expect((await customer.get({ name: linkName('l') })).resource?.virtualLink?.status).toMatchObject({
+    state: 'pending',
+    reconciling: true,
+  });
+  await a.start();
+  await ready('l');
+  expect(walk('P', vifOf('P', 'l'))).toEqual(['wires/p-a', 'wires/a-m', `M ${vifOf('M', 'l')}`]);
+});
+
+test('more lsps at once than a commit of the store takes end all the same', { timeout: 60_000 }, async () => {
+  await operator.update({
+    resources: ['P', 'M'].map((id, i) =>
+      one.machine(id, 2 * i + 1, { capacity: { cpuMillis: 1000, vifs: 100_000 } }),
+    ),
+  });
+  await customer.reserve({
+    virtualNodes: ['P', 'M'].map((id) => node(id, { term, share: { vifs: 1000 } })),
+    requestId: 'nodes',
+  });
+  await customer.commit({ name: 'customers/conn/reservations/nodes' });
+  for (let part = 0; part < 4; part++) {
+    const virtualLinks = Array.from({ length: 75 }, (_, i) =>
+      between(`l${part}-${i}`, 'P', 'M', { kind: LSP, term }),
+    );
+    await customer.reserve({ virtualLinks, requestId: `links${part}` });
+    await customer.commit({ name: `customers/conn/reservations/links${part}` });
+  }
+  await eventually(() => toldTo('A').length === 2 + 600, 'all swaps are there');
+  one.clock.pass(3 * 3_600_000);
+  await eventually(() => toldTo('A').length === 0 && toldTo('P').length === 0, 'all are gone');
+  await noLabels();
+  expect((await operator.list({ collection: 'customers/-/virtualLinks' })).resources).toEqual([]);
+});
+
+/** What Reserve says of a request in which one enum has a value of a later version, as no client of this one sends it. */
+async function reserveWith(request: object, known: Buffer, unknown: Buffer): Promise<string> {
+  const bytes = messageType(v1.ReserveRequest).encode(request);
+  const at = bytes.indexOf(known);
+  expect(at).toBeGreaterThan(0);
+  expect(bytes.lastIndexOf(known)).toBe(at);
+  unknown.copy(bytes, at);
+  const raw = new Client(`unix:${one.socketOf(conn)}`, credentials.createInsecure());
+  const path = '/cabernet.infrastructure.v1.InfrastructureService/Reserve';
+  const identity = (value: Buffer): Buffer => value;
+  const error = await new Promise((done) => raw.makeUnaryRequest(path, identity, identity, bytes, done));
+  raw.close();
+  return refusal(Promise.reject(fromServiceError(error, 'Reserve')));
+}
+
+test('values of enums from beyond the API', async () => {
+  await leaseNodes();
+  const links = (more: object): object => ({ virtualLinks: [between('x', 'P', 'M', more)] });
+  expect(await reserveWith(links({ kind: LSP }), Buffer.of(0x28, LSP), Buffer.of(0x28, 7))).toBe(
+    'KIND virtual_links[0].kind',
+  );
+  expect(await reserveWith(links({ payload: 2 }), Buffer.of(0x38, 2), Buffer.of(0x38, 7))).toBe(
+    'PAYLOAD virtual_links[0].payload',
+  );
+  const nodes = { virtualNodes: [node('x', { routeSource: 2 })] };
+  expect(await reserveWith(nodes, Buffer.of(0x38, 2), Buffer.of(0x38, 7))).toBe(
+    'ROUTE_SOURCE virtual_nodes[0].route_source',
+  );
 });
 
 test('a machine that has booted has forgotten', async () => {

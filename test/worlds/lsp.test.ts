@@ -1,7 +1,7 @@
 /*
  * An infrastructure provider over three real agents, P - Q - M in network namespaces, and a second wire between P and Q: an
- * lsp from P to M, which Q switches and has no virtual node for, and a circuit on the second wire. No machine but Q has a
- * route to another, so that nothing but labels carries the pings.
+ * lsp from P to M, which Q switches and has no virtual node for, and a circuit on the second wire. No machine has a route to
+ * another's addresses, so that no tunnel can carry the pings.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
