@@ -15,6 +15,7 @@ import { reroute } from './reroute.js';
 import { releaseSegmentOf } from './segments.js';
 import { settle } from './settle.js';
 import { capacityOf, COUNT_FIELDS, missingOf } from './shares.js';
+import { forgetMachine } from './wire-labels.js';
 
 function inUse(field: string, message: string): ApiError {
   return failedPrecondition({ reason: 'IN_USE', field, message });
@@ -24,6 +25,9 @@ function inUse(field: string, message: string): ApiError {
 export function admit(tx: Tx, changes: readonly Admission<Bodies>[], provider: string): void {
   const ledger = new Ledger(tx);
   let routes = false;
+  for (const change of changes) {
+    if (change.kind === 'machine' && !change.after) forgetMachine(tx, change.name);
+  }
   for (const change of changes) {
     if (change.kind === 'machine') checkMachine(tx, ledger, change as Admission<Bodies, 'machine'>);
     if (change.kind === 'wire') checkWire(tx, ledger, change as Admission<Bodies, 'wire'>);

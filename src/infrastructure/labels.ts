@@ -9,7 +9,7 @@ import { parseAddress } from '../api/names.js';
 import { type State } from '../controller/state.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { settled } from './status.js';
-import { nextToForget } from './wire-labels.js';
+import { awaited, nextToForget, receiverOf } from './wire-labels.js';
 
 export type Label = Bodies['label'];
 
@@ -118,20 +118,21 @@ export function releaseLabels(tx: Tx, link: string, programmed: boolean): void {
       tx.delete(label.name);
       continue;
     }
-    const bootId = tx.get('machine', label.upstream)?.state?.bootId ?? '';
-    tx.put('label', { ...label, link: '', bootId, status: settled(label.status, 'quarantined') });
+    const machine = label.wire === '' ? label.upstream : receiverOf(label.name);
+    const status = settled(label.status, 'quarantined');
+    tx.put('label', { ...awaited(tx, label, machine), link: '', status });
   }
 }
 
 /**
  * The upstream's agent has acknowledged all that is wanted of it, taken from a state in which these labels were
- * nobody's; or it has booted since they were let go of. Those of wires then wait for the receiver.
+ * nobody's; or it has booted since they were let go of. Those of wires wait for the receiver, then for the upstream.
  */
 export function forgetLabels(tx: Tx, names: readonly string[]): void {
   for (const name of names) {
     const label = tx.get('label', name);
     if (label?.link !== '') continue;
-    const next = nextToForget(tx, label);
+    const next = label.wire === '' ? undefined : nextToForget(tx, label);
     if (next) tx.put('label', next);
     else tx.delete(name);
   }

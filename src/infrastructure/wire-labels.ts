@@ -1,7 +1,7 @@
 /**
  * Labels on wires (RFC 5331): of each hop and direction the receiving machine's, at random, in the context of the wire.
  * A circuit has none; a record in their place at each end keeps the wire from everybody else as long. Both are stored
- * before anybody hears of them, and are free again when the upstream has forgotten them, and then the receiver: what
+ * before anybody hears of them, and are free again when the receiver has forgotten them, and then who sends with them: what
  * is left at a machine that does not answer would lead another customer's frames to where they do not belong.
  */
 import { randomInt } from 'node:crypto';
@@ -75,10 +75,22 @@ export function receiverOf(name: string): string {
   return name.slice(0, name.indexOf('/labels/'));
 }
 
-/** The upstream has forgotten it: whom it waits for then. Undefined: nobody, it is free. */
+/** Its link is over: the receiver is to forget it first, then who sends with it. */
+export function awaited(view: View, label: Label, machine: string): Label {
+  return { ...label, upstream: machine, bootId: view.get('machine', machine)?.state?.bootId ?? '' };
+}
+
+/** The machine awaited has forgotten it: the other one is next. Undefined: nobody, it is free. */
 export function nextToForget(view: View, label: Label): Label | undefined {
   const receiver = receiverOf(label.name);
-  if (label.wire === '' || label.upstream === receiver) return undefined;
-  const bootId = view.get('machine', receiver)?.state?.bootId ?? '';
-  return { ...label, upstream: receiver, bootId };
+  if (label.upstream !== receiver) return undefined;
+  const { a, b } = view.get('wire', label.wire) ?? {};
+  const sender = (a?.machine === receiver ? b : a)?.machine;
+  return sender === undefined ? undefined : awaited(view, label, sender);
+}
+
+/** The machine is gone, says its operator: nothing of it is awaited any more. */
+export function forgetMachine(tx: Tx, machine: string): void {
+  for (const { name, link, wire, upstream } of tx.all('label'))
+    if (wire !== '' && link === '' && upstream === machine) tx.delete(name);
 }

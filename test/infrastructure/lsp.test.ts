@@ -465,6 +465,26 @@ test('withdrawn while the machine between does not answer: no label is free befo
   await operator.delete({ names: ['wires/p-a'] });
 });
 
+test('a machine that is gone for good is deleted with its wires, which then wait for nobody', async () => {
+  await leaseNodes();
+  await lease(between('l', 'P', 'M', { kind: LSP }));
+  await agentOf('A').stop();
+  await until(operator, 'machines/A', (resource) => resource.machine?.status?.state === 'unreachable');
+  const gone = { names: ['wires/p-a', 'wires/a-m', 'wires/a-q', 'machines/A'] };
+  expect(await refusal(operator.delete(gone))).toBe('IN_USE names[0]');
+  // nor while P may still send to it
+  const p = agentOf('P');
+  await p.stop();
+  await until(operator, 'machines/P', (resource) => resource.machine?.status?.state === 'unreachable');
+  await customer.cancel({ name: 'customers/conn/reservations/l' });
+  await eventually(() => toldTo('M').length === 1, 'M has forgotten');
+  expect(await refusal(operator.delete(gone))).toBe('IN_USE names[0]');
+  await p.start();
+  for (let left = await labels(); left.some((one) => one.upstream !== 'machines/A'); left = await labels());
+  await operator.delete(gone);
+  expect(await labels()).toEqual([]);
+});
+
 test('a wire that labels may still come by becomes no circuit', async () => {
   await leaseNodes();
   await lease(between('l', 'P', 'Q', { kind: LSP, slo: { delayUs: 1000 } }));
