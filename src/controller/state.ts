@@ -5,12 +5,18 @@
 import { aborted, type ApiError, failedPrecondition, resourceExhausted, unavailable } from '../api/errors.js';
 import { type Change, type Revision, type Store, StoreError } from '../store/index.js';
 import { type Body, type Catalogue, type Item, type Shape } from './kind.js';
+import { Barrier } from './outcome.js';
 
 /** Keys of resources in the store; others are the controller's own (`requests/`, `contents/` …). */
 export const RESOURCE_PREFIX = 'r/';
 
-/** Puts and deletes, and preconditions for each. */
-const MOST_CHANGES = 100;
+/** As many as a commit takes, less the barrier's. */
+const MOST_PRECONDITIONS = 99;
+
+export interface StateOptions {
+  /** Told once when memory may no longer be what the store holds: whoever opened the state opens it anew, or ends. */
+  readonly onStale?: ((why: unknown) => void) | undefined;
+}
 
 interface Held<Bodies> {
   readonly item: Item<Bodies>;
@@ -43,18 +49,25 @@ export class State<Bodies extends Shape<Bodies>> {
   readonly #listeners = new Set<(changes: readonly Changed<Bodies>[]) => void>();
   #revision: Revision = 0;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #barrier: Barrier;
+  readonly #onStale: (why: unknown) => void;
+  /** Why nothing is changed any more. */
+  #stale: ApiError | undefined;
 
-  private constructor(store: Store, catalogue: Catalogue<Bodies>) {
+  private constructor(store: Store, catalogue: Catalogue<Bodies>, barrier: Barrier, options: StateOptions) {
     this.store = store;
     this.catalogue = catalogue;
+    this.#barrier = barrier;
+    this.#onStale = options.onStale ?? (() => undefined);
   }
 
   /** Reads all there is. */
   static async open<Bodies extends Shape<Bodies>>(
     store: Store,
     catalogue: Catalogue<Bodies>,
+    options: StateOptions = {},
   ): Promise<State<Bodies>> {
-    const state = new State(store, catalogue);
+    const state = new State(store, catalogue, await Barrier.open(store), options);
     let after: string | undefined;
     let revision: Revision | undefined;
     do {
@@ -106,10 +119,13 @@ export class State<Bodies extends Shape<Bodies>> {
   /**
    * Runs `work` on the state to be, then writes all of it or, if it throws, nothing. Resolves when it is durable.
    * `work` may not wait for another transaction.
-   * @throws ApiError ABORTED, UNAVAILABLE or RESOURCE_EXHAUSTED when it cannot be written; what `work` throws
+   * Where the store's answer gets lost, it waits until it knows what was written.
+   * @throws ApiError ABORTED, UNAVAILABLE or RESOURCE_EXHAUSTED when it is not written; UNAVAILABLE, OUTCOME_UNKNOWN when
+   * this process will never know; what `work` throws
    */
   transact<T>(work: (tx: Transaction<Bodies>) => T | Promise<T>): Promise<T> {
     const run = this.#last.then(async () => {
+      if (this.#stale) throw this.#stale;
       const draft = new Draft<Bodies>(this);
       const result = await work(draft);
       await this.#write(draft);
@@ -145,20 +161,7 @@ export class State<Bodies extends Shape<Bodies>> {
       for (const work of draft.afterwards) work();
       return;
     }
-    // what this process believes to be there is there: nobody else writes, or this one has been deposed
-    const preconditions = changes
-      .filter(({ key }) => key.startsWith(RESOURCE_PREFIX))
-      .slice(0, MOST_CHANGES)
-      .map(({ key }) => ({
-        key,
-        revision: this.#held.get(key.slice(RESOURCE_PREFIX.length))?.revision ?? 0,
-      }));
-    let revision: Revision;
-    try {
-      revision = await this.store.commit({ changes, preconditions });
-    } catch (error) {
-      throw translateStoreError(error);
-    }
+    const revision = await this.#commit(changes);
     const told: Changed<Bodies>[] = [];
     for (const [name, item] of draft.items) {
       const before = this.#held.get(name)?.item;
@@ -176,6 +179,56 @@ export class State<Bodies extends Shape<Bodies>> {
     this.#revision = revision;
     for (const work of draft.afterwards) work();
     for (const listener of this.#listeners) listener(told);
+  }
+
+  async #commit(changes: readonly Change[]): Promise<Revision> {
+    // what this process believes to be there is there: nobody else writes, or this one has been deposed
+    const preconditions = changes
+      .filter(({ key }) => key.startsWith(RESOURCE_PREFIX))
+      .slice(0, MOST_PRECONDITIONS)
+      .map(({ key }) => ({
+        key,
+        revision: this.#held.get(key.slice(RESOURCE_PREFIX.length))?.revision ?? 0,
+      }));
+    preconditions.push(this.#barrier.precondition);
+    try {
+      return await this.store.commit({ changes, preconditions });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.code === 'CONFLICT') this.#end(error, translateStoreError(error) as ApiError);
+      if (!error.maybeCommitted) throw translateStoreError(error);
+      const written = await this.#outcome(changes, error);
+      if (written !== undefined) return written;
+      throw unavailable({
+        reason: 'STORE_UNAVAILABLE',
+        message: `The store did not take it: ${error.message}; repeat it.`,
+        cause: error,
+      });
+    }
+  }
+
+  async #outcome(changes: readonly Change[], lost: StoreError): Promise<Revision | undefined> {
+    try {
+      return await this.#barrier.outcome(changes, this.#revision);
+    } catch (error) {
+      const unknown = unavailable({
+        reason: 'OUTCOME_UNKNOWN',
+        message: `Whether it was written is not known (${lost.message}); repeat it with the same request_id.`,
+        cause: error,
+      });
+      return this.#end(error, unknown);
+    }
+  }
+
+  #end(why: unknown, told: ApiError): never {
+    const first = this.#stale === undefined;
+    this.#stale ??= unavailable({
+      reason: 'STATE_STALE',
+      message: 'What this process knows may no longer be what its store holds; it begins anew. Repeat later.',
+      cause: why,
+    });
+    if (first) this.#onStale(why);
+    throw told;
   }
 }
 
