@@ -44,6 +44,8 @@ export interface ApiServer {
   readonly address: string;
   /** What health says; true from the start. */
   setServing(serving: boolean): void;
+  /** Streams of answers end with this error; calls that answer once go on to their own end. */
+  endStreams(reason: ApiError): void;
   /**
    * No new calls; streams end with UNAVAILABLE, SHUTTING_DOWN; the other calls have `graceMs` (5000) to finish. The
    * socket's name goes first. Safe to repeat.
@@ -137,6 +139,10 @@ class GrpcServer implements ApiServer {
     if (!this.#stopping) this.#setServing(serving);
   }
 
+  endStreams(reason: ApiError): void {
+    for (const exchange of this.#running.keys()) if (exchange.streamsResponses) exchange.abort(reason);
+  }
+
   stop(graceMs = 5000): Promise<void> {
     this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
@@ -147,9 +153,7 @@ class GrpcServer implements ApiServer {
     await this.#socket?.remove();
     this.#tls?.close();
     this.#setServing(false);
-    for (const exchange of this.#running.keys()) {
-      if (exchange.streamsResponses) exchange.abort(shuttingDown());
-    }
+    this.endStreams(shuttingDown());
     await settled([...this.#running.values()], graceMs);
     for (const exchange of this.#running.keys()) exchange.abort(shuttingDown());
     // Streams of health and reflection are not ours to end: a moment for the last answers, then the connections go.

@@ -49,6 +49,9 @@ export interface ControllerFlags {
   readonly name: string;
   readonly socket: string;
   readonly state: string;
+  readonly stateCredentials?: string;
+  readonly advertise?: string;
+  readonly failover?: number;
   readonly listen?: string;
   readonly credentials?: string;
   readonly metrics?: string;

@@ -66,7 +66,23 @@ function controllerCommand(
     .description(description)
     .requiredOption('--name <provider>', 'its name')
     .requiredOption('--socket <path>', 'the unix socket to serve its API on, for its operator')
-    .requiredOption('--state <file>', 'where it keeps its state: a SQLite file')
+    .requiredOption(
+      '--state <place>',
+      'where it keeps its state: a SQLite file, or etcd:https://HOST:2379,… for replicas',
+    )
+    .option(
+      '--state-credentials <directory>',
+      'for etcd: authorities.pem, and the certificate.pem and key.pem it asks for',
+    )
+    .option(
+      '--advertise <address>',
+      'with etcd: where clients find this replica, as callers of the others are told',
+    )
+    .option(
+      '--failover <seconds>',
+      'with etcd: how long a leader may be silent before another leads, 2 to 60 (default: 10)',
+      Number,
+    )
     .option('--listen <address:port>', 'serve the API over TCP as well, with mutual TLS')
     .option('--credentials <directory>', "the provider's own certificate: to serve and to call over TCP")
     .option('--metrics <address:port>', 'serve /metrics to Prometheus there, such as on 127.0.0.1:9464')

@@ -34,7 +34,7 @@ export async function makeConnectivity(
   { clock = systemClock, patienceMs }: ConnectivityOptions = {},
 ): Promise<Controller> {
   const { name: self, store, log, ending } = context;
-  const state = await State.open(store, catalogue);
+  const state = await State.open(store, catalogue, { onStale: context.onStale });
   const ledger = await Ledger.open(store);
   const suppliers = new Suppliers(context.dialer);
   const shared = { self, state, ledger, suppliers, clock, log, ending };
@@ -70,11 +70,6 @@ export async function makeConnectivity(
   programmer.resume();
   kick();
   return {
-    rights: {
-      'cabernet.connectivity.v1.ConnectivityService': {
-        service: ['Get', 'List', 'Watch', 'Update', 'Delete', 'Apply'],
-      },
-    },
     services: [
       implement(ConnectivityService, {
         ...methods,

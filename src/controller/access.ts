@@ -1,5 +1,6 @@
 /** Who calls, and what is there for them. A resource that a caller may not see is not there: NOT_FOUND, never "denied". */
 import { type ApiError, notFound, permissionDenied } from '../api/errors.js';
+import { type Call } from '../api/server.js';
 
 /** `local`: whoever may open the controller's unix socket: its operator. */
 export type Role = 'local' | 'operator' | 'infrastructure' | 'connectivity' | 'service' | 'agent';
@@ -16,6 +17,13 @@ export interface Access<Bodies> {
   mayChange(caller: Caller, kind: keyof Bodies & string, name: string): boolean;
   /** As the caller may see it. */
   shown<K extends keyof Bodies & string>(caller: Caller, kind: K, body: Bodies[K]): Bodies[K];
+}
+
+/** From what the connection has proven. */
+export function callerOf({ principal }: Call): Caller {
+  return principal.role === 'local'
+    ? { role: 'local', name: '' }
+    : { role: principal.role, name: principal.name };
 }
 
 export function isOperator(caller: Caller): boolean {

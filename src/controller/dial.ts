@@ -4,7 +4,7 @@
  */
 import { ADDRESS_RULE, parseAddressOfServer } from '../api/address.js';
 import { type Client, connect } from '../api/client.js';
-import { failedPrecondition } from '../api/errors.js';
+import { failedPrecondition, unavailable } from '../api/errors.js';
 import { type ServiceType } from '../api/message.js';
 import { type Credentials } from '../identity/credentials.js';
 
@@ -53,4 +53,35 @@ export function dialerWith(credentials: Credentials | undefined): Dialer {
       });
     },
   };
+}
+
+/** A dialer whose calls can all be ended at once, for good: who leads no longer talks to nobody. */
+export class EndableDialer implements Dialer {
+  readonly #dialer: Dialer;
+  readonly #clients = new Set<{ close(): void }>();
+  #ended = false;
+
+  constructor(dialer: Dialer) {
+    this.#dialer = dialer;
+  }
+
+  dial<S>(service: ServiceType<S>, address: string, expected: Expected): Client<S> {
+    if (this.#ended) {
+      throw unavailable({ reason: 'NOT_LEADER', message: 'This replica leads no longer and calls nobody.' });
+    }
+    const client = this.#dialer.dial(service, address, expected);
+    this.#clients.add(client);
+    const close = (): void => {
+      this.#clients.delete(client);
+      client.close();
+    };
+    return { ...client, close };
+  }
+
+  /** Calls under way fail, and no others are made. */
+  end(): void {
+    this.#ended = true;
+    for (const client of this.#clients) client.close();
+    this.#clients.clear();
+  }
 }

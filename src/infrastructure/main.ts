@@ -1,7 +1,9 @@
 /** `cabernet infrastructure`: the controller of one infrastructure provider. */
+import { InfrastructureService, PathService } from '../api/infrastructure.js';
 import {
   type Context,
   type Controller,
+  type ControllerKind,
   type ControllerOptions,
   runController,
 } from '../controller/process.js';
@@ -25,7 +27,7 @@ export interface Tuning {
 export async function makeInfrastructure(context: Context, tuning: Tuning = {}): Promise<Controller> {
   const { name: provider, store, log, dialer, callerOf } = context;
   const clock = tuning.clock ?? systemClock;
-  const state = await State.open(store, catalogue);
+  const state = await State.open(store, catalogue, { onStale: context.onStale });
   await catchUp(state, clock);
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
@@ -34,14 +36,6 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf };
   return {
     services: [infrastructureService(options), pathService(options)],
-    rights: {
-      'cabernet.infrastructure.v1.InfrastructureService': {
-        connectivity: ['Get', 'List', 'Watch', 'Reserve', 'Commit', 'Cancel', 'Renew', 'Delete', 'Apply'],
-      },
-      'cabernet.infrastructure.v1.PathService': {
-        infrastructure: ['ComputeTree', 'ReserveSegment', 'CommitSegment', 'ReleaseSegment'],
-      },
-    },
     async close() {
       await timer.close();
       await peers.close();
@@ -51,6 +45,19 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   };
 }
 
+const kind: ControllerKind = {
+  services: [InfrastructureService, PathService],
+  rights: {
+    'cabernet.infrastructure.v1.InfrastructureService': {
+      connectivity: ['Get', 'List', 'Watch', 'Reserve', 'Commit', 'Cancel', 'Renew', 'Delete', 'Apply'],
+    },
+    'cabernet.infrastructure.v1.PathService': {
+      infrastructure: ['ComputeTree', 'ReserveSegment', 'CommitSegment', 'ReleaseSegment'],
+    },
+  },
+  make: (context) => makeInfrastructure(context),
+};
+
 export async function runInfrastructure(options: Omit<ControllerOptions, 'role'>): Promise<void> {
-  await runController({ ...options, role: 'infrastructure' }, (context) => makeInfrastructure(context));
+  await runController({ ...options, role: 'infrastructure' }, kind);
 }

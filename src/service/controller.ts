@@ -42,7 +42,7 @@ export async function makeService(
   const { name: self, store, log, dialer } = context;
   const clock = options.clock ?? systemClock;
   const patience = options.patience ?? PATIENCE;
-  const state = await State.open<Bodies>(store, catalogue);
+  const state = await State.open<Bodies>(store, catalogue, { onStale: context.onStale });
   const statics = await StaticRoutes.open(state);
   const tables = new Tables();
   const circle = new Circle(async () => {
@@ -119,8 +119,6 @@ export async function makeService(
     },
   });
   return {
-    // operators and the provider itself only
-    rights: {},
     services: [service],
     tables,
     settled: () => circle.settled(),

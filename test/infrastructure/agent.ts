@@ -23,6 +23,8 @@ export class RecordingAgent {
   /** Every Apply that it accepted, in order. */
   readonly applies: Told[] = [];
   validations = 0;
+  /** Watches under way. */
+  watching = 0;
   /** Throws to refuse. */
   refuse: (told: Told) => ApiError | undefined = () => undefined;
   /** Waited for before an Apply is taken. */
@@ -53,12 +55,14 @@ export class RecordingAgent {
           resources: resources.length,
         })),
       }),
-      async *watch(_: unknown, call: Call) {
+      watch: async function* (this: RecordingAgent, _: unknown, call: Call) {
+        this.watching++;
         await new Promise<void>((done) =>
           call.signal.addEventListener('abort', () => done(), { once: true }),
         );
+        this.watching--;
         yield* [];
-      },
+      }.bind(this),
     } as unknown as Handlers<cabernet.node.v1.NodeService>);
     this.#server = await startServer({ socketPath: this.socket, services: [service], log: silentLogger });
   }
