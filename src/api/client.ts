@@ -28,6 +28,7 @@ import {
   type StreamsOf,
 } from './message.js';
 import { Outbound } from './outbound.js';
+import { goingRound } from './several.js';
 import { identity, MAX_MESSAGE_BYTES, REQUEST_ID_METADATA, streamsOf } from './wire.js';
 
 export interface CallOptions {
@@ -294,6 +295,11 @@ class Method {
  * @throws ApiError ADDRESS
  */
 export function connect<S>(service: ServiceType<S>, options: ClientOptions): Client<S> {
+  if ('address' in options && options.address.includes(','))
+    return goingRound(
+      service,
+      options.address.split(',').map((address) => connect(service, { ...options, address })),
+    );
   const channel = new Channel(options);
   const client: Record<string, unknown> = {
     close: () => channel.connection.close(),

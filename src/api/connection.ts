@@ -20,7 +20,7 @@ export interface UnixTarget {
 }
 
 export interface TlsTarget {
-  /** `HOST:PORT` */
+  /** `HOST:PORT`; for a client also those of several replicas, with commas between them. */
   readonly address: string;
   /** Theirs to close who opened them. */
   readonly credentials: Credentials;

@@ -52,6 +52,8 @@ class Round {
 
 /** The clients are closed with it; there is at least one. */
 export function goingRound<S>(service: ServiceType<S>, clients: readonly Client<S>[]): Client<S> {
+  const [only, ...others] = clients;
+  if (only && others.length === 0) return only;
   const round = new Round(clients as unknown as readonly Methods[]);
   const one: Record<string, unknown> = {
     close: () => {

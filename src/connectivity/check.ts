@@ -2,7 +2,7 @@
 import { type Customer, type Link, type Node, type Supplier, type Tariff } from '../api/connectivity.js';
 import { parseInterfaceAddress, parseVifName } from '../api/names.js';
 import { type Slo } from '../api/types.js';
-import { parseAddressOfServer } from '../controller/dial.js';
+import { ADDRESSES_RULE, splitAddresses } from '../controller/dial.js';
 import { type Wrong } from '../controller/kind.js';
 import { idOf } from './names.js';
 
@@ -27,12 +27,8 @@ export function vifOf(given: string, otherNode: string): string {
 }
 
 export function checkSupplier(body: Supplier, wrong: Wrong): void {
-  if (parseAddressOfServer(body.address)) return;
-  throw wrong(
-    'address',
-    'ADDRESS',
-    'address must be unix:/run/cabernet/one.sock, 192.0.2.1:7200 or [2001:db8::1]:7200.',
-  );
+  if (splitAddresses(body.address)) return;
+  throw wrong('address', 'ADDRESS', `address must be where its controller answers: ${ADDRESSES_RULE}.`);
 }
 
 export function checkNode(body: Node, wrong: Wrong): void {

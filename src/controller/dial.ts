@@ -1,14 +1,16 @@
 /**
  * Calls to the layer below, to a peer or to an agent. An address is `unix:/run/cabernet/one.sock`, `192.0.2.1:7200` or
- * `[2001:db8::1]:7200`; who answers there must prove to be who is expected.
+ * `[2001:db8::1]:7200`, or several of these with commas between them, of replicas; who answers there must prove to be who is
+ * expected.
  */
-import { ADDRESS_RULE, parseAddressOfServer } from '../api/address.js';
+import { ADDRESSES_RULE, parseAddressOfServer, splitAddresses } from '../api/address.js';
 import { type Client, connect } from '../api/client.js';
 import { failedPrecondition, unavailable } from '../api/errors.js';
 import { type ServiceType } from '../api/message.js';
+import { goingRound } from '../api/several.js';
 import { type Credentials } from '../identity/credentials.js';
 
-export { type Address, parseAddressOfServer } from '../api/address.js';
+export { type Address, ADDRESSES_RULE, parseAddressOfServer, splitAddresses } from '../api/address.js';
 
 /** Who is to answer. */
 export interface Expected {
@@ -29,28 +31,40 @@ export interface Dialer {
  * expected, of the same deployment.
  */
 export function dialerWith(credentials: Credentials | undefined): Dialer {
+  const dialOne = <S>(service: ServiceType<S>, address: string, expected: Expected): Client<S> => {
+    const parsed = parseAddressOfServer(address);
+    if (parsed?.kind === 'unix') return connect(service, { socketPath: parsed.path });
+    if (!credentials) {
+      throw failedPrecondition({
+        reason: 'NO_CREDENTIALS',
+        message: `${address} is not a unix socket, and without credentials nothing else can be called.`,
+      });
+    }
+    const { deployment } = credentials.principal;
+    const { role, name, machine } = expected;
+    return connect(service, {
+      address,
+      credentials,
+      server: (there) =>
+        there.deployment === deployment &&
+        there.role === role &&
+        there.name === name &&
+        there.machine === machine,
+    });
+  };
   return {
-    dial(service, address, { role, name, machine }) {
-      const parsed = parseAddressOfServer(address);
-      if (parsed?.kind === 'unix') return connect(service, { socketPath: parsed.path });
-      if (!credentials || !parsed) {
+    dial(service, text, expected) {
+      const addresses = splitAddresses(text);
+      if (!addresses) {
         throw failedPrecondition({
-          reason: parsed ? 'NO_CREDENTIALS' : 'ADDRESS',
-          message: parsed
-            ? `${address} is not a unix socket, and without credentials nothing else can be called.`
-            : `${JSON.stringify(address.slice(0, 100))} is no address; it is ${ADDRESS_RULE}.`,
+          reason: 'ADDRESS',
+          message: `${JSON.stringify(text.slice(0, 100))} is no address; it is ${ADDRESSES_RULE}.`,
         });
       }
-      const { deployment } = credentials.principal;
-      return connect(service, {
-        address,
-        credentials,
-        server: (there) =>
-          there.deployment === deployment &&
-          there.role === role &&
-          there.name === name &&
-          there.machine === machine,
-      });
+      return goingRound(
+        service,
+        addresses.map((address) => dialOne(service, address, expected)),
+      );
     },
   };
 }

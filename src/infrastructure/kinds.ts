@@ -1,7 +1,7 @@
 /** The kinds of resources of `cabernet.infrastructure.v1`, and what is wrong with one by itself. */
 import { type Resource, resourceType } from '../api/infrastructure.js';
 import { parseAddress } from '../api/names.js';
-import { parseAddressOfServer } from '../controller/dial.js';
+import { ADDRESSES_RULE, parseAddressOfServer, splitAddresses } from '../controller/dial.js';
 import { type BodiesOf, Catalogue, type Wrong } from '../controller/kind.js';
 import { type Transaction, type View as AnyView } from '../controller/state.js';
 
@@ -106,11 +106,11 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
           'PROVIDER_NAME',
           'provider must be 1 to 20 characters of [a-z0-9-], beginning with a letter.',
         );
-      if (!parseAddressOfServer(body.controller))
+      if (!splitAddresses(body.controller))
         throw wrong(
           'controller',
           'ADDRESS_OF_SERVER',
-          'controller must be where its controller answers, such as 192.0.2.1:7200.',
+          `controller must be where its controller answers: ${ADDRESSES_RULE}.`,
         );
       checkLink(body, wrong);
     },

@@ -1,7 +1,7 @@
 /** The kinds of resources of a service provider, and whatever can be wrong with each of them by itself. */
 import { type Access, isOperator } from '../controller/access.js';
 import { Catalogue } from '../controller/kind.js';
-import { parseAddressOfServer } from '../controller/dial.js';
+import { ADDRESSES_RULE, splitAddresses } from '../controller/dial.js';
 import { resourceType } from '../api/service.js';
 import {
   checkAddresses,
@@ -36,10 +36,12 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
           `supplier must be the connectivity provider's name: ${rule}.`,
         );
       }
-      if (!parseAddressOfServer(body.supplierAddress)) {
-        const like = '`unix:/run/cabernet/conn.sock`, `192.0.2.1:7200` or `[2001:db8::1]:7200`';
-        throw wrong('supplier_address', 'ADDRESS', `supplier_address must be like ${like}.`);
-      }
+      if (!splitAddresses(body.supplierAddress))
+        throw wrong(
+          'supplier_address',
+          'ADDRESS',
+          `supplier_address must be where its controller answers: ${ADDRESSES_RULE}.`,
+        );
       if (body.vn !== '' && !VN.test(body.vn)) {
         const rule = '1 to 20 characters of [A-Za-z0-9_-], beginning with a letter or digit';
         throw wrong('vn', 'VN_NAME', `vn must be ${rule}.`);

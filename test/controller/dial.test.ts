@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { parseAddressOfServer } from '../../src/controller/dial.js';
+import { parseAddressOfServer, splitAddresses } from '../../src/controller/dial.js';
 
 test.each([
   ['unix:/run/cabernet/one.sock', { kind: 'unix', path: '/run/cabernet/one.sock' }],
@@ -14,6 +14,7 @@ test.each([
   '',
   'unix:relative',
   'unix:/a b',
+  'unix:/a,b',
   'unix:/a\n',
   `unix:/${'a'.repeat(107)}`,
   'one:7200',
@@ -28,4 +29,15 @@ test.each([
   'http://192.0.2.1:1',
 ])('%j is none', (text) => {
   expect(parseAddressOfServer(text)).toBeUndefined();
+});
+
+test('several addresses are split at commas, each is one, and there once', () => {
+  expect(splitAddresses('192.0.2.1:7200')).toEqual(['192.0.2.1:7200']);
+  const three = 'unix:/a,[2001:db8::1]:7200,192.0.2.1:7200';
+  expect(splitAddresses(three)).toEqual(three.split(','));
+  for (const none of ['', ',', 'unix:/a,', 'unix:/a,one:1', 'unix:/a, unix:/b', 'unix:/a,unix:/a'])
+    expect(splitAddresses(none), none).toBeUndefined();
+  const many = Array.from({ length: 9 }, (_, i) => `unix:/${i}`);
+  expect(splitAddresses(many.slice(1).join(','))).toHaveLength(8);
+  expect(splitAddresses(many.join(','))).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 /** Which controller a command is for. */
-import { ADDRESS_RULE, parseAddressOfServer } from '../../api/address.js';
+import { CONTROLLER_RULE, isController } from './address.js';
 import { nearest } from '../../api/spelling.js';
 import { UsageError } from '../report.js';
 import { LAYER_NAMES, type LayerName } from '../../resources/layer-name.js';
@@ -58,8 +58,8 @@ export function chooseTarget(flags: TargetFlags): Target | undefined {
     const known = LAYER_NAMES.find((one) => one === layer);
     if (known === undefined)
       throw new UsageError(`--address needs --layer, one of ${LAYER_NAMES.join(', ')}`);
-    if (!parseAddressOfServer(address))
-      throw new UsageError(`--address ${address} is none; it is ${ADDRESS_RULE}`);
+    if (!isController(address))
+      throw new UsageError(`--address ${address} is none; it is ${CONTROLLER_RULE}`);
     return { layer: known, address, credentials, server, context: undefined, by: 'line' };
   }
   if (layer !== undefined) throw new UsageError('--layer goes with --address; a context has its own');

@@ -1,7 +1,7 @@
 /** `cabernet context …`: which controllers there are, and which is meant. */
 import { resolve } from 'node:path';
 
-import { ADDRESS_RULE, parseAddressOfServer } from '../../api/address.js';
+import { CONTROLLER_RULE, isController } from './address.js';
 import { formatRows, type Row } from '../output.js';
 import { printable, printableJson, printableLines } from '../printable.js';
 import { CommandError, UsageError } from '../report.js';
@@ -65,8 +65,7 @@ export async function addContext(name: string, flags: AddFlags): Promise<void> {
   if (!CONTEXT_NAME.test(name)) throw new UsageError(`a context's name is ${CONTEXT_NAME_RULE}`);
   const layer = LAYER_NAMES.find((one) => one === flags.layer);
   if (!layer) throw new UsageError(`--layer is one of ${LAYER_NAMES.join(', ')}`);
-  if (!parseAddressOfServer(address))
-    throw new UsageError(`--address ${address} is none; it is ${ADDRESS_RULE}`);
+  if (!isController(address)) throw new UsageError(`--address ${address} is none; it is ${CONTROLLER_RULE}`);
   for (const [option, value] of Object.entries({ credentials, server }))
     if (value === '') throw new UsageError(`--${option} needs a value`);
   const all = readContexts();

@@ -16,7 +16,7 @@ import {
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { ADDRESS_RULE, parseAddressOfServer } from '../../api/address.js';
+import { CONTROLLER_RULE, isController } from './address.js';
 import { type Entries, YamlSource } from '../../api/yaml-source.js';
 import { nearest } from '../../api/spelling.js';
 import { CommandError } from '../report.js';
@@ -100,7 +100,7 @@ class Reader {
       seen.add(name);
       const known = LAYER_NAMES.find((one) => one === layer);
       if (layer !== '' && known === undefined) report('layer', `must be one of ${LAYER_NAMES.join(', ')}`);
-      if (address !== '' && !parseAddressOfServer(address)) report('address', `must be ${ADDRESS_RULE}`);
+      if (address !== '' && !isController(address)) report('address', `must be ${CONTROLLER_RULE}`);
       const credentials = this.#text(fields, path, 'credentials', false);
       const server = this.#text(fields, path, 'server', false);
       return [{ name, layer: known ?? 'infrastructure', address, credentials, server }];
