@@ -49,6 +49,8 @@ export interface Context {
   readonly dialer: Dialer;
   /** Who calls, from what the connection has proven. */
   readonly callerOf: (call: Call) => Caller;
+  /** Larger than that of any replica that led before; 0 without replicas. */
+  readonly term?: number | undefined;
   /** Aborts when the process is to end, or leads no longer. */
   readonly ending: AbortSignal;
   /** Memory may no longer be what the store holds: the controller is to be closed and made anew. */

@@ -144,6 +144,7 @@ export class Replica {
         log,
         dialer,
         callerOf,
+        term: leadership.term,
         ending: over,
         onStale: (why) => stale.abort(why),
       });

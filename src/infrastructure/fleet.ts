@@ -14,6 +14,8 @@ export interface FleetOptions {
   readonly contents: ContentStore;
   readonly dialer: Dialer;
   readonly log: Logger;
+  /** See {@link SessionOptions}. */
+  readonly term?: number | undefined;
   readonly backoff?: readonly [number, number] | undefined;
 }
 
@@ -40,10 +42,20 @@ export class Fleet {
   }
 
   #start(machine: string): void {
-    const { provider, state, contents, dialer, log, backoff = [200, 10_000] } = this.#options;
+    const { provider, state, contents, dialer, log, term, backoff = [200, 10_000] } = this.#options;
     this.#workers.set(
       machine,
-      new Worker({ provider, machine, state, contents, progress: this.#progress, dialer, log, backoff }),
+      new Worker({
+        provider,
+        machine,
+        state,
+        contents,
+        progress: this.#progress,
+        dialer,
+        log,
+        term,
+        backoff,
+      }),
     );
   }
 

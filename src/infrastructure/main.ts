@@ -31,7 +31,11 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   await catchUp(state, clock);
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
-  const fleet = new Fleet({ provider, state, contents, dialer, log, backoff: tuning.backoff });
+  const fleet = new Fleet({
+    ...{ provider, state, contents, dialer, log },
+    backoff: tuning.backoff,
+    term: context.term,
+  });
   const peers = new Peers({ state, dialer, log, backoff: tuning.backoff ?? [500, 30_000] });
   const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf };
   return {

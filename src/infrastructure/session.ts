@@ -20,7 +20,18 @@ export interface SessionOptions {
   readonly state: State<Bodies>;
   readonly contents: ContentStore;
   readonly progress: Progress;
+  /** Of the lead: epochs begin with it, so that what a deposed leader still sends is stale to an agent. */
+  readonly term?: number | undefined;
   readonly log: Logger;
+}
+
+/** Bits: 65 536 epochs of an owner until a term runs into the next one's. */
+const EPOCH_BITS = 16n;
+
+/** After the last one accepted, and after all of earlier terms. */
+export function nextEpoch(last: bigint, term: number): bigint {
+  const first = BigInt(term) << EPOCH_BITS;
+  return last < first ? first : last + 1n;
 }
 
 /** Of an owner at this agent. */
@@ -122,7 +133,7 @@ export class Session {
       this.#acknowledged.set(owner, generationsOf(intent));
       return 'done';
     }
-    const epoch = had.epoch + 1n;
+    const epoch = nextEpoch(had.epoch, this.#options.term ?? 0);
     this.#had.set(owner, { epoch, fingerprint: '' });
     this.#failed.delete(owner);
     try {

@@ -79,6 +79,10 @@ class Term implements Leadership {
     void this.#watch(store.client);
   }
 
+  get term(): number {
+    return this.fence.created;
+  }
+
   get lost(): AbortSignal {
     return this.#lost.signal;
   }

@@ -4,6 +4,8 @@ import type { Store } from './store.js';
 
 /** What the one that leads holds until it is lost or given back. */
 export interface Leadership {
+  /** Larger than that of any earlier leader: for others, to tell a deposed one by. 0 where there can be none. */
+  readonly term: number;
   /** The store as this leader may use it: a commit after the loss is refused with `DEPOSED`, whether it knows or not. */
   readonly store: Store;
   /** Aborts when this process leads no longer, as soon as that is known here. */
@@ -32,7 +34,7 @@ export class SqliteLeader implements Leader {
   async campaign(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Leadership> {
     options.signal?.throwIfAborted();
     // ends with the store, and that its owner closes
-    return { store: this.#store, lost: new AbortController().signal, resign: async () => {} };
+    return { term: 0, store: this.#store, lost: new AbortController().signal, resign: async () => {} };
   }
 
   async current(): Promise<string | undefined> {

@@ -10,6 +10,7 @@ import { ServiceNetworkService } from '../../src/api/service.js';
 import { types } from '../../src/api/types.js';
 import { dialerWith } from '../../src/controller/dial.js';
 import { RecordingAgent } from '../infrastructure/agent.js';
+import { node } from '../infrastructure/provider.js';
 import { ETCD, EtcdServer, needsEtcd } from '../store/support.js';
 import { eventually, persist, type ReplicaProcess, Replicas } from './replicas.js';
 
@@ -142,6 +143,12 @@ describe.skipIf(!ETCD)(needsEtcd('replicas over etcd'), { timeout: 120_000 }, ()
       const isReady = (client: typeof old) => async () =>
         (await client.get({ name: 'machines/P' })).resource?.machine?.status?.state === 'ready';
       await eventually(isReady(old), 'the machine is ready');
+      await old.update({ resources: [{ customer: { name: 'customers/conn' } }] });
+      await old.reserve({ requestId: 'r', virtualNodes: [node('P')], holdSeconds: 3600 });
+      await old.commit({ name: 'customers/conn/reservations/r' });
+      const epoch = (): bigint => agent.holdings.get('one')?.epoch ?? 0n;
+      await eventually(() => agent.resourcesOf('one').length > 0, 'the agent has the node');
+      const before = epoch();
       const watching = first(
         old.watch({ collections: ['customers'], resumeToken: '', includeCurrent: false }),
       );
@@ -162,6 +169,11 @@ describe.skipIf(!ETCD)(needsEtcd('replicas over etcd'), { timeout: 120_000 }, ()
       expect(resource?.customer?.virtualNodes).toBe(2);
       await eventually(isReady(fresh), 'the machine is the new one’s');
       await eventually(() => agent.watching === 1, 'the old one has left the agent');
+      // whatever the old one had sent to the agent later than that would be stale, by far
+      await eventually(() => epoch() > before + 60_000n, 'the new one has applied');
+      expect(agent.applies.map((told) => told.epoch)).toEqual(
+        agent.applies.map((told) => told.epoch).toSorted((x, y) => Number(x - y)),
+      );
       await b.end('SIGKILL');
       await a.until(1);
       expect((await old.get({ name: 'customers/counter' })).resource?.customer?.virtualNodes).toBe(2);

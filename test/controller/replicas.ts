@@ -16,8 +16,8 @@ const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url
 
 export type Layer = 'infrastructure' | 'connectivity' | 'service';
 
-/** Seconds: as short as etcd makes leases. */
-export const FAILOVER = 2;
+/** Seconds: short, and long enough for a leader on a busy machine to keep its lease. */
+export const FAILOVER = 4;
 
 export class ReplicaProcess {
   readonly socket: string;
