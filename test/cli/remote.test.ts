@@ -69,3 +69,38 @@ test.each([
   expect(stderr).toContain(said);
   expect({ status, stdout }).toEqual({ status: exit, stdout: '' });
 });
+
+test('of several addresses the one that answers is found, by a context too', async () => {
+  const several = `127.0.0.1:9,${address}`;
+  const who = ['--credentials', inHome('alice'), '--server', 'infrastructure/one'];
+  const add = ['context', 'add', 'pair', '--layer', 'infrastructure', '--address'];
+  expect((await home.run(...add, several, ...who)).status).toBe(0);
+  const got = await home.run('get', 'customers', '-o', 'name', '--context', 'pair');
+  expect(got).toEqual({ status: 0, stdout: 'customers/conn\n', stderr: '' });
+  for (const wrong of [`${address},`, `${address},${address}`, `unix:/a,unix:/b`]) {
+    const { status, stderr } = await home.run(...add, wrong, ...who);
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringContaining('192.0.2.1:7200,192.0.2.2:7200') as string,
+    });
+  }
+});
+
+test.each([
+  [['--state', ''], '--state'],
+  [['--state', 'etcd:'], 'etcd:https://HOST:2379'],
+  [['--state', 'etcd:http://192.0.2.1:2379'], 'for this machine only'],
+  [['--state', 'etcd:https://e:2379'], '--state-credentials'],
+  [['--state', 'one.db', '--state-credentials', 'x'], '--state-credentials'],
+  [['--state', 'one.db', '--advertise', '192.0.2.1:1'], 'replicas'],
+  [['--state', 'one.db', '--failover', '5'], 'replicas'],
+  [['--state', 'etcd:http://[::1]:2379', '--failover', '1'], '2 to 60'],
+  [['--state', 'etcd:http://[::1]:2379', '--failover', 'soon'], '2 to 60'],
+  [['--state', 'etcd:http://[::1]:2379', '--advertise', 'here'], '--advertise here'],
+  [['--state', 'etcd:http://[::1]:2379', '--listen', '[::]:7200', '--credentials', 'x'], 'wants --advertise'],
+])('wrong: %j', async (options, said) => {
+  const { status, stderr } = await home.run(
+    ...['infrastructure', '--name', 'one', '--socket', inHome('two.sock'), ...options],
+  );
+  expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(said) as string });
+});
