@@ -1,10 +1,11 @@
 /** What only a cluster can do: be away, come back, elect, depose, refuse strangers, run full. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
+import { openSeat, type Seat } from '../../src/controller/seat.js';
 import { EtcdStore } from '../../src/store/etcd.js';
 import { EtcdLeader } from '../../src/store/etcd-leader.js';
 import type { Leadership } from '../../src/store/leader.js';
@@ -494,5 +495,29 @@ describe.skipIf(!ETCD || !openssl)(needsEtcd(tlsTitle), { timeout: 60_000 }, () 
       timeout: 1000,
     });
     expect(await codeOf(plain)).toBe('UNAVAILABLE');
+  });
+
+  test('a controller finds its certificates in a folder', async () => {
+    const folder = temporaryFolder();
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const [ours, theirs] = [makeAuthority(folder, 'ours'), makeAuthority(folder, 'theirs')];
+    const server = await EtcdServer.start({ tls: ours });
+    onTestFinished(() => server.dispose());
+    const place = { kind: 'etcd', hosts: [server.url] } as const;
+    const open = async (ca: EtcdTls, own?: EtcdTls): Promise<Seat> => {
+      const credentials = temporaryFolder();
+      onTestFinished(() => rmSync(credentials, { recursive: true }));
+      copyFileSync(ca.ca, join(credentials, 'authorities.pem'));
+      if (own) copyFileSync(own.certificate, join(credentials, 'certificate.pem'));
+      if (own) copyFileSync(own.key, join(credentials, 'key.pem'));
+      return openSeat({ place, owner: OWNER, credentials });
+    };
+    const seat = await eventually(() => open(ours, ours));
+    const leadership = await seat.leader('here').campaign();
+    expect(await leadership.store.commit({ changes: [put('a')] })).toBeGreaterThan(leadership.term);
+    await leadership.resign();
+    await seat.close();
+    for (const [ca, own] of [[ours], [theirs, ours], [ours, theirs]] as const)
+      expect(await codeOf(open(ca, own))).toBe('UNAVAILABLE');
   });
 });
