@@ -2,8 +2,8 @@
  * From a world to what its host must make, and who has what business in it: pure. What the providers then buy of one
  * another is src/world/manifests.ts.
  */
-import { formatPrefix, hostOf, nthHost } from '../api/prefix.js';
-import { type InterfacePlan, Underlay, type UnderlayRoute } from './underlay.js';
+import { formatPrefix, hostOf, nthHost, parsePrefix, type Prefix, subnetOf } from '../api/prefix.js';
+import { type Before, type InterfacePlan, Underlay, type UnderlayRoute } from './underlay.js';
 import { vnOf, type World } from './world.js';
 
 export { type InterfacePlan, type UnderlayNextHop, type UnderlayRoute } from './underlay.js';
@@ -65,9 +65,9 @@ export interface WorldPlan {
   readonly hosts: readonly HostName[];
 }
 
-/** Throws WorldError where the world has more than its addresses are enough for. */
-export function layOut(world: World): WorldPlan {
-  const underlay = new Underlay(world);
+/** `before`: as it is now, which keeps its addresses. Throws WorldError where the world has more than its addresses are enough for. */
+export function layOut(world: World, before?: WorldPlan): WorldPlan {
+  const underlay = new Underlay(world, before && beforeOf(before));
   const routes = underlay.routes();
   const machines = world.machines.map((machine): MachinePlan => ({
     name: machine.name,
@@ -100,6 +100,17 @@ export function layOut(world: World): WorldPlan {
     })),
     stations,
     hosts: hostNames(machines, stations),
+  };
+}
+
+function beforeOf({ machines }: WorldPlan): Before {
+  const prefixes = (texts: readonly string[] = []): readonly Prefix[] =>
+    texts.flatMap((text) => parsePrefix(text) ?? []);
+  const find = (name: string): MachinePlan | undefined => machines.find((machine) => machine.name === name);
+  return {
+    machine: (name) => prefixes(find(name)?.addresses),
+    wire: ({ ends: [a] }) =>
+      prefixes(find(a.machine)?.interfaces.find((one) => one.name === a.interface)?.addresses).map(subnetOf),
   };
 }
 

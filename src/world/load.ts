@@ -7,6 +7,7 @@ import { messageType } from '../api/message.js';
 import { checkWorld } from './check.js';
 import { WorldError } from './errors.js';
 import { layOut, type WorldPlan } from './layout.js';
+import { readState } from './state.js';
 import { type World } from './world.js';
 
 export interface LoadedWorld {
@@ -25,7 +26,7 @@ export async function loadWorld(file: string, name?: string): Promise<LoadedWorl
   try {
     const message = name === undefined ? manifest.value : { ...manifest.value, name };
     const world = checkWorld(message);
-    return { file: resolve(file), world, plan: layOut(world) };
+    return { file: resolve(file), world, plan: layOut(world, readState(world.name)?.plan) };
   } catch (error) {
     if (!(error instanceof WorldError) || error.field === undefined) throw error;
     if (name !== undefined && error.field === 'name') throw new WorldError(error.code, error.message);

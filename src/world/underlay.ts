@@ -7,7 +7,6 @@ import { type Graph, GraphBuilder, nextHops, shortestPathTree } from '../graph/i
 import {
   bitsOf,
   type Family,
-  formatAddress,
   formatPrefix,
   hostOf,
   nthHost,
@@ -15,7 +14,7 @@ import {
   parsePrefix,
   type Prefix,
 } from '../api/prefix.js';
-import { type Machine, type Wire, type World } from './world.js';
+import { type Wire, type World } from './world.js';
 
 export interface InterfacePlan {
   readonly name: string;
@@ -59,11 +58,25 @@ export class Underlay {
   readonly #addresses = new Map<string, readonly Prefix[]>();
   readonly #wires: readonly LaidWire[];
 
-  constructor(world: World) {
+  /** `before`: of an earlier file, whose machines and wires keep the addresses that no file gave them. */
+  constructor(world: World, before?: Before) {
     this.#machines = world.machines.map(({ name }) => name);
-    for (const [i, machine] of world.machines.entries())
-      this.#addresses.set(machine.name, machineAddresses(machine, i));
-    this.#wires = world.wires.map(layWire);
+    const machines = new Pools(
+      MACHINE_POOLS.map((prefix) => ({ ...prefix, each: bitsOf(prefix.family) })),
+      world.machines.flatMap(({ name, addresses }) => [...addresses, ...(before?.machine(name) ?? [])]),
+    );
+    for (const machine of world.machines)
+      this.#addresses.set(
+        machine.name,
+        machines.complete(machine.addresses, before?.machine(machine.name) ?? []),
+      );
+    const wires = new Pools(
+      WIRE_POOLS.map((prefix) => ({ ...prefix, each: bitsOf(prefix.family) - 1 })),
+      world.wires.flatMap((wire) => [...wire.subnets, ...(before?.wire(wire) ?? [])]),
+    );
+    this.#wires = world.wires.map((wire) =>
+      layWire(wire, wires.complete(wire.subnets, before?.wire(wire) ?? [])),
+    );
     const builder = new GraphBuilder(this.#machines.length);
     const numbers = new Map(this.#machines.map((name, i) => [name, i]));
     for (const { wire } of this.#wires) {
@@ -122,33 +135,50 @@ export class Underlay {
   }
 }
 
+/** What an earlier file's machines and wires had. */
+export interface Before {
+  machine(name: string): readonly Prefix[];
+  wire(wire: Wire): readonly Prefix[];
+}
+
+/** Pools of both families, and what is taken of them. */
+class Pools {
+  readonly #pools: readonly (Prefix & { readonly each: number })[];
+  readonly #taken: Set<string>;
+
+  constructor(pools: readonly (Prefix & { readonly each: number })[], taken: readonly Prefix[]) {
+    this.#pools = pools;
+    this.#taken = new Set(taken.map(formatPrefix));
+  }
+
+  /** One prefix of each family: given, had before, or the next that is free; the very first is nobody's. */
+  complete(given: readonly Prefix[], had: readonly Prefix[]): readonly Prefix[] {
+    return this.#pools.map(
+      (pool) =>
+        given.find(({ family }) => family === pool.family) ??
+        had.find(({ family, length }) => family === pool.family && length === pool.each) ??
+        this.#next(pool),
+    );
+  }
+
+  #next({ each, ...pool }: Prefix & { readonly each: number }): Prefix {
+    for (let i = 1; ; i++) {
+      const prefix = nthSubnet(pool, each, i);
+      if (!prefix) throw new WorldError('ADDRESS', `more is needed than ${formatPrefix(pool)} has`);
+      if (this.#taken.has(formatPrefix(prefix))) continue;
+      this.#taken.add(formatPrefix(prefix));
+      return prefix;
+    }
+  }
+}
+
 /** A wire, and at which of its ends one is. */
 interface End {
   readonly laid: LaidWire;
   readonly side: 0 | 1;
 }
 
-/** What the file gives, and the next of the pools for a family that it leaves out. */
-function machineAddresses(machine: Machine, index: number): readonly Prefix[] {
-  return MACHINE_POOLS.map((from) => {
-    const given = machine.addresses.find((address) => address.family === from.family);
-    return (
-      given ?? { family: from.family, address: from.address + BigInt(index + 1), length: bitsOf(from.family) }
-    );
-  });
-}
-
-function layWire(wire: Wire, index: number): LaidWire {
-  const subnets = WIRE_POOLS.map((from) => {
-    const given = wire.subnets.find((subnet) => subnet.family === from.family);
-    const subnet = given ?? nthSubnet(from, bitsOf(from.family) - 1, index + 1);
-    if (!subnet)
-      throw new WorldError(
-        'ADDRESS',
-        `more wires than ${formatAddress(from.family, from.address)} has subnets`,
-      );
-    return subnet;
-  });
+function layWire(wire: Wire, subnets: readonly Prefix[]): LaidWire {
   return {
     wire,
     addresses: [subnets.map((subnet) => end(subnet, 0)), subnets.map((subnet) => end(subnet, 1))],

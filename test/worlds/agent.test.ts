@@ -94,7 +94,7 @@ test('an agent tells Prometheus what its counters say', () => {
   expect(packets).toBeGreaterThan(100_000);
   expect(packets).toBeLessThanOrEqual(sum('iptv/P/hp', 'receivedPackets'));
   expect(value('table_entries_used', 'table="vifs"')).toBeGreaterThan(0);
-  expect(value('api_call_seconds_count', 'method="Apply"', 'status="OK"')).toBeGreaterThan(0);
+  expect(value('api_call_seconds_count', 'method="GetMachine"', 'status="OK"')).toBeGreaterThan(0);
 });
 
 test('killed in the middle of `up`, and up again', () => {
