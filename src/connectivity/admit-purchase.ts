@@ -11,6 +11,7 @@ import { virtualLink, virtualNode } from './lease.js';
 import { idOf } from './names.js';
 import { SHARES } from './offers.js';
 import { putRelease } from './release.js';
+import { sellableOf } from './sellable.js';
 import { generationOf, withStatus } from './status.js';
 import { Usage } from './usage.js';
 
@@ -155,8 +156,12 @@ function checkLink(
       );
   }
   const sold = usage.bits.get(name) ?? 0n;
-  if ((after.slo?.bitsPerSecond ?? 0n) < sold)
-    throw refused('IN_USE', `${field}.slo.bits_per_second`, `${sold} bit/s of ${name} are sold.`);
+  if (sellableOf(after) < sold)
+    throw refused(
+      'IN_USE',
+      `${field}.slo.bits_per_second`,
+      `${sold} bit/s of ${name} are sold; with labels that needs up to ${(sold * 68n + 59n) / 60n}.`,
+    );
 }
 
 /** Whether the supplier would be told nothing new. */

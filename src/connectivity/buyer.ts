@@ -201,7 +201,9 @@ export class Buyer {
         };
         const site = lease?.site || asked.site;
         const expireTime = lease?.term?.expireTime || formatTime(deal.created + termMs(asked));
-        const body: Node = { ...asked, site, ...facts };
+        // with the supplier's numbers where none were asked for: what is sold on is counted against them
+        const share = lease?.share ?? asked.share;
+        const body: Node = { ...asked, site, ...facts, ...(share && { share }) };
         if (!now) putRelease(tx, self, body, partyOf(deal, body.name));
         else {
           ledger.putNode(tx, { body, expireTime });

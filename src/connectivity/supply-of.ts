@@ -2,6 +2,7 @@
 import { type Link } from '../api/connectivity.js';
 import { inForce, type Ledger } from './ledger.js';
 import { Supply, type SupplyLink } from './placement/supply.js';
+import { sellableOf } from './sellable.js';
 import { type Usage } from './usage.js';
 
 const DEFAULT_MTU = 1500;
@@ -16,7 +17,7 @@ export function supplyOf(ledger: Ledger, others: Usage): Supply {
   const links = [...ledger.links.values()]
     .filter(({ body }) => inForce(body))
     .map(({ body }): SupplyLink => {
-      const free = Number((body.slo?.bitsPerSecond ?? 0n) - (others.bits.get(body.name) ?? 0n));
+      const free = Number(sellableOf(body) - (others.bits.get(body.name) ?? 0n));
       return {
         name: body.name,
         a: body.a,

@@ -22,11 +22,20 @@ export function bitsOf(link: ServiceLink): bigint {
   return link.slo?.bitsPerSecond ?? 0n;
 }
 
+/** Of a service node that asks for no number: a tenth of what a node is leased with where that asks for none. */
+const DEFAULT: NodeShare = { cpuMillis: 1, vifs: 0, routes: 1_000, labels: 0, neighbours: 100 };
+
 /** What the node and the network over it take of the node below. */
 export function shareOf(node: ServiceNode, network: ServiceNetwork): NodeShare {
   const links = network.links.filter(({ a, b }) => a === node.name || b === node.name).length;
   const share = node.share ?? NO_SHARE;
-  return { ...share, vifs: Math.max(share.vifs, links + node.ports.length) };
+  return {
+    cpuMillis: share.cpuMillis || DEFAULT.cpuMillis,
+    vifs: Math.max(share.vifs, links + node.ports.length),
+    routes: share.routes || DEFAULT.routes,
+    labels: share.labels,
+    neighbours: share.neighbours || DEFAULT.neighbours,
+  };
 }
 
 export class Usage {

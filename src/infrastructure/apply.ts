@@ -10,12 +10,13 @@ import { types } from '../api/types.js';
 import { missing } from '../controller/access.js';
 import { readStream } from '../controller/stream.js';
 import { indexIn } from './agent.js';
-import { checkTenant, ContentCheck } from './content-check.js';
+import { checkTenant, ContentCheck, shareExceeded } from './content-check.js';
 import { Chunks, type ContentFacts, type ContentHead } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { machineOf } from './ledger.js';
 import { errorUp } from './rename.js';
 import { nodesOn } from './settle.js';
+import { exceededBy, usedBy } from './sold.js';
 import { type ServiceOptions } from './service.js';
 
 /** Resources of one stream. */
@@ -100,7 +101,7 @@ async function collect(
       begun = { begin, lease, owner };
       const heads = contents.headsOf(lease.name).filter((head) => head.owner !== owner);
       const others = heads.flatMap((head) => head.facts.nodes.map(({ name }) => name));
-      content = new ContentCheck({ customer, lease, others });
+      content = new ContentCheck({ customer, lease, others, used: usedBy(heads.map(({ facts }) => facts)) });
     },
     batch: (resources: readonly Resource[]) => {
       for (const resource of resources) {
@@ -136,6 +137,9 @@ function check({ state, contents }: Options, { begin, lease, owner, facts }: Can
       field: 'begin.epoch',
       message: `Epoch ${begin.epoch} is before ${last}, the last one accepted; begin with a later one.`,
     });
+  const beside = contents.headsOf(lease.name).filter((head) => head.owner !== owner);
+  const count = exceededBy(usedBy([...beside.map((head) => head.facts), facts]), lease.share);
+  if (count) throw shareExceeded(count, lease.share, 'resources');
   const machine = machineOf(lease);
   const made = new Set(facts.nodes.map(({ name }) => name));
   const ports = new Set(facts.ports);

@@ -1,11 +1,14 @@
 /** What the provider itself wants on one machine: tunnels, virtual nodes, the vifs of virtual links and their labels. */
 import { type ResourceDraft } from '../api/node.js';
-import { type LeaseState, types } from '../api/types.js';
+import { type LeaseState, type NodeShare, types } from '../api/types.js';
+import { ratesOf } from '../controller/rates.js';
 import { type CarriedEnd, WireComposer } from './compose-wires.js';
 import { type Bodies, type View } from './kinds.js';
 import { type Label, tunnelName } from './labels.js';
 import { customerOf, machineOf } from './ledger.js';
 import { nameDown, ownerDown } from './rename.js';
+import { Rest } from './rest.js';
+import { heldOf } from './sold.js';
 
 const States = types.LeaseState;
 
@@ -15,8 +18,16 @@ export interface Part {
   readonly resource: ResourceDraft;
 }
 
-/** `except`: leases that the agent has refused, which are not to stand in the way of others. */
-export function composeProvider(view: View, machine: string, except: ReadonlySet<string>): readonly Part[] {
+/**
+ * @param except leases that the agent has refused, which are not to stand in the way of others
+ * @param limitsOver of the virtual nodes over a leased one, in sum
+ */
+export function composeProvider(
+  view: View,
+  machine: string,
+  except: ReadonlySet<string>,
+  limitsOver: (lease: string) => NodeShare,
+): readonly Part[] {
   const parts: Part[] = [];
   const nodes = new Map<string, string>();
   for (const node of view.all('virtualNode')) {
@@ -25,28 +36,40 @@ export function composeProvider(view: View, machine: string, except: ReadonlySet
     const name = nameDown(customer, node.node);
     if (passes(node.lease)) nodes.set(node.name, name);
     const { routeSource } = node;
-    const resource = { virtualNode: { name, tenant: ownerDown(customer, ''), routeSource } };
+    const tenant = ownerDown(customer, '');
+    const held = heldOf(node.share, limitsOver(node.name));
+    const resource = { virtualNode: { name, tenant, routeSource, ...held } };
     parts.push({ origin: node.name, resource });
   }
+  const rest = new Rest(view);
   const ends = view
     .all('virtualLink')
     .filter((link) => passes(link.lease) && !except.has(link.name))
     .flatMap((link) => {
       const { name, mtu, payload } = link;
+      const bits = soldBits(link) || rest.of(link.wires);
       return [link.a, link.b].flatMap((end) => {
         const node = nodes.get(end?.virtualNode ?? '');
         return end && node !== undefined
-          ? [{ link: name, vif: `${node}/vifs/${end.vif}`, mtu, payload }]
+          ? [{ link: name, vif: `${node}/vifs/${end.vif}`, mtu, payload, bits }]
           : [];
       });
     });
-  for (const { name, virtualNode, vif, mtu, payload, outward, committed, releasing } of view.all('segment')) {
+  for (const segment of view.all('segment')) {
+    const { name, virtualNode, vif, mtu, payload, outward, committed, releasing } = segment;
     const node = nodes.get(virtualNode);
     if (outward !== '' || !committed || releasing || node === undefined || except.has(name)) continue;
-    ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload });
+    const bits = segment.bounds?.bitsPerSecond || rest.of(segment.wires);
+    ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload, bits });
   }
   const wires = new WireComposer(view, machine, except, passes);
   return [...parts, ...wires.wires, ...composeEnds(view, machine, ends, wires), ...wires.swaps];
+}
+
+/** A circuit has all of its wire. */
+function soldBits({ kind, achieved, slo }: Bodies['virtualLink']): bigint {
+  const sold = kind === types.LinkKind.LINK_KIND_CIRCUIT ? achieved : slo;
+  return sold?.bitsPerSecond ?? 0n;
 }
 
 function passes(lease: LeaseState): boolean {
@@ -59,6 +82,8 @@ interface End {
   readonly vif: string;
   readonly mtu: number;
   readonly payload: Bodies['virtualLink']['payload'];
+  /** That it may carry each way, a second; 0: as many as it likes. */
+  readonly bits: bigint;
 }
 
 /** Each end with what carries it: a wire, or a tunnel, which links between the same machines share. */
@@ -97,11 +122,11 @@ function composeEnds(
       });
     return { path: { tunnel, label: far.label }, arrives: { tunnel, label: own.label } };
   };
-  for (const { link: origin, vif, mtu, payload } of ends) {
+  for (const { link: origin, vif, mtu, payload, bits } of ends) {
     const carried = wires.endOf(origin) ?? tunnelEnd(origin);
     if (!carried) continue;
     const { path, arrives } = carried;
-    parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload } } } });
+    parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload }, ...ratesOf(bits, mtu) } } });
     if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
   }
   return [...tunnels.values(), ...parts];

@@ -5,11 +5,13 @@
 import { type ApiError, invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
 import { NAME_RULES, nodeOfVif, parseVirtualNodeName } from '../api/names.js';
 import { type Resource } from '../api/node.js';
-import { type ContentFacts } from './content-store.js';
+import { type NodeShare } from '../api/types.js';
+import { type ContentFacts, type MadeNode } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { vifsOf } from './machine-intent.js';
 import { LONGEST_OWNER, LONGEST_VN, nameDown, ownerDown, resourceDown, vnDown } from './rename.js';
-import { shareOf } from './shares.js';
+import { type Count, shareOf } from './shares.js';
+import { limitsOver } from './sold.js';
 
 /** A tenant, as its customer calls it. */
 const TENANT = /^[a-z][a-z0-9-]{0,19}$/;
@@ -19,6 +21,8 @@ export interface ContentScope {
   readonly lease: Bodies['virtualNode'];
   /** Of this node's other contents: virtual nodes that may be named here too. The agent's names. */
   readonly others: readonly string[];
+  /** Of the share, by this node's other contents. */
+  readonly used: NodeShare;
 }
 
 /** @throws ApiError TENANT_NAME */
@@ -39,17 +43,21 @@ export class ContentCheck {
   readonly #ports: ReadonlySet<string>;
   /** Nodes named before it was known whether they are made here, and where. */
   readonly #named = new Map<string, string>();
-  readonly #nodes = new Map<string, string>();
+  readonly #nodes = new Map<string, MadeNode>();
   readonly #vifs: { name: string; below: string }[] = [];
   readonly #used = new Set<string>();
   readonly #taken = new Set<string>();
   #routes = 0;
+  #ownRoutes = 0;
   #labels = 0;
+  /** Of the share, by all contents so far. */
+  #sum: NodeShare;
 
   constructor(scope: ContentScope) {
     this.#scope = scope;
     this.#leased = nameDown(scope.customer, scope.lease.node);
     this.#ports = new Set(scope.lease.ports);
+    this.#sum = scope.used;
   }
 
   /** As the agent is to have it. @throws ApiError */
@@ -66,7 +74,7 @@ export class ContentCheck {
         field,
         `${kind === '' ? 'This' : `A ${kind}`} is no content of a virtual node; there are nodes, vifs, labels, addresses and routes.`,
       );
-    const down = resourceDown(this.#scope.customer, resource);
+    const down = this.#limited(resourceDown(this.#scope.customer, resource), field);
     this.#count(down, field);
     return down;
   }
@@ -82,11 +90,12 @@ export class ContentCheck {
           `It names a virtual node that is neither ${this.#scope.lease.node}, which is leased, nor made over it.`,
         );
     return {
-      nodes: [...this.#nodes].map(([name, tenant]) => ({ name, tenant })),
+      nodes: [...this.#nodes.values()],
       vifs: this.#vifs,
       ports: [...this.#taken],
       uses: [...this.#used],
       routes: this.#routes,
+      ownRoutes: this.#ownRoutes,
       labels: this.#labels,
     };
   }
@@ -111,7 +120,20 @@ export class ContentCheck {
         `${field}.name`,
         `${node.name} is the leased node itself, which is made by its provider.`,
       );
-    this.#nodes.set(name, tenant);
+    this.#nodes.set(name, { name, tenant });
+  }
+
+  /** A virtual node has limits, its own or others, and all of them together are of the share. */
+  #limited(resource: Resource, field: string): Resource {
+    const { virtualNode } = resource;
+    if (!virtualNode) return resource;
+    const limits = limitsOver(virtualNode.limits, this.#scope.lease.share);
+    const { name, tenant } = virtualNode;
+    const { routes, neighbours } = limits;
+    this.#nodes.set(name, { name, tenant, routes, neighbours });
+    this.#take('routes', routes, `${field}.virtual_node.limits.routes`);
+    this.#take('neighbours', neighbours, `${field}.virtual_node.limits.neighbours`);
+    return { kind: 'virtualNode', virtualNode: { ...virtualNode, limits } };
   }
 
   #checkNames(resource: Resource, kind: string, field: string): void {
@@ -151,26 +173,41 @@ export class ContentCheck {
   }
 
   #count(resource: Resource, field: string): void {
-    const share = shareOf(this.#scope.lease.share);
     for (const name of vifsOf(resource)) this.#used.add(name);
     if (resource.vif) {
       const below = resource.vif.link?.paths[0]?.vif ?? '';
       this.#vifs.push({ name: resource.vif.name, below });
       this.#used.delete(resource.vif.name);
-      this.#atMost('vifs', this.#vifs.length, share.vifs, `${field}.vif`);
+      this.#take('vifs', 1, `${field}.vif`);
     }
-    if (resource.route) this.#atMost('routes', ++this.#routes, share.routes, `${field}.route`);
-    if (resource.label) this.#atMost('labels', ++this.#labels, share.labels, `${field}.label`);
+    if (resource.label) {
+      this.#labels++;
+      this.#take('labels', 1, `${field}.label`);
+    }
+    if (!resource.route) return;
+    this.#routes++;
+    // of a node over the leased one: its own limit is the agent's to hold; a stream without end is none
+    const { share } = this.#scope.lease;
+    if (this.#routes > shareOf(share).routes) throw shareExceeded('routes', share, `${field}.route`);
+    if (resource.route.node !== this.#leased) return;
+    this.#ownRoutes++;
+    this.#take('routes', 1, `${field}.route`);
   }
 
-  #atMost(what: string, count: number, most: number, field: string): void {
-    if (count <= most) return;
-    throw resourceExhausted({
-      reason: 'SHARE_EXCEEDED',
-      field,
-      message: `More than ${most} ${what}, which is what this node has leased; lease a larger share.`,
-    });
+  #take(count: Count, number: number, field: string): void {
+    const { share } = this.#scope.lease;
+    this.#sum = { ...this.#sum, [count]: this.#sum[count] + number };
+    if (this.#sum[count] > shareOf(share)[count]) throw shareExceeded(count, share, field);
   }
+}
+
+/** All contents of a node together, with the limits of the virtual nodes that they make, are more than it was leased with. */
+export function shareExceeded(count: Count, share: NodeShare | undefined, field: string): ApiError {
+  return resourceExhausted({
+    reason: 'SHARE_EXCEEDED',
+    field,
+    message: `More than ${shareOf(share)[count]} ${count}, which is what this node has leased for itself and, by their limits, the virtual nodes over it; lease a larger share, or limit those to less.`,
+  });
 }
 
 function wrong(reason: string, field: string, message: string): ApiError {

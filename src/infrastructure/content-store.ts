@@ -36,15 +36,24 @@ export interface ContentHead {
 
 /** What others need to know of it without reading it. Names are the agent's. */
 export interface ContentFacts {
-  /** Virtual nodes made by it, with their tenants. */
-  readonly nodes: readonly { readonly name: string; readonly tenant: string }[];
+  readonly nodes: readonly MadeNode[];
   /** Vifs made by it, and the vif that carries each. */
   readonly vifs: readonly { readonly name: string; readonly below: string }[];
   readonly ports: readonly string[];
   /** Vifs that it names. */
   readonly uses: readonly string[];
   readonly routes: number;
+  /** Of those, in the leased node itself; missing in what was stored before it was counted. */
+  readonly ownRoutes?: number;
   readonly labels: number;
+}
+
+/** A virtual node that a content makes, with its tenant and its limits; those are missing in what is older than they. */
+export interface MadeNode {
+  readonly name: string;
+  readonly tenant: string;
+  readonly routes?: number;
+  readonly neighbours?: number;
 }
 
 export class Chunks {

@@ -4,6 +4,7 @@ import { parseAddress } from '../api/names.js';
 import { ADDRESSES_RULE, parseAddressOfServer, splitAddresses } from '../controller/dial.js';
 import { type BodiesOf, Catalogue, type Wrong } from '../controller/kind.js';
 import { type Transaction, type View as AnyView } from '../controller/state.js';
+import { WHOLE_CPU } from './shares.js';
 
 export type Bodies = BodiesOf<Resource>;
 export type Tx = Transaction<Bodies>;
@@ -46,6 +47,12 @@ function checkMachine(body: Bodies['machine'], wrong: Wrong): void {
     if (body.ports.indexOf(port) < i)
       throw wrong(`ports[${i}]`, 'DUPLICATE', `${port} is among the ports twice.`);
   }
+  if ((body.capacity?.cpuMillis ?? 0) > WHOLE_CPU)
+    throw wrong(
+      'capacity.cpu_millis',
+      'RANGE',
+      `capacity.cpu_millis must be at most ${WHOLE_CPU}: thousandths of all processors of the machine.`,
+    );
   if (!SITE.test(body.site))
     throw wrong('site', 'SITE', 'site must be at most 63 characters, none of them a control character.');
 }

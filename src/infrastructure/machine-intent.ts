@@ -8,6 +8,7 @@ import { composeProvider, type Part } from './compose.js';
 import { type ContentHead, type ContentStore } from './content-store.js';
 import { type View } from './kinds.js';
 import { nodesOn } from './settle.js';
+import { limitsIn } from './sold.js';
 
 const resourceType = messageType(node.Resource);
 const { LeaseState } = types;
@@ -55,7 +56,9 @@ export function composeMachine(
   machine: string,
   refused: Refusals,
 ): readonly OwnerIntent[] {
-  const parts = composeProvider(view, machine, refused.leases);
+  const parts = composeProvider(view, machine, refused.leases, (lease) =>
+    limitsIn(contents.headsOf(lease).map(({ facts }) => facts)),
+  );
   const vifs = new Set(
     parts.flatMap(({ resource }) => (resource.vif?.name === undefined ? [] : [resource.vif.name])),
   );

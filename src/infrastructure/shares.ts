@@ -2,7 +2,7 @@
 import { type NodeShare } from '../api/types.js';
 import { type Bodies } from './kinds.js';
 
-type Count = 'cpuMillis' | 'vifs' | 'routes' | 'labels' | 'neighbours';
+export type Count = 'cpuMillis' | 'vifs' | 'routes' | 'labels' | 'neighbours';
 
 export const COUNTS: readonly Count[] = ['cpuMillis', 'vifs', 'routes', 'labels', 'neighbours'];
 
@@ -17,12 +17,15 @@ export const COUNT_FIELDS: Readonly<Record<Count, string>> = {
 
 export const NO_SHARE: NodeShare = { cpuMillis: 0, vifs: 0, routes: 0, labels: 0, neighbours: 0 };
 
+/** All processors of a machine. */
+export const WHOLE_CPU = 1_000;
+
 /** Of a node that asks for no number of its own. */
 const NODE_DEFAULT: NodeShare = { cpuMillis: 10, vifs: 64, routes: 10_000, labels: 1_000, neighbours: 1_000 };
 
 /** Of a machine that states no number: about what the agent's tables hold unless told otherwise. */
 const MACHINE_DEFAULT: NodeShare = {
-  cpuMillis: 1_000,
+  cpuMillis: WHOLE_CPU,
   vifs: 4_000,
   routes: 1_000_000,
   labels: 65_000,

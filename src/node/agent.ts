@@ -19,6 +19,7 @@ import { Paths } from './paths.js';
 import { type Step } from './plan.js';
 import { asStepFailure } from './refusal.js';
 import { type Holding, Registry } from './registry.js';
+import { shareBelow } from './shares.js';
 import { States } from './states.js';
 import { Underlay } from './underlay.js';
 import { type LiveVif, Vifs } from './vifs.js';
@@ -202,22 +203,10 @@ export class Agent {
     return (own && this.cgroups.leafOf(own)) ?? '';
   }
 
-  /** The namespace of the nearest node with a share among those that carry a node's vifs. */
+  /** The namespace of the node whose share a node's is one of. */
   #shareBelow(node: string): string | undefined {
-    const seen = new Set([node]);
-    const queue = [node];
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      for (const vif of [...this.registry.vifsOf(name)].toSorted()) {
-        const below = this.registry.vif(vif)?.intent.path?.below;
-        const carrier = below?.kind === 'vif' ? this.registry.vif(below.name)?.intent.node : undefined;
-        if (carrier === undefined || seen.has(carrier)) continue;
-        seen.add(carrier);
-        queue.push(carrier);
-        const intent = this.registry.node(carrier)?.intent;
-        if (intent && intent.cpuShare > 0) return this.nodes.namespaceOf(intent);
-      }
-    }
-    return undefined;
+    const below = shareBelow(this.registry, node);
+    return below && this.nodes.namespaceOf(below);
   }
 
   applied(owner: string, epoch: bigint): void {

@@ -20,11 +20,17 @@ const node = (name: string, supplier: string) => ({
     supplier: `suppliers/${supplier}`,
     offer: `offers/${name}`,
     ports: ['st-1', 'st-2'],
-    share: { cpuMillis: 1000 },
+    share: { cpuMillis: 800 },
   },
 });
 const link = (a: string, b: string, more: object = {}) => ({
-  link: { name: `links/${a}-${b}`, a: `nodes/${a}`, b: `nodes/${b}`, slo: { bitsPerSecond: 1000 }, ...more },
+  link: {
+    name: `links/${a}-${b}`,
+    a: `nodes/${a}`,
+    b: `nodes/${b}`,
+    slo: { bitsPerSecond: 20_000 },
+    ...more,
+  },
 });
 const network = (links: readonly object[], more: object = {}) => ({
   serviceNetwork: {
@@ -37,7 +43,7 @@ const network = (links: readonly object[], more: object = {}) => ({
     ...more,
   },
 });
-const PM = { name: 'P-M', a: 'P', b: 'M', slo: { bitsPerSecond: 600 } };
+const PM = { name: 'P-M', a: 'P', b: 'M', slo: { bitsPerSecond: 10_000 } };
 
 beforeEach(async () => {
   harness = new Harness();
@@ -128,13 +134,26 @@ describe('admitted', () => {
       name: 'vns/iptv/nodes/P/vifs/hp',
       port: { interface: 'st-1' },
     });
+    // what is sold is held: 1 and 400 thousandths of machines, each of what is bought there
+    expect(atP.find((r) => r.virtualNode)?.virtualNode).toMatchObject({
+      limits: { routes: 1000, neighbours: 100 },
+      cpu: { share: 1 },
+    });
+    const atM = two.applied.get(`${lease('M')} `)?.resources ?? [];
+    expect(atM.find((r) => r.virtualNode)?.virtualNode).toMatchObject({ cpu: { share: 500 } });
+    for (const at of [atP, atM])
+      expect(at.find((r) => r.vif?.link)?.vif).toMatchObject({
+        sent: { bitsPerSecond: 10_000n, packetsPerSecond: 21n },
+        received: { bitsPerSecond: 10_010n },
+      });
+    expect(atP.find((r) => r.vif?.port)?.vif?.sent).toBeUndefined();
     expect((one.applied.get(`${lease('Q')} `)?.resources ?? []).filter((r) => r.virtualNode)).toEqual([]);
     const mine = await harness.get('serviceNetwork', NETWORK);
-    expect(mine.links[0]).toMatchObject({ path: [], backup: [], achieved: { bitsPerSecond: 600n } });
+    expect(mine.links[0]).toMatchObject({ path: [], backup: [], achieved: { bitsPerSecond: 10_000n } });
     harness.caller = local;
     expect((await harness.get('serviceNetwork', NETWORK)).links[0]?.path).toEqual(['links/P-Q', 'links/Q-M']);
-    expect(await harness.get('link', 'links/P-Q')).toMatchObject({ soldAToB: 600n, soldBToA: 600n });
-    expect((await harness.get('offer', 'offers/M')).free?.cpuMillis).toBe(600);
+    expect(await harness.get('link', 'links/P-Q')).toMatchObject({ soldAToB: 10_000n, soldBToA: 10_000n });
+    expect((await harness.get('offer', 'offers/M')).free?.cpuMillis).toBe(400);
   });
 
   test('the same again changes nothing', async () => {
@@ -199,7 +218,7 @@ describe('admitted', () => {
   });
 
   test('another path: made before the old one is let go of, and labels only after nobody sends with them', async () => {
-    await harness.update(link('P', 'M', { slo: { bitsPerSecond: 1000 } }));
+    await harness.update(link('P', 'M', { slo: { bitsPerSecond: 20_000 } }));
     await harness.become('ready', 'links/P-M');
     await harness.update(network([PM]));
     await harness.become('ready', NETWORK);
@@ -239,7 +258,7 @@ describe('refused', () => {
   test.each([
     [
       'too much bandwidth',
-      network([{ ...PM, slo: { bitsPerSecond: 1001 } }]),
+      network([{ ...PM, slo: { bitsPerSecond: 17_648 } }]),
       'NO_CAPACITY resources[0].service_network.links[0]',
     ],
     [
@@ -254,7 +273,7 @@ describe('refused', () => {
     ],
     [
       'too much of a processor',
-      network([], { nodes: [{ name: 'P', share: { cpuMillis: 1001 } }] }),
+      network([], { nodes: [{ name: 'P', share: { cpuMillis: 801 } }] }),
       'NO_CAPACITY resources[0].service_network.nodes[0].share.cpu_millis',
     ],
     [
@@ -307,8 +326,8 @@ describe('refused', () => {
   });
 
   test('says what would fit', async () => {
-    const asked = harness.update(network([{ ...PM, slo: { bitsPerSecond: 1001 } }]));
-    await expect(asked).rejects.toThrow(/would fit: bits_per_second 1000/);
+    const asked = harness.update(network([{ ...PM, slo: { bitsPerSecond: 17_648 } }]));
+    await expect(asked).rejects.toThrow(/would fit: bits_per_second 17647/);
     const late = harness.update(network([{ ...PM, slo: { availabilityPpm: 999_999 } }]));
     await expect(late).rejects.toThrow(/availability_ppm 998001.*no second path/);
   });
@@ -319,7 +338,7 @@ describe('refused', () => {
     });
     const { resources } = await harness.client.update({ resources: [network([PM])], validateOnly: true });
     expect(resources[0]?.serviceNetwork).toMatchObject({
-      price: { microsPerHour: 20n + 3n + 2n * 600n, currency: 'EUR' },
+      price: { microsPerHour: 20n + 3n + 2n * 10_000n, currency: 'EUR' },
       links: [{ path: ['links/P-Q', 'links/Q-M'] }],
     });
     expect((await harness.client.list({ collection: 'customers/-/serviceNetworks' })).resources).toEqual([]);
@@ -330,7 +349,7 @@ describe('refused', () => {
     await harness.update(network([PM]));
     expect(await refusal(harness.remove('links/P-Q'))).toBe('IN_USE names[0]');
     expect(await refusal(harness.remove('nodes/M', 'links/Q-M'))).toBe('IN_USE names[0]');
-    expect(await refusal(harness.update(link('P', 'Q', { slo: { bitsPerSecond: 599 } })))).toBe(
+    expect(await refusal(harness.update(link('P', 'Q', { slo: { bitsPerSecond: 11_333 } })))).toBe(
       'IN_USE resources[0].link.slo.bits_per_second',
     );
     expect(await refusal(harness.update({ node: { ...node('P', 'one').node, ports: ['st-2'] } }))).toBe(

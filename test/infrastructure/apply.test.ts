@@ -8,6 +8,7 @@ import {
   eventually,
   lineOfThree,
   link,
+  local,
   node,
   Provider,
   type ProviderClient,
@@ -299,6 +300,86 @@ describe('refused, with nothing changed', () => {
     expect(await refusal(apply(routes, { virtualNode: 'customers/conn/virtualNodes/Q' }))).toBe(
       'SHARE_EXCEEDED resources[2].route',
     );
+  });
+
+  describe('shares of a share of 100 routes, 50 neighbours, 3 vifs and 2 labels', () => {
+    const begin = { virtualNode: 'customers/conn/virtualNodes/Q' };
+    const over = (vn: string, limits?: object): ResourceDraft => ({
+      virtualNode: { name: `vns/${vn}/nodes/Q`, tenant: vn, ...(limits && { limits }) },
+    });
+    const blackhole = (of: string, i: number): ResourceDraft => ({
+      route: { node: `vns/${of}/nodes/Q`, destination: `10.${i}.0.0/16`, type: 2 },
+    });
+    const limitsAtAgent = (owner: string): unknown[] =>
+      (one.agents.get('Q')?.resourcesOf(owner) ?? []).flatMap(({ virtualNode }) =>
+        virtualNode ? [virtualNode.limits] : [],
+      );
+    beforeEach(async () => {
+      const share = { routes: 100, neighbours: 50, vifs: 3, labels: 2 };
+      await customer.reserve({ virtualNodes: [node('Q', { share })], requestId: 'shares' });
+      await customer.commit({ name: 'customers/conn/reservations/shares' });
+    });
+
+    test('limits are filled in, and taken from those of the leased node', async () => {
+      await apply([over('iptv', { routes: 60 }), over('games'), blackhole('conn', 1)], begin);
+      expect(limitsAtAgent('conn')).toMatchObject([
+        { routes: 60, neighbours: 5 },
+        { routes: 10, neighbours: 5 },
+      ]);
+      await eventually(
+        () => JSON.stringify(limitsAtAgent('one')).includes('"routes":30,"neighbours":40'),
+        'the leased node has what is left',
+      );
+      expect(limitsAtAgent('one')).toMatchObject([{ labels: 2, vifsAbove: 3 }]);
+      // another owner’s content stands on the same share, also after a new start
+      await one.stop();
+      await one.start();
+      customer = one.as(conn);
+      const tenant = { ...begin, owner: 'iptv' };
+      await until(one.as(local), 'machines/Q', (resource) => resource.machine?.status?.state === 'ready');
+      expect(await refusal(apply([over('nested', { routes: 30 })], tenant, customer))).toBe(
+        'SHARE_EXCEEDED resources[0].virtual_node.limits.routes',
+      );
+      await apply([over('nested', { routes: 29 })], tenant, customer);
+      await apply([], tenant, customer);
+      await apply([], begin, customer);
+      await eventually(
+        () => JSON.stringify(limitsAtAgent('one')).includes('"routes":100,"neighbours":50'),
+        'it has all of it again',
+      );
+    });
+
+    test.each<[string, ResourceDraft[], string]>([
+      ['routes', [over('iptv', { routes: 101 })], 'virtual_node.limits.routes'],
+      ['as many as fit a number', [over('iptv', { routes: 4294967295 })], 'virtual_node.limits.routes'],
+      ['routes, in sum', [over('games'), over('iptv', { routes: 91 })], 'virtual_node.limits.routes'],
+      ['neighbours', [over('iptv', { neighbours: 51 })], 'virtual_node.limits.neighbours'],
+      ['routes of its own', [over('iptv', { routes: 100 }), blackhole('conn', 1)], 'route'],
+      [
+        'vifs',
+        [over('iptv'), ...[1, 2, 3, 4].map((i) => ({ vif: { name: `vns/iptv/nodes/Q/vifs/v${i}` } }))],
+        'vif',
+      ],
+      [
+        'labels',
+        [16, 17, 18].map((label) => ({
+          label: { vif: 'vns/conn/nodes/Q/vifs/x', label, deliver: 'vns/conn/nodes/Q/vifs/x' },
+        })),
+        'label',
+      ],
+    ])('too many: %s', async (_, resources, field) => {
+      expect(await refusal(apply(resources, begin))).toBe(
+        `SHARE_EXCEEDED resources[${resources.length - 1}].${field}`,
+      );
+      expect(one.agents.get('Q')?.resourcesOf('conn')).toEqual([]);
+    });
+
+    test('two owners at once: what both would take together, one of them takes', async () => {
+      const streams = ['', 'iptv', 'games'].map((owner, i) =>
+        refusal(apply([over(`vn${i}`, { routes: 60 })], { ...begin, owner })),
+      );
+      expect((await Promise.all(streams)).filter((told) => told === 'not refused')).toHaveLength(1);
+    });
   });
 
   test('while the machine is away', async () => {

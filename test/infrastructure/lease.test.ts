@@ -1,4 +1,6 @@
 /** Reserving, committing, and what the agents are told. */
+import { isDeepStrictEqual } from 'node:util';
+
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { failedPrecondition } from '../../src/api/errors.js';
@@ -12,6 +14,7 @@ import {
   Provider,
   type ProviderClient,
   until,
+  wire,
 } from './provider.js';
 
 let one: Provider;
@@ -53,6 +56,17 @@ test('two nodes and a link between them: reserved, committed, and on the machine
     remoteAddress: '100.127.0.3',
     arrivalInterface: 'to-Q',
   });
+  // what is sold is held: shares that were left out are those of the lease
+  expect(p?.[0]?.virtualNode).toMatchObject({
+    limits: { routes: 10_000, neighbours: 1_000, labels: 1_000, vifsAbove: 64, addresses: 0 },
+    cpu: { share: 600 },
+  });
+  expect(m?.[0]?.virtualNode).toMatchObject({ cpu: { share: 10 } });
+  for (const end of [p, m])
+    expect(end?.[2]?.vif).toMatchObject({
+      sent: { bitsPerSecond: 100_000_000n, packetsPerSecond: 208_334n, burstBytes: 250_000 },
+      received: { bitsPerSecond: 100_100_000n, burstBytes: 500_500 },
+    });
   const path = p?.[2]?.vif?.link?.paths[0];
   // what one end sends with, the other expects
   expect(m?.[3]?.label).toMatchObject({ label: path?.label, deliver: 'vns/conn/nodes/M/vifs/toP' });
@@ -61,6 +75,51 @@ test('two nodes and a link between them: reserved, committed, and on the machine
   expect(wire.resource?.wire).toMatchObject({ soldAToB: 100_000_000n, soldBToA: 100_000_000n });
   const offer = await customer.get({ name: 'offers/P' });
   expect(offer.resource?.offer?.free?.cpuMillis).toBe(400);
+});
+
+test('links without a guarantee share what is not sold of their narrowest wire', async () => {
+  const customer = one.as(conn);
+  const ends = (more: string, slo: object = {}): object => ({
+    ...link('P', 'M', { name: `customers/conn/virtualLinks/${more}`, ...slo }),
+    a: { virtualNode: 'customers/conn/virtualNodes/P', vif: more },
+    b: { virtualNode: 'customers/conn/virtualNodes/M', vif: more },
+  });
+  const lease = async (requestId: string, links: object[], nodes: object[] = []): Promise<void> => {
+    await customer.reserve({ virtualNodes: nodes, virtualLinks: links, requestId });
+    await customer.commit({ name: `customers/conn/reservations/${requestId}` });
+  };
+  const become = (machine: string, wanted: Record<string, bigint>): Promise<void> =>
+    eventually(
+      () => {
+        const vifs = (one.agents.get(machine)?.resourcesOf('one') ?? []).flatMap(({ vif }) => vif ?? []);
+        const rates = vifs.map(({ name, sent }) => [name.split('/').at(-1), sent?.bitsPerSecond]);
+        return isDeepStrictEqual(new Map(rates as [string, bigint][]), new Map(Object.entries(wanted)));
+      },
+      `${machine} has ${Object.keys(wanted).join()}`,
+    );
+  await lease('one', [ends('a')], [node('P'), node('M')]);
+  await become('P', { a: 1_000_000_000n });
+  await lease('two', [ends('b')]);
+  await become('P', { a: 500_000_000n, b: 500_000_000n });
+  await lease('three', [ends('c', { slo: { bitsPerSecond: 400_000_000n } })]);
+  for (const machine of ['P', 'M'])
+    await become(machine, { a: 300_000_000n, b: 300_000_000n, c: 400_000_000n });
+  // sold out: what keeps a routing protocol going
+  await lease('four', [ends('d', { slo: { bitsPerSecond: 600_000_000n } })]);
+  await become('M', { a: 64_000n, b: 64_000n, c: 400_000_000n, d: 600_000_000n });
+  // over a wire without a number nothing is guaranteed, and nothing held; the other one still is
+  await customer.delete({ names: ['c', 'd'].map((id) => `customers/conn/virtualLinks/${id}`) });
+  await operator.update({ resources: [wire('P', 'Q', { bitsPerSecond: 0n })] });
+  await become('P', { a: 500_000_000n, b: 500_000_000n });
+  await operator.update({ resources: [wire('Q', 'M', { bitsPerSecond: 0n })] });
+  await eventually(
+    () =>
+      one.agents
+        .get('P')
+        ?.resourcesOf('one')
+        .every(({ vif }) => vif?.sent === undefined) === true,
+    'there are no meters',
+  );
 });
 
 test('an end of leases takes everything away, and labels are let go of when both agents have forgotten them', async () => {

@@ -157,6 +157,9 @@ test.each([
   const far = z?.resourcesOf('three') ?? [];
   expect(p[1]?.tunnel).toMatchObject({ localAddress: '100.127.0.1', remoteAddress: '100.127.0.21' });
   expect(far[1]?.tunnel).toMatchObject({ localAddress: '100.127.0.21', remoteAddress: '100.127.0.1' });
+  // each provider holds its own end to what was sold
+  const rates = { sent: { bitsPerSecond: 10_000_000n }, received: { bitsPerSecond: 10_010_000n } };
+  expect([p[2]?.vif, far[2]?.vif]).toMatchObject([rates, rates]);
   // what one end sends with, the other expects
   expect(far[3]?.label).toMatchObject({
     label: p[2]?.vif?.link?.paths[0]?.label,

@@ -158,6 +158,15 @@ test('60 % of a machine, 40 % of that: held for what is started there, changed u
     expect(leafOf('conn')).toBe(join(conn, 'daemons'));
     expect(existsSync(iptv)).toBe(false);
     expect(quota(conn)).toBe(Math.floor(0.3 * all));
+    // carried by nobody: of what its owner was leased, not of the machine; so is what a tenant of the owner makes
+    const alone = (vn: string, tenant: string): Resource => with_(node(vn, 'R', tenant), 500);
+    await apply(agent, 'conn', [alone('iptv', 'conn.games')]);
+    await apply(agent, 'conn.games', [alone('games', 'conn')]);
+    expect([quota(iptv), leafOf('games')]).toEqual([
+      Math.floor(0.15 * all),
+      join(conn, netns('R.games.R'), 'daemons'),
+    ]);
+    await apply(agent, 'conn.games', []);
     await apply(agent, 'conn', []);
     await apply(agent, 'one', []);
     expect(existsSync(conn)).toBe(false);

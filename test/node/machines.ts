@@ -5,9 +5,11 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { silentLogger, createLogger } from '../../src/api/log.js';
 import { type Draft } from '../../src/api/message.js';
 import { Agent, type AgentOptions } from '../../src/node/agent.js';
+import { machineHierarchy } from '../../src/node/cgroups.js';
 import { Collection } from '../../src/node/collect.js';
 import { type Counts } from '../../src/node/plan.js';
 import { type cabernet } from '../../gen/cabernet.js';
@@ -63,6 +65,12 @@ export function sweep(): void {
   }
   for (const name of readdirSync(PINS)) {
     if (isStale(name)) rmSync(`${PINS}/${name}`, { recursive: true, force: true });
+  }
+  const cgroups = join(machineHierarchy()?.mount ?? '', 'cabernet');
+  for (const name of existsSync(cgroups) ? readdirSync(cgroups) : []) {
+    // folders, the inner ones first; what is in them is the kernel's
+    if (isStale(name))
+      spawnSync('find', [join(cgroups, name), '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
   }
 }
 

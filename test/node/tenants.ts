@@ -74,12 +74,12 @@ export async function sell({ a, b }: Agents, rates: Rates): Promise<void> {
   }
 }
 
-/** Datagrams from a station of `games` to the other, as fast as it can. */
+/** Datagrams to an address, as fast as it can. */
 const FLOOD = `
   const socket = require('dgram').createSocket('udp4');
   const bytes = Buffer.alloc(1400);
   socket.bind(() => {
-    socket.connect(9, '10.0.2.2', () => {
+    socket.connect(9, process.argv[1], () => {
       console.log('begun');
       const burst = () => {
         for (let i = 0; i < 50; i++) socket.send(bytes, () => undefined);
@@ -89,9 +89,10 @@ const FLOOD = `
     });
   });`;
 
-export async function whileFlooded<T>(work: () => Promise<T>): Promise<T> {
-  const station = `/run/netns/${netns('st.gamesA')}`;
-  const child = spawn('nsenter', [`--net=${station}`, '--', process.execPath, '-e', FLOOD]);
+/** From a station to an address: of `games`, to the other. */
+export async function whileFlooded<T>(work: () => Promise<T>, from = 'gamesA', to = '10.0.2.2'): Promise<T> {
+  const station = `/run/netns/${netns(`st.${from}`)}`;
+  const child = spawn('nsenter', [`--net=${station}`, '--', process.execPath, '-e', FLOOD, to]);
   const ended = once(child, 'close');
   try {
     await once(child.stdout, 'data');

@@ -1,8 +1,11 @@
 /*
  * Three businesses: an infrastructure, a connectivity and a service provider, each a controller process of its own that
  * knows the others by certificates, over three real agents, P - Q - M. What each operator wants is one manifest. A
- * station's packets then cross what was bought from whom, also while the controllers are dead.
+ * station's packets then cross what was bought from whom, also while the controllers are dead; and nobody gets more than
+ * what was sold.
  */
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -10,10 +13,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silentLogger } from '../../src/api/log.js';
 import { type ApiServer, startServer } from '../../src/api/server.js';
 import { type Agent } from '../../src/node/agent.js';
+import { machineHierarchy } from '../../src/node/cgroups.js';
 import { translate } from '../../src/node/refusal.js';
 import { nodeService } from '../../src/node/rpc/index.js';
 import { Home, type Output, type Running } from '../cli/support.js';
-import { inside, netns, startAgent, sweep } from '../node/machines.js';
+import { inside, netns, startAgent, sweep, until } from '../node/machines.js';
+import { whileFlooded } from '../node/tenants.js';
 import { buildThree, MACHINES } from '../node/three.js';
 
 type Layer = 'infrastructure' | 'connectivity' | 'service';
@@ -186,4 +191,118 @@ ${link('q-m', 'Q', 'M', 1)}`,
     ...at('service'),
   );
   expect(gone, gone.stderr).toMatchObject({ status: 0 });
+});
+
+interface Carried {
+  readonly bytes: number;
+  readonly sentRefused: number;
+  readonly receivedRefused: number;
+}
+
+/** Of a vif, by the names that the machines have: what it sent, and what its meters refused. */
+async function carried(machine: (typeof MACHINES)[number], name: string): Promise<Carried> {
+  const agent = agents[MACHINES.indexOf(machine)];
+  const vif = agent?.vifs.get(name);
+  if (!agent || !vif) throw new Error(`no ${name} at ${machine}`);
+  const { counters } = agent.plane;
+  const [vifs, paths] = [await counters.vifs([vif.id]), await counters.paths([vif.path])];
+  const count = vifs.get(vif.id);
+  return {
+    bytes: Number(paths.get(vif.path)?.sentBytes ?? 0n),
+    sentRefused: Number(count?.sentRefused ?? 0n),
+    receivedRefused: Number(count?.receivedRefused ?? 0n),
+  };
+}
+
+/** Thousandths of the machine's processors that a cgroup below `cabernet` may take. */
+function quotaOf(...path: readonly string[]): number {
+  const { version, mount } = machineHierarchy() ?? { version: 1, mount: '' };
+  const file = join(mount, 'cabernet', ...path, version === 1 ? 'cpu.cfs_quota_us' : 'cpu.max');
+  return Number.parseInt(readFileSync(file, 'utf8'), 10) / (100 * cpus().length);
+}
+
+test('what is sold is held: bandwidth, processors, routes', { timeout: 240_000 }, async () => {
+  const promise = (slo: string): string =>
+    `link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { ${slo} } }`;
+  const node = 'vns/conn_iptv/nodes';
+  await apply(
+    'service',
+    `resources:
+- network: { name: network, supplier: conn, supplierAddress: '${addresses.get('connectivity')}' }
+- node: { name: nodes/P, offer: offers/P, share: { cpuMillis: 300, routes: 4 } }
+- node: { name: nodes/M, offer: offers/M, share: { cpuMillis: 150 } }
+- ${promise('bitsPerSecond: 10000000')}
+- station: { name: stations/hp, node: nodes/P, port: st-hp, addresses: [10.0.1.2/24, 'fd00:0:0:1::2/64'] }
+- station: { name: stations/hm, node: nodes/M, port: st-hm, addresses: [10.0.3.2/24, 'fd00:0:0:3::2/64'] }`,
+  );
+  await until('a station reaches the other', () => ping('10.0.3.2'));
+
+  // 60 % of a machine, of that a half and a quarter
+  for (const [machine, share] of [
+    ['P', 300],
+    ['M', 150],
+  ] as const) {
+    const [outer, inner] = [`${machine}.conn.${machine}`, `${machine}.conn_iptv.${machine}`].map(netns);
+    expect(quotaOf(outer ?? '')).toBe(600);
+    expect(quotaOf(outer ?? '', inner ?? '')).toBe(share);
+  }
+
+  // 10 Mbit/s over links of 100 Mbit/s: a flood gets that, on its own account, and nothing else refuses a frame
+  const ends = [
+    ['P', `${node}/P/vifs/to-M`],
+    ['P', 'vns/conn/nodes/P/vifs/to-Q'],
+    ['Q', 'vns/conn/nodes/Q/vifs/to-P'],
+    ['Q', 'vns/conn/nodes/Q/vifs/to-M'],
+    ['M', 'vns/conn/nodes/M/vifs/to-Q'],
+    ['M', `${node}/M/vifs/to-P`],
+  ] as const;
+  const look = (): Promise<Carried[]> => Promise.all(ends.map(([at, vif]) => carried(at, vif)));
+  const began = performance.now();
+  const [before] = await look();
+  const own = async (): Promise<Carried> => (await look())[0] as Carried;
+  const after = await whileFlooded(
+    async () => {
+      await until('the flood has been one', async () => (await own()).sentRefused > 20_000);
+      return look();
+    },
+    'hp',
+    '10.0.3.2',
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const bytes = (after[0]?.bytes ?? 0) - (before?.bytes ?? 0);
+  const burst = 25_000;
+  expect(bytes).toBeGreaterThan(burst);
+  expect(bytes).toBeLessThanOrEqual(burst + (10_000_000 / 8) * seconds);
+  expect(after.slice(1).map(({ sentRefused }) => sentRefused)).toEqual([0, 0, 0, 0, 0]);
+  expect(after.map(({ receivedRefused }) => receivedRefused)).toEqual([0, 0, 0, 0, 0, 0]);
+
+  // the same link without a promise: what is below could carry more, and the meters there hold what was sold of that
+  await apply('service', promise(''));
+  await whileFlooded(
+    async () => {
+      const { sentRefused } = await own();
+      await until('the link below is full', async () => ((await look())[1]?.sentRefused ?? 0) > 1000);
+      expect((await own()).sentRefused).toBe(sentRefused);
+    },
+    'hp',
+    '10.0.3.2',
+  );
+  await apply('service', promise('bitsPerSecond: 10000000'));
+
+  // more routes than the share has are refused, with what it has; what was in force stays
+  const routes = [1, 2, 3].map(
+    (i) =>
+      `- route: { name: nodes/P/routes/r${i}, destination: 10.77.${i}.0/24, type: ROUTE_TYPE_BLACKHOLE }`,
+  );
+  const path = home.file('routes.yaml', ['resources:', ...routes].join('\n'));
+  expect(await home.run('apply', '-f', path, ...at('service'))).toMatchObject({ status: 0 });
+  const nodes = async (): Promise<string> =>
+    (await home.run('get', 'nodes', '-o', 'json', ...at('service'))).stdout;
+  await until('they are refused', async () => (await nodes()).includes('"refused"'));
+  expect(await nodes()).toContain('vns/iptv/nodes/P has 4 routes');
+  expect(ping('10.0.3.2')).toBe(true);
+  const withdrawn = await home.run('delete', 'nodes/P/routes/r3', ...at('service'), '--wait');
+  expect(withdrawn, withdrawn.stderr).toMatchObject({ status: 0 });
+  await until('the rest of them is taken', async () => !(await nodes()).includes('"refused"'));
+  expect(ping('fd00:0:0:3::2')).toBe(true);
 });

@@ -1,9 +1,11 @@
 /** What our nodes must contain for a network, a link, or ourselves. Pure. */
 import { type Link, type ServiceLink, type ServiceNetwork } from '../../api/connectivity.js';
 import { type ResourceDraft } from '../../api/node.js';
+import { type NodeShare } from '../../api/types.js';
+import { ratesOf } from '../../controller/rates.js';
 import { vifOf } from '../check.js';
 import { networkIds, serviceNode } from '../names.js';
-import { nodeUnder } from '../usage.js';
+import { bitsOf, nodeUnder, shareOf } from '../usage.js';
 import { type LabelledHop, vifAt, type Way } from './hops.js';
 
 /** By our node: `nodes/NODE`. */
@@ -19,6 +21,8 @@ export interface Carried {
   readonly old: readonly Way[];
 }
 
+type VirtualNode = NonNullable<ResourceDraft['virtualNode']>;
+
 class Collector {
   readonly items = new Map<string, ResourceDraft[]>();
 
@@ -29,15 +33,35 @@ class Collector {
   }
 }
 
-/** Its nodes and the cables of its stations. */
-export function itemsOfNetwork(network: ServiceNetwork): Items {
+/** What a service node was sold; its processors are, for an agent, thousandths of those of the node below. */
+function heldOf(share: NodeShare, bought: NodeShare | undefined): Pick<VirtualNode, 'limits' | 'cpu'> {
+  const { routes, neighbours, labels } = share;
+  const limits = { routes, neighbours, labels };
+  const whole = bought?.cpuMillis ?? 0;
+  if (whole === 0) return { limits };
+  return {
+    limits,
+    cpu: { share: Math.min(1000, Math.max(1, Math.floor((1000 * share.cpuMillis) / whole))) },
+  };
+}
+
+/**
+ * Its nodes and the cables of its stations.
+ * @param boughtOf what a node of ours has of its machine
+ */
+export function itemsOfNetwork(
+  network: ServiceNetwork,
+  boughtOf: (node: string) => NodeShare | undefined,
+): Items {
   const collector = new Collector();
   const { customer } = networkIds(network.name);
   for (const node of network.nodes) {
     const name = serviceNode(network.name, node.name);
+    const under = nodeUnder(node);
+    const held = heldOf(shareOf(node, network), boughtOf(under));
     collector.add(
-      nodeUnder(node),
-      { virtualNode: { name, tenant: customer, routeSource: node.routeSource } },
+      under,
+      { virtualNode: { name, tenant: customer, routeSource: node.routeSource, ...held } },
       ...node.ports.map(({ vif, port, mtu }): ResourceDraft => ({
         vif: { name: `${name}/vifs/${vif}`, mtu, port: { interface: port } },
       })),
@@ -80,13 +104,10 @@ export function itemsOfLink(
   ] as const) {
     const [first] = hops;
     if (!first) continue;
-    collector.add(first.from, {
-      vif: {
-        name: vif,
-        mtu: mtuOver(ends.link, active),
-        link: { paths: [{ vif: first.out, label: first.label }], payload: ends.link.payload },
-      },
-    });
+    const mtu = mtuOver(ends.link, active);
+    const { payload } = ends.link;
+    const link = { paths: [{ vif: first.out, label: first.label }], payload };
+    collector.add(first.from, { vif: { name: vif, mtu, link, ...ratesOf(bitsOf(ends.link), mtu) } });
   }
   return collector.items;
 }

@@ -3,6 +3,7 @@ import { type Link, type ServiceNetwork } from '../../api/connectivity.js';
 import { ApiError } from '../../api/errors.js';
 import { type Logger } from '../../api/log.js';
 import { type ResourceDraft } from '../../api/node.js';
+import { type NodeShare } from '../../api/types.js';
 import { type Clock, sleep } from '../../controller/clock.js';
 import { type ConnectivityState, type Tx } from '../kinds.js';
 import { inForce, type Ledger } from '../ledger.js';
@@ -50,10 +51,10 @@ export class Programmer {
 
   constructor(options: ProgrammerOptions) {
     this.#options = options;
-    const { records, state } = options;
+    const { records } = options;
     // whatever they have from before: they are told once what they are to have
     for (const node of options.ledger.nodes.keys()) this.#sender(node).touch();
-    for (const network of state.all('serviceNetwork')) this.#set(network.name, itemsOfNetwork(network));
+    this.#setNodes();
     for (const key of records.links.keys()) this.#showLink(key);
     this.#holdLabels();
     this.ownLinks();
@@ -70,6 +71,7 @@ export class Programmer {
       for (const node of [a, b]) this.#sender(node).touch();
     }
     this.#live = live;
+    this.#setNodes();
     for (const { body } of ledger.links.values()) this.#set(`own ${body.name}`, itemsOfOwnLink(self, body));
     for (const source of this.#contents.sources()) {
       if (source.startsWith('own ') && !ledger.links.has(source.slice(4))) this.#set(source, new Map());
@@ -89,6 +91,15 @@ export class Programmer {
       for (let i = 0; i === 0 || i < keys.length; i += BATCH)
         await state.transact((tx) => this.#follow(tx, name, keys.slice(i, i + BATCH)));
     });
+  }
+
+  readonly #boughtOf = (node: string): NodeShare | undefined =>
+    this.#options.ledger.nodes.get(node)?.body.share;
+
+  /** Also what they have of the nodes below, which may have been bought anew. */
+  #setNodes(): void {
+    for (const network of this.#options.state.all('serviceNetwork'))
+      this.#set(network.name, itemsOfNetwork(network, this.#boughtOf));
   }
 
   /** Where the process was when it ended. */
@@ -145,7 +156,7 @@ export class Programmer {
       if (JSON.stringify(then) !== JSON.stringify(now)) records.put(tx, key, then);
     }
     tx.onCommit(() => {
-      this.#set(name, network ? itemsOfNetwork(network) : new Map());
+      this.#set(name, network ? itemsOfNetwork(network, this.#boughtOf) : new Map());
       for (const key of keys) this.#showLink(key);
       this.#settle(name);
     });
