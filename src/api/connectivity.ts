@@ -22,6 +22,7 @@ export type ServiceNetwork = Message<cabernet.connectivity.v1.ServiceNetwork>;
 export type ServiceNode = Message<cabernet.connectivity.v1.ServiceNode>;
 export type StationPort = Message<cabernet.connectivity.v1.StationPort>;
 export type ServiceLink = Message<cabernet.connectivity.v1.ServiceLink>;
+export type UpdateRequest = Message<cabernet.connectivity.v1.UpdateRequest>;
 export type ApplyRequest = Message<cabernet.connectivity.v1.ApplyRequest>;
 export type ApplyBegin = Message<cabernet.connectivity.v1.ApplyBegin>;
 export type ApplyResponse = Message<cabernet.connectivity.v1.ApplyResponse>;

@@ -13,12 +13,15 @@ import { SHARES } from './offers.js';
 import { putRelease } from './release.js';
 import { sellableOf } from './sellable.js';
 import { generationOf, withStatus } from './status.js';
+import { mtuOf } from './supply-of.js';
 import { Usage } from './usage.js';
 
 export interface Purchase {
   readonly self: string;
   readonly ledger: Ledger;
   readonly now: number;
+  /** Told of deals that are noted. */
+  readonly onDeal?: ((deal: Deal) => void) | undefined;
   /** Whether something is sent over this link, or may still be. */
   readonly isSentOver: (link: string) => boolean;
 }
@@ -52,6 +55,7 @@ export function buy(purchase: Purchase, tx: Tx, nodes: readonly Node[], links: r
     links,
     (link) => endsOf(tx, link),
     (supplier) => tx.get('supplier', supplier)?.address ?? '',
+    (name) => purchase.ledger.nodes.has(name) || purchase.ledger.links.has(name),
   );
   const deal: Deal = {
     id,
@@ -64,6 +68,7 @@ export function buy(purchase: Purchase, tx: Tx, nodes: readonly Node[], links: r
     links,
   };
   tx.putEntry(DEALS + id, encodeDeal(deal));
+  purchase.onDeal?.(deal);
   const pending = { state: 'pending', message: '', reconciling: true };
   for (const node of nodes) tx.put('node', withStatus(node, pending));
   for (const link of links) tx.put('link', withStatus(link, pending));
@@ -147,6 +152,13 @@ function checkLink(
     if (before && before[end] !== after[end] && (bought || before.status?.reconciling === true))
       throw refused('IMMUTABLE', `${field}.${end}`, `The ends of ${name} cannot change; make another link.`);
   }
+  const [one, other] = [after.a, after.b].map((end) => tx.get('node', end));
+  if (one && one.offer !== '' && one.supplier === other?.supplier && one.offer === other.offer)
+    throw refused(
+      'SAME_MACHINE',
+      `${field}.b`,
+      `${after.a} and ${after.b} are both of ${one.offer} of ${one.supplier}; a link leads from one machine to another.`,
+    );
   for (const vif of ['vifA', 'vifB'] as const) {
     if (bought && bought[vif] !== after[vif])
       throw refused(
@@ -155,6 +167,8 @@ function checkLink(
         `The vifs of ${name} cannot change.`,
       );
   }
+  if (bought && mtuOf(after) < mtuOf(bought) && (usage.users.has(name) || isSentOver(name)))
+    throw refused('IN_USE', `${field}.mtu`, `Service networks stand on ${name}: its MTU cannot get smaller.`);
   const sold = usage.bits.get(name) ?? 0n;
   if (sellableOf(after) < sold)
     throw refused(
@@ -164,17 +178,31 @@ function checkLink(
     );
 }
 
+/** What was refused, once more: much may have been sold meanwhile. @throws ApiError */
+export function recheck(purchase: Purchase, tx: Tx, nodes: readonly Node[], links: readonly Link[]): void {
+  const usage = new Usage(tx.all('serviceNetwork'));
+  const change = <K extends 'node' | 'link'>(kind: K, body: Bodies[K]): Wanted<K> => {
+    return { kind, name: body.name, field: kind, before: body, after: body };
+  };
+  for (const node of nodes) checkNode(purchase, tx, usage, change('node', node));
+  for (const link of links) checkLink(purchase, tx, usage, change('link', link));
+}
+
+function textOf(asked: object): string {
+  return JSON.stringify(asked, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+}
+
 /** Whether the supplier would be told nothing new. */
 function sameNode({ self, ledger }: Purchase, node: Node): boolean {
   const bought = ledger.nodes.get(node.name)?.body;
   if (!bought || node.supplier !== bought.supplier) return false;
-  const asked = (body: Node): string => JSON.stringify(virtualNode(self, { ...body, site: node.site }, 0));
+  const asked = (body: Node): string => textOf(virtualNode(self, { ...body, site: node.site }, 0));
   return asked(node) === asked(bought) && (node.site === '' || node.site === bought.site);
 }
 
 function sameLink({ self, ledger }: Purchase, tx: Tx, link: Link): boolean {
   const bought = ledger.links.get(link.name)?.body;
-  const asked = (body: Link): string => JSON.stringify(virtualLink(self, body, endsOf(tx, link), 0));
+  const asked = (body: Link): string => textOf(virtualLink(self, body, endsOf(tx, link), 0));
   return bought !== undefined && asked(link) === asked(bought);
 }
 

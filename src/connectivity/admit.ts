@@ -17,7 +17,7 @@ export function admit(purchase: Purchase, tx: Tx, changes: readonly Admission<Bo
   for (const change of ofKind('supplier')) admitSupplier(tx, change);
   // what goes makes room first
   for (const change of ofKind('serviceNetwork').toSorted((a, b) => Number(!!a.after) - Number(!!b.after)))
-    admitNetwork(purchase.self, tx, purchase.ledger, change);
+    admitNetwork(purchase.self, tx, purchase.ledger, purchase.now, change);
   if (ofKind('tariff').length > 0)
     for (const { body } of purchase.ledger.nodes.values()) refreshOffer(tx, body);
 }

@@ -17,6 +17,7 @@ import { readStream } from '../controller/stream.js';
 import { chunkType, type Customers, type Upload } from './customers.js';
 import { type ConnectivityState } from './kinds.js';
 import { networkIds, renamed, renamedVn } from './names.js';
+import { isSuspended } from './network-terms.js';
 import { applyStream, type Target } from './program/sender.js';
 import { nodeUnder } from './usage.js';
 
@@ -137,6 +138,12 @@ function placeOf(options: ApplyOptions, begin: ApplyBegin, caller: Caller): Plac
   if (!own && caller.role === 'service') throw missing(begin.serviceNetwork, 'begin.service_network');
   if (!own) throw mayNot('begin.service_network', 'Only the customer itself writes into its nodes.');
   if (!network) throw missing(begin.serviceNetwork, 'begin.service_network');
+  if (isSuspended(network))
+    throw failedPrecondition({
+      reason: 'LEASE_SUSPENDED',
+      field: 'begin.service_network',
+      message: `${network.name} is suspended, for its term is over; renew it first.`,
+    });
   const node = network.nodes.find(({ name }) => name === begin.node);
   if (!node) throw missing(begin.node, 'begin.node');
   checkEpoch(options, begin);

@@ -8,9 +8,9 @@ import { type Reservation } from '../api/infrastructure.js';
 import { type Logger } from '../api/log.js';
 import { type Clock, formatTime, sleep } from '../controller/clock.js';
 import { type Deal, DEALS, decodeDeal, encodeDeal, type Party } from './deal.js';
-import { type ConnectivityState } from './kinds.js';
+import { type ConnectivityState, type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
-import { termMs, virtualLink, virtualNode } from './lease.js';
+import { reserveRequest, termMs } from './lease.js';
 import { leaseOfLink, leaseOfNode } from './names.js';
 import { refreshOffer } from './offers.js';
 import { putRelease, type Releases } from './release.js';
@@ -153,21 +153,9 @@ export class Buyer {
   }
 
   async #reserve(deal: Deal, party: Party): Promise<void> {
-    const { self, state, ledger, ending, patienceMs = PATIENCE } = this.#options;
-    const supplierOf = (node: string): string =>
-      deal.nodes.find(({ name }) => name === node)?.supplier ??
-      ledger.nodes.get(node)?.body.supplier ??
-      state.get('node', node)?.supplier ??
-      '';
+    const { ending, patienceMs = PATIENCE } = this.#options;
     const request = {
-      virtualNodes: deal.nodes
-        .filter(({ name }) => party.nodes.includes(name))
-        .map((node) => virtualNode(self, node, deal.created)),
-      virtualLinks: deal.links
-        .filter(({ name }) => party.links.includes(name))
-        .map((link) =>
-          virtualLink(self, link, { a: supplierOf(link.a), b: supplierOf(link.b) }, deal.created),
-        ),
+      ...reserveRequest(this.#options, deal, party),
       holdSeconds: HOLD,
       requestId: party.reservation,
     };
@@ -206,7 +194,7 @@ export class Buyer {
         const body: Node = { ...asked, site, ...facts, ...(share && { share }) };
         if (!now) putRelease(tx, self, body, partyOf(deal, body.name));
         else {
-          ledger.putNode(tx, { body, expireTime });
+          ledger.putNode(tx, { body, expireTime, down: ledger.nodes.get(body.name)?.down });
           const node = { ...now, ...facts };
           tx.put('node', generationOf(now) === generationOf(asked) ? settled(node) : node);
           refreshOffer(tx, body);
@@ -224,7 +212,7 @@ export class Buyer {
         const body: Link = { ...asked, ...facts };
         if (!now) putRelease(tx, self, body, partyOf(deal, body.name));
         else {
-          ledger.putLink(tx, { body, expireTime });
+          ledger.putLink(tx, { body, expireTime, down: ledger.links.get(body.name)?.down });
           const link = { ...now, ...facts };
           tx.put('link', generationOf(now) === generationOf(asked) ? settled(link) : link);
         }
@@ -277,6 +265,7 @@ export class Buyer {
   async #cancel(deal: Deal): Promise<void> {
     const { self, state, ending } = this.#options;
     const parties = deal.rounds.flat().toReversed();
+    const standing = new Set<Party>();
     await Promise.all(
       parties.map(async (party) => {
         const name = `customers/${self}/reservations/${party.reservation}`;
@@ -285,11 +274,38 @@ export class Buyer {
             supply.cancel({ name }, { signal: ending, deadlineMs: CALL }),
           );
         } catch (error) {
-          if (!isGone(error)) throw error;
+          if (error instanceof ApiError && error.reason === 'CHANGE_STANDS') standing.add(party);
+          else if (!isGone(error)) throw error;
         }
       }),
     );
-    await state.transact((tx) => tx.deleteEntry(DEALS + deal.id));
+    await state.transact((tx) => {
+      for (const party of standing) this.#adopt(tx, deal, party);
+      tx.deleteEntry(DEALS + deal.id);
+    });
+  }
+
+  /** What was changed and cannot be changed back is what we have. */
+  #adopt(tx: Tx, deal: Deal, party: Party): void {
+    const { ledger, log } = this.#options;
+    log.warn('changes stand, though the deal is off', { deal: deal.id, supplier: party.supplier });
+    for (const asked of deal.nodes) {
+      const bought = party.nodes.includes(asked.name) ? ledger.nodes.get(asked.name) : undefined;
+      if (!bought) continue;
+      const { site, lease } = bought.body;
+      const body: Node = { ...bought.body, ...asked, site, lease };
+      ledger.putNode(tx, { ...bought, body });
+      const now = tx.get('node', body.name);
+      if (now && generationOf(now) === generationOf(asked)) tx.put('node', settled(now));
+      if (now) refreshOffer(tx, body);
+    }
+    for (const asked of deal.links) {
+      const bought = party.links.includes(asked.name) ? ledger.links.get(asked.name) : undefined;
+      if (!bought) continue;
+      ledger.putLink(tx, { ...bought, body: { ...bought.body, ...asked, lease: bought.body.lease } });
+      const now = tx.get('link', asked.name);
+      if (now && generationOf(now) === generationOf(asked)) tx.put('link', settled(now));
+    }
   }
 }
 

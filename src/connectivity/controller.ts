@@ -1,16 +1,17 @@
 /** The controller: what there is, and what keeps it so. */
-import { ConnectivityService, type Resource } from '../api/connectivity.js';
+import { ConnectivityService, type Resource, type UpdateRequest } from '../api/connectivity.js';
 import { unavailable } from '../api/errors.js';
-import { type Logger } from '../api/log.js';
-import { implement } from '../api/server.js';
+import { type Call, implement } from '../api/server.js';
 import { type Caller } from '../controller/access.js';
 import { type Admission, resourceMethods } from '../controller/methods.js';
 import { type Context, type Controller } from '../controller/process.js';
 import { State } from '../controller/state.js';
 import { admit } from './admit.js';
-import { buy } from './admit-purchase.js';
+import { buy, recheck } from './admit-purchase.js';
 import { applyContents } from './apply.js';
+import { askSuppliers } from './ask.js';
 import { Buyer } from './buyer.js';
+import { type Deal } from './deal.js';
 import { type Clock, systemClock, sleep } from '../controller/clock.js';
 import { accessOf, type Bodies, catalogue, type Tx } from './kinds.js';
 import { Leases } from './leases.js';
@@ -21,6 +22,11 @@ import { Programmer } from './program/programmer.js';
 import { Records } from './program/records.js';
 import { Renewer } from './renewer.js';
 import { Releases } from './release.js';
+import { Restorer } from './restorer.js';
+import { Homes } from './homes.js';
+import { Expirer } from './expirer.js';
+import { followChanges } from './follow.js';
+import { sameTerm } from './network-terms.js';
 import { Suppliers } from './suppliers.js';
 
 export interface ConnectivityOptions {
@@ -59,15 +65,40 @@ export async function makeConnectivity(
       tx.onCommit(kick);
     },
   });
+  /** Says what suppliers say of what would be bought; changes nothing. */
+  const tryOut = async (request: UpdateRequest, call: Call): Promise<{ resources: readonly Resource[] }> => {
+    const deals: Deal[] = [];
+    const { resources } = await resourceMethods<Bodies, Resource>({
+      state,
+      access: accessOf(self),
+      callerOf: context.callerOf,
+      admit: (tx: Tx, changes: readonly Admission<Bodies>[]) =>
+        admit({ ...purchase(), onDeal: (deal) => deals.push(deal) }, tx, changes),
+    }).update(request, call);
+    // addresses that are only tried are none of the others' business
+    const asked = new Suppliers(context.dialer);
+    try {
+      const signal = AbortSignal.any([call.signal, ending]);
+      return {
+        resources: await askSuppliers({ self, state, ledger, suppliers: asked }, deals, resources, signal),
+      };
+    } finally {
+      asked.close();
+    }
+  };
   const records = await Records.open(store);
   const epochs = await Epochs.open(state);
   const programmer = new Programmer({ ...shared, records, epochs });
   const customers = await Customers.open({ ...shared, epochs, target: (node) => programmer.target(node) });
   const leases = new Leases(shared);
   const renewer = new Renewer(shared);
-  const stop = followChanges(state, { programmer, customers, leases, renewer }, log);
+  const expirer = new Expirer(shared);
+  const restorer = new Restorer({ ...shared, homes: await Homes.open(store) });
+  const stop = followChanges(state, { programmer, customers, leases, renewer, restorer, expirer }, log);
   leases.kick();
   programmer.resume();
+  restorer.kick();
+  expirer.kick();
   kick();
   return {
     services: [
@@ -75,9 +106,10 @@ export async function makeConnectivity(
         ...methods,
         async update(given, call) {
           const request = { ...given, resources: given.resources.map((one) => withPlacement(one, state)) };
+          if (request.validateOnly) return tryOut(request, call);
           const refusedBefore = refusedAmong(request.resources.flatMap(named), state);
           const answer = await methods.update(request, call);
-          if (refusedBefore.length === 0 || request.validateOnly) return answer;
+          if (refusedBefore.length === 0) return answer;
           // the same again, of what was refused: it is asked for once more
           await state.transact((tx) => {
             buyAgain(tx, refusedBefore);
@@ -108,6 +140,8 @@ export async function makeConnectivity(
       await customers.end();
       await leases.end();
       await renewer.end();
+      await restorer.end();
+      await expirer.end();
       await releases.end();
       suppliers.close();
     },
@@ -120,45 +154,10 @@ export async function makeConnectivity(
     >(
       body: B,
     ): boolean => still.has(body.name) && body.status?.state === 'refused';
-    buy(purchase(), tx, tx.all('node').filter(open), tx.all('link').filter(open));
+    const [nodes, links] = [tx.all('node').filter(open), tx.all('link').filter(open)];
+    recheck(purchase(), tx, nodes, links);
+    buy(purchase(), tx, nodes, links);
   }
-}
-
-interface Followers {
-  readonly programmer: Programmer;
-  readonly customers: Customers;
-  readonly leases: Leases;
-  readonly renewer: Renewer;
-}
-
-/** What is made of changes of resources, whoever made them. */
-function followChanges(
-  state: State<Bodies>,
-  { programmer, customers, leases, renewer }: Followers,
-  log: Logger,
-): () => void {
-  return state.onChange((changes) => {
-    if (
-      changes.some(({ before, after }) =>
-        ['node', 'link', 'supplier'].includes((after ?? before)?.kind ?? ''),
-      )
-    ) {
-      programmer.ownLinks();
-      customers.kick();
-      leases.kick();
-      renewer.kick();
-    }
-    for (const { name, before, after } of changes) {
-      if ((after ?? before)?.kind !== 'serviceNetwork') continue;
-      const asked = (item: typeof before): string =>
-        item
-          ? catalogue.encode({ ...item, body: catalogue.spec(item.kind, item.body) }).toString('base64')
-          : '';
-      if (asked(before) === asked(after)) continue;
-      programmer.network(name);
-      customers.network(name).catch((error: unknown) => log.warn('contents are left over', { name, error }));
-    }
-  });
 }
 
 const READY_WITHIN = 20_000;
@@ -201,9 +200,8 @@ function named(resource: Resource): string[] {
 function withPlacement(resource: Resource, state: State<Bodies>): Resource {
   if (resource.kind !== 'serviceNetwork') return resource;
   const { serviceNetwork } = resource;
-  const known = new Map(
-    state.get('serviceNetwork', serviceNetwork.name)?.links.map((link) => [link.name, link]),
-  );
+  const before = state.get('serviceNetwork', serviceNetwork.name);
+  const known = new Map(before?.links.map((link) => [link.name, link]));
   const links = serviceNetwork.links.map((given) => {
     const old = known.get(given.name);
     const { name, a, b, vifA, vifB, slo, mtu, payload, via } = given;
@@ -212,14 +210,14 @@ function withPlacement(resource: Resource, state: State<Bodies>): Resource {
       ...(slo && { slo }),
       path: old?.path ?? [],
       backup: old?.backup ?? [],
-      // nobody watches links yet: they are taken for up
-      state: '',
-      message: '',
+      state: old?.state ?? '',
+      message: old?.message ?? '',
       ...(old?.achieved && { achieved: old.achieved }),
       ...(old?.price && { price: old.price }),
     };
   });
-  return { kind: 'serviceNetwork', serviceNetwork: { ...serviceNetwork, links } };
+  const term = sameTerm(serviceNetwork.term, before?.term);
+  return { kind: 'serviceNetwork', serviceNetwork: { ...serviceNetwork, links, ...(term && { term }) } };
 }
 
 function refusedAmong(names: readonly string[], state: State<Bodies>): string[] {

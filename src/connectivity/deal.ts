@@ -64,7 +64,8 @@ export interface Ends {
 
 /**
  * Who is asked for what, and in which order. A link to another supplier is asked for at that of `a`, which looks for its
- * end at the other, where the node must be leased by then: such links to new nodes are a second round.
+ * end at the other, where the node must be leased by then: such links to new nodes are a second round. What only changes
+ * comes last, so that as little as possible has to be changed back.
  */
 export function planRounds(
   id: string,
@@ -72,8 +73,9 @@ export function planRounds(
   links: readonly Link[],
   endsOf: (link: Link) => Ends,
   addressOf: (supplier: string) => string,
+  isChange: (name: string) => boolean,
 ): Party[][] {
-  const bought = new Set(nodes.map(({ name }) => name));
+  const bought = new Set(nodes.flatMap(({ name }) => (isChange(name) ? [] : [name])));
   const isLate = (link: Link): boolean => endsOf(link).a !== endsOf(link).b && bought.has(link.b);
   const round = (number: number, n: readonly Node[], l: readonly Link[]): Party[] => {
     const suppliers = new Set([...n.map(({ supplier }) => supplier), ...l.map((link) => endsOf(link).a)]);
@@ -85,14 +87,15 @@ export function planRounds(
       links: l.filter((link) => endsOf(link).a === supplier).map(({ name }) => name),
     }));
   };
-  const late = links.filter(isLate);
+  const two = links.some(isLate);
+  const waits = ({ name }: { readonly name: string }): boolean => two && isChange(name);
+  const [first, second] = [false, true].map((late) => ({
+    nodes: nodes.filter((node) => waits(node) === late),
+    links: links.filter((link) => (isLate(link) || waits(link)) === late),
+  }));
   const rounds = [
-    round(
-      0,
-      nodes,
-      links.filter((link) => !isLate(link)),
-    ),
-    round(1, [], late),
+    round(0, first?.nodes ?? [], first?.links ?? []),
+    round(1, second?.nodes ?? [], second?.links ?? []),
   ];
   return rounds.filter((parties) => parties.length > 0);
 }

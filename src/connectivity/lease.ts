@@ -3,7 +3,9 @@ import { type Link, type Node } from '../api/connectivity.js';
 import { type ReserveRequest } from '../api/infrastructure.js';
 import { vifOf } from './check.js';
 import { formatTime } from '../controller/clock.js';
-import { type Ends } from './deal.js';
+import { type Deal, type Ends, type Party } from './deal.js';
+import { type ConnectivityState } from './kinds.js';
+import { type Ledger } from './ledger.js';
 import { idOf, leaseOfLink, leaseOfNode, ownNode } from './names.js';
 
 const DAY = 86_400;
@@ -50,5 +52,29 @@ export function virtualLink(self: string, link: Link, ends: Ends, start: number)
     udpChecksum: link.udpChecksum,
     diverseFrom: link.diverseFrom.map((other) => leaseOfLink(self, other)),
     term: termFrom(start, link),
+  };
+}
+
+export interface Asking {
+  readonly self: string;
+  readonly state: Pick<ConnectivityState, 'get'>;
+  readonly ledger: Ledger;
+}
+
+/** What one party of a deal is asked for. */
+export function reserveRequest({ self, state, ledger }: Asking, deal: Deal, party: Party) {
+  const supplierOf = (node: string): string =>
+    deal.nodes.find(({ name }) => name === node)?.supplier ??
+    ledger.nodes.get(node)?.body.supplier ??
+    state.get('node', node)?.supplier ??
+    '';
+  const endsOf = (link: Link): Ends => ({ a: supplierOf(link.a), b: supplierOf(link.b) });
+  return {
+    virtualNodes: deal.nodes
+      .filter(({ name }) => party.nodes.includes(name))
+      .map((node) => virtualNode(self, node, deal.created)),
+    virtualLinks: deal.links
+      .filter(({ name }) => party.links.includes(name))
+      .map((link) => virtualLink(self, link, endsOf(link), deal.created)),
   };
 }

@@ -23,6 +23,8 @@ export interface LeasesOptions {
 const TOKENS = 'watches/';
 const AGAIN = 1000;
 const { EventType, LeaseState } = types;
+/** Of a lease's status: nothing goes over it. */
+const DOWN: ReadonlySet<string> = new Set(['down', 'refused']);
 
 interface Watching {
   readonly address: string;
@@ -121,14 +123,19 @@ export class Leases {
       lease: gone ? LeaseState.LEASE_STATE_UNSPECIFIED : lease.lease,
       ...(lease.price && { price: lease.price }),
     };
-    const status = statusOf(facts.lease);
+    const down = gone ? undefined : downOf(lease.status);
+    const status = down === undefined ? statusOf(facts.lease) : { state: 'down', message: down };
     const expires = lease.term?.expireTime;
     if (node) {
       const name = `nodes/${idOf(node.name)}`;
       const bought = ledger.nodes.get(name);
       const now = tx.get('node', name);
       if (!bought || !now) return;
-      ledger.putNode(tx, { body: { ...bought.body, ...facts }, expireTime: expires ?? bought.expireTime });
+      ledger.putNode(tx, {
+        body: { ...bought.body, ...facts },
+        expireTime: expires ?? bought.expireTime,
+        down,
+      });
       tx.put('node', told({ ...now, ...facts }, status));
     } else if (link) {
       const name = `links/${idOf(link.name)}`;
@@ -136,7 +143,11 @@ export class Leases {
       const now = tx.get('link', name);
       if (!bought || !now) return;
       const more = { ...facts, ...(link.achieved && { achieved: link.achieved }) };
-      ledger.putLink(tx, { body: { ...bought.body, ...more }, expireTime: expires ?? bought.expireTime });
+      ledger.putLink(tx, {
+        body: { ...bought.body, ...more },
+        expireTime: expires ?? bought.expireTime,
+        down,
+      });
       tx.put('link', told({ ...now, ...more }, status));
     }
   }
@@ -164,6 +175,12 @@ export class Leases {
 }
 
 type Lease = VirtualNode['lease'];
+
+/** What its supplier says of a lease that is there and carries nothing. */
+function downOf(status: ResourceStatus | undefined): string | undefined {
+  if (!status || !DOWN.has(status.state)) return undefined;
+  return `Its supplier calls it ${status.state}${status.message === '' ? '.' : `: ${status.message}`}`;
+}
 
 function statusOf(lease: Lease): Partial<ResourceStatus> {
   switch (lease) {

@@ -12,6 +12,8 @@ export interface Bought<B> {
   readonly body: B;
   /** RFC 3339; empty: it does not end. */
   readonly expireTime: string;
+  /** It is leased, and its supplier says that nothing goes over it now: why. */
+  readonly down?: string | undefined;
 }
 
 const PREFIX = 'bought/';
@@ -19,6 +21,7 @@ const PREFIX = 'bought/';
 interface Written {
   readonly item: string;
   readonly expireTime: string;
+  readonly down?: string | undefined;
 }
 
 export class Ledger {
@@ -28,21 +31,21 @@ export class Ledger {
   static async open(store: Store): Promise<Ledger> {
     const ledger = new Ledger();
     for (const { value } of await listAll(store, PREFIX)) {
-      const { item, expireTime } = JSON.parse(Buffer.from(value).toString('utf8')) as Written;
+      const { item, expireTime, down } = JSON.parse(Buffer.from(value).toString('utf8')) as Written;
       const { kind, body } = catalogue.decode(Buffer.from(item, 'base64'));
-      if (kind === 'node') ledger.nodes.set(body.name, { body: body as Node, expireTime });
-      if (kind === 'link') ledger.links.set(body.name, { body: body as Link, expireTime });
+      if (kind === 'node') ledger.nodes.set(body.name, { body: body as Node, expireTime, down });
+      if (kind === 'link') ledger.links.set(body.name, { body: body as Link, expireTime, down });
     }
     return ledger;
   }
 
   putNode(tx: Tx, bought: Bought<Node>): void {
-    this.#write(tx, 'node', bought.body, bought.expireTime);
+    this.#write(tx, 'node', bought);
     tx.onCommit(() => this.nodes.set(bought.body.name, bought));
   }
 
   putLink(tx: Tx, bought: Bought<Link>): void {
-    this.#write(tx, 'link', bought.body, bought.expireTime);
+    this.#write(tx, 'link', bought);
     tx.onCommit(() => this.links.set(bought.body.name, bought));
   }
 
@@ -54,9 +57,12 @@ export class Ledger {
     });
   }
 
-  #write(tx: Tx, kind: 'node' | 'link', body: Node | Link, expireTime: string): void {
+  #write(tx: Tx, kind: 'node' | 'link', { body, expireTime, down }: Bought<Node> | Bought<Link>): void {
     const item = catalogue.encode({ kind, body }).toString('base64');
-    tx.putEntry(PREFIX + body.name, Buffer.from(JSON.stringify({ item, expireTime } satisfies Written)));
+    tx.putEntry(
+      PREFIX + body.name,
+      Buffer.from(JSON.stringify({ item, expireTime, down } satisfies Written)),
+    );
   }
 }
 
@@ -65,4 +71,25 @@ const { LeaseState } = types;
 /** Whether it carries traffic, as far as its supplier says. */
 export function inForce({ lease }: Pick<Node, 'lease'>): boolean {
   return lease === LeaseState.LEASE_STATE_ACTIVE || lease === LeaseState.LEASE_STATE_GRACE;
+}
+
+/** The same, and its supplier does not say that it is down. */
+export function carries({
+  body,
+  down,
+}: {
+  readonly body: Pick<Node, 'lease'>;
+  readonly down?: string | undefined;
+}): boolean {
+  return inForce(body) && down === undefined;
+}
+
+/** A link with its ends. */
+export function isUp(ledger: Ledger, name: string): boolean {
+  const link = ledger.links.get(name);
+  if (!link || !carries(link)) return false;
+  return [link.body.a, link.body.b].every((end) => {
+    const node = ledger.nodes.get(end);
+    return node !== undefined && carries(node);
+  });
 }

@@ -22,8 +22,11 @@ export function accessOf(provider: string): Access<Bodies> {
     shown(caller, kind, body) {
       if (kind === 'virtualLink' && !ownsAll(caller, provider)) return { ...body, wires: [] };
       if (kind === 'reservation' && !ownsAll(caller, provider)) {
-        const reservation = body as Bodies['reservation'];
-        return { ...body, virtualLinks: reservation.virtualLinks.map((link) => ({ ...link, wires: [] })) };
+        const { virtualLinks, changedLinks } = body as Bodies['reservation'];
+        const [links, changed] = [virtualLinks, changedLinks].map((all) =>
+          all.map((link) => ({ ...link, wires: [] })),
+        );
+        return { ...body, virtualLinks: links, changedLinks: changed };
       }
       return body;
     },

@@ -10,7 +10,7 @@ import { types } from '../api/types.js';
 import { missing } from '../controller/access.js';
 import { readStream } from '../controller/stream.js';
 import { indexIn } from './agent.js';
-import { checkTenant, ContentCheck, shareExceeded } from './content-check.js';
+import { checkPorts, checkTenant, ContentCheck, shareExceeded } from './content-check.js';
 import { Chunks, type ContentFacts, type ContentHead } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { machineOf } from './ledger.js';
@@ -60,7 +60,10 @@ export async function applyContent(
   const response = { epoch: begin.epoch, created, updated, deleted, unchanged };
   if (begin.validateOnly) return response;
   const head = await options.contents.put(lease.name, owner, begin.epoch, chunks, facts, (tx) => {
-    if (!tx.get('virtualNode', lease.name)) throw missing(lease.name, 'begin.virtual_node');
+    const now = tx.get('virtualNode', lease.name);
+    if (!now) throw missing(lease.name, 'begin.virtual_node');
+    // it may have been changed since the stream began
+    checkPorts(facts, now);
     check(options, candidate);
   });
   worker.kick();
@@ -138,8 +141,9 @@ function check({ state, contents }: Options, { begin, lease, owner, facts }: Can
       message: `Epoch ${begin.epoch} is before ${last}, the last one accepted; begin with a later one.`,
     });
   const beside = contents.headsOf(lease.name).filter((head) => head.owner !== owner);
-  const count = exceededBy(usedBy([...beside.map((head) => head.facts), facts]), lease.share);
-  if (count) throw shareExceeded(count, lease.share, 'resources');
+  const { share } = now ?? lease;
+  const count = exceededBy(usedBy([...beside.map((head) => head.facts), facts]), share);
+  if (count) throw shareExceeded(count, share, 'resources');
   const machine = machineOf(lease);
   const made = new Set(facts.nodes.map(({ name }) => name));
   const ports = new Set(facts.ports);

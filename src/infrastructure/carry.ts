@@ -58,7 +58,7 @@ export function boundRefusal(
 /** `shown`: whether the wire may be named to whoever asks. */
 export function bandwidthRefusal(
   view: View,
-  ledger: Ledger,
+  ledger: Pick<Ledger, 'bitsOn' | 'circuitOn'>,
   wires: readonly string[],
   bits: bigint,
   field: string,

@@ -2,16 +2,22 @@
  * What a customer may say in a leased node: names of that node and of virtual nodes made over it, ports leased with it,
  * as much as its share has. The rest of what could be wrong, the machine's agent knows best.
  */
-import { type ApiError, invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
+import {
+  type ApiError,
+  failedPrecondition,
+  invalidArgument,
+  permissionDenied,
+  resourceExhausted,
+} from '../api/errors.js';
 import { NAME_RULES, nodeOfVif, parseVirtualNodeName } from '../api/names.js';
 import { type Resource } from '../api/node.js';
 import { type NodeShare } from '../api/types.js';
-import { type ContentFacts, type MadeNode } from './content-store.js';
+import { type ContentFacts, type ContentStore, type MadeNode } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { vifsOf } from './machine-intent.js';
 import { LONGEST_OWNER, LONGEST_VN, nameDown, ownerDown, resourceDown, vnDown } from './rename.js';
 import { type Count, shareOf } from './shares.js';
-import { limitsOver } from './sold.js';
+import { exceededBy, limitsOver, usedBy } from './sold.js';
 
 /** A tenant, as its customer calls it. */
 const TENANT = /^[a-z][a-z0-9-]{0,19}$/;
@@ -23,6 +29,29 @@ export interface ContentScope {
   readonly others: readonly string[];
   /** Of the share, by this node's other contents. */
   readonly used: NodeShare;
+}
+
+function inUse(text: string, { name }: Bodies['virtualNode']): ApiError {
+  return failedPrecondition({
+    reason: 'IN_USE',
+    field: 'name',
+    message: `${text} in ${name} by what was applied to it; apply less first.`,
+  });
+}
+
+/** Whether what is in a node still has room when it is leased like this. @throws ApiError IN_USE */
+export function checkUse(contents: Pick<ContentStore, 'headsOf'>, node: Bodies['virtualNode']): void {
+  const all = contents.headsOf(node.name).map(({ facts }) => facts);
+  for (const facts of all) checkPorts(facts, node);
+  const used = usedBy(all);
+  const count = exceededBy(used, node.share);
+  if (count) throw inUse(`${used[count]} ${count} are in use`, node);
+}
+
+/** @throws ApiError IN_USE */
+export function checkPorts({ ports }: ContentFacts, node: Bodies['virtualNode']): void {
+  const port = ports.find((one) => !node.ports.includes(one));
+  if (port !== undefined) throw inUse(`Port ${port} is in use`, node);
 }
 
 /** @throws ApiError TENANT_NAME */

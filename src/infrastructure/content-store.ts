@@ -142,12 +142,13 @@ export class ContentStore {
         check(tx);
         tx.putEntry(key, Buffer.from(JSON.stringify(head)));
         before = this.#heads.get(key);
+        // before the next transaction, which may ask what is in use
+        tx.onCommit(() => this.#heads.set(key, head));
       });
     } catch (error) {
       await this.#removeChunks(head);
       throw error;
     }
-    this.#heads.set(key, head);
     if (before) await this.#removeChunks(before);
     if (!this.#state.get('virtualNode', lease)) this.#drop(lease);
     return head;

@@ -8,32 +8,72 @@ import { releaseLabels } from './labels.js';
 import { isSegmentOver, releaseSegment, releaseSegmentOf } from './segments.js';
 import { settle } from './settle.js';
 import { settled, wanted } from './status.js';
-import { checkExpiry, leaseAt, nextMoment } from './terms.js';
+import { checkExpiry, leaseAt, nextMoment } from '../controller/terms.js';
 import { tariffOf } from './price.js';
 
 type Reservation = Bodies['reservation'];
 
 const States = types.LeaseState;
 
-/** @throws ApiError NOT_FOUND: it never was, or was not committed in time */
-export function commit(tx: Tx, name: string, now: number): Reservation {
+/**
+ * @param checkUse throws where a node as it is to be has no room for what is in it
+ * @throws ApiError NOT_FOUND: it never was, or was not committed in time; LEASE_ENDED, NODE_ENDED
+ */
+export function commit(
+  tx: Tx,
+  name: string,
+  now: number,
+  checkUse: (node: Bodies['virtualNode']) => void,
+): Reservation {
   const reservation = tx.get('reservation', name);
   if (!reservation) throw missing(name, 'name');
   if (reservation.committed) return reservation;
   if (isOver(reservation, now)) throw missing(name, 'name');
   checkEnds(tx, reservation);
+  checkChanged(tx, reservation);
   const lease = States.LEASE_STATE_ACTIVE;
-  for (const node of reservation.virtualNodes)
-    tx.put('virtualNode', { ...node, lease, status: wanted(undefined) });
+  for (const node of reservation.virtualNodes) {
+    const before = tx.get('virtualNode', node.name);
+    if (before) checkUse(node);
+    tx.put('virtualNode', { ...node, lease, status: wanted(before?.status) });
+  }
   for (const link of reservation.virtualLinks)
-    tx.put('virtualLink', { ...link, lease, status: wanted(undefined) });
+    tx.put('virtualLink', { ...link, lease, status: wanted(tx.get('virtualLink', link.name)?.status) });
   for (const segment of tx.all('segment'))
     if (reservation.virtualLinks.some((link) => link.name === segment.link) && !segment.releasing)
       tx.put('segment', { ...segment, committed: true, status: settled(segment.status, 'committed') });
   const committed = { ...reservation, committed: true, status: settled(reservation.status, 'committed') };
   tx.put('reservation', committed);
+  forgetChangesBefore(tx, committed);
   settle(tx);
   return committed;
+}
+
+/** Leases that are to be changed may have ended meanwhile. */
+function checkChanged(tx: Tx, { changedNodes, changedLinks }: Reservation): void {
+  const ended =
+    changedNodes.find(({ name }) => !tx.get('virtualNode', name)) ??
+    changedLinks.find(({ name }) => !tx.get('virtualLink', name));
+  if (ended)
+    throw failedPrecondition({
+      reason: 'LEASE_ENDED',
+      field: 'name',
+      message: `${ended.name}, which was to be changed, is leased no longer; cancel, and reserve it anew.`,
+    });
+}
+
+/** Changes of the same, and of nothing else, are history: nothing goes back to before them. */
+function forgetChangesBefore(tx: Tx, last: Reservation): void {
+  const changed = new Set([...last.changedNodes, ...last.changedLinks].map(({ name }) => name));
+  if (changed.size === 0) return;
+  for (const { name, committed, virtualNodes, virtualLinks, changedNodes, changedLinks } of tx.all(
+    'reservation',
+  )) {
+    const made = virtualNodes.length + virtualLinks.length;
+    const all = [...changedNodes, ...changedLinks];
+    if (name === last.name || !committed || all.length < made) continue;
+    if (all.every((one) => changed.has(one.name))) tx.delete(name);
+  }
 }
 
 /** Nodes that its links were to end at may have ended meanwhile. */
@@ -49,13 +89,20 @@ function checkEnds(tx: Tx, { virtualNodes, virtualLinks }: Reservation): void {
         });
 }
 
-/** Lets go of it, or of what it became. What is not there is no error. */
-export function cancel(tx: Tx, name: string): void {
+/**
+ * Lets go of it, or of what it became; what it changed goes back to what it was. What is not there is no error.
+ * @throws ApiError CHANGE_STANDS: there is no room to go back
+ */
+export function cancel(tx: Tx, name: string, undo: (tx: Tx, reservation: Reservation) => void): void {
   const reservation = tx.get('reservation', name);
   if (!reservation) return;
-  const links = reservation.virtualLinks.map((link) => link.name);
+  const changed = new Set([...reservation.changedNodes, ...reservation.changedLinks].map((one) => one.name));
+  const made = (all: readonly { readonly name: string }[]): string[] =>
+    all.flatMap((one) => (changed.has(one.name) ? [] : [one.name]));
+  const links = made(reservation.virtualLinks);
   if (reservation.committed) {
-    endLeases(tx, [...links, ...reservation.virtualNodes.map((node) => node.name)]);
+    endLeases(tx, [...links, ...made(reservation.virtualNodes)]);
+    undo(tx, reservation);
   } else {
     for (const link of links) {
       releaseLabels(tx, link, false);
@@ -138,7 +185,8 @@ interface Step {
 function* dueSteps(tx: Tx, now: number): Generator<Step> {
   for (const reservation of tx.all('reservation')) {
     if (isOver(reservation, now)) {
-      yield { changes: BATCH, run: () => cancel(tx, reservation.name) };
+      // never committed: there is nothing to undo
+      yield { changes: BATCH, run: () => cancel(tx, reservation.name, () => undefined) };
       return; // it may be as large as a transaction: the rest comes next
     }
     if (reservation.committed && isForgotten(tx, reservation)) yield step(() => tx.delete(reservation.name));

@@ -1,7 +1,7 @@
 /** What is sold: leases, and what reservations hold. Made from a view for one decision, and added to while it is taken. */
 import { type NodeShare, types } from '../api/types.js';
 import { type Bodies, type View } from './kinds.js';
-import { NO_SHARE, plus, shareOf } from './shares.js';
+import { minus, NO_SHARE, plus, shareOf } from './shares.js';
 
 type Node = Bodies['virtualNode'];
 type Link = Bodies['virtualLink'];
@@ -38,16 +38,20 @@ export class Ledger {
   readonly #users = new Map<string, number>();
   /** By wire: the circuit that has it. */
   readonly #circuits = new Map<string, string>();
+  /** By customer: of changes that are held, beyond what is in force. */
+  readonly #moreBits = new Map<string, bigint>();
   /** By node and vif: the link. */
   readonly #vifs = new Map<string, string>();
 
   /** `except`: names of leases that are not to count. */
   constructor(view: View, except: ReadonlySet<string> = new Set()) {
     const held = view.all('reservation').filter(({ committed }) => !committed);
-    for (const node of [...view.all('virtualNode'), ...held.flatMap((one) => one.virtualNodes)])
-      if (!except.has(node.name)) this.addNode(node);
-    for (const link of [...view.all('virtualLink'), ...held.flatMap((one) => one.virtualLinks)])
-      if (!except.has(link.name)) this.addLink(link);
+    for (const node of view.all('virtualNode')) if (!except.has(node.name)) this.addNode(node);
+    for (const link of view.all('virtualLink')) if (!except.has(link.name)) this.addLink(link);
+    for (const node of held.flatMap((one) => one.virtualNodes))
+      if (!except.has(node.name)) this.holdNode(node);
+    for (const link of held.flatMap((one) => one.virtualLinks))
+      if (!except.has(link.name)) this.holdLink(link);
     for (const segment of view.all('segment')) this.addSegment(segment);
   }
 
@@ -63,6 +67,51 @@ export class Ledger {
     for (const end of [link.a, link.b]) if (end) this.#vifs.set(`${end.virtualNode} ${end.vif}`, link.name);
     for (const wire of link.wires) this.#use(wire, soldBits(link));
     if (isCircuit(link)) for (const wire of link.wires) this.#circuits.set(wire, link.name);
+  }
+
+  /** Reserved: a change of a lease counts as what it takes beyond that, which stays in force meanwhile. */
+  holdNode(node: Node): void {
+    const leased = this.nodes.get(node.name);
+    if (!leased) return this.addNode(node);
+    const machine = machineOf(leased);
+    const more = minus(shareOf(node.share), shareOf(leased.share));
+    this.#shares.set(machine, plus(this.shareOn(machine), more));
+    for (const port of node.ports) this.#ports.set(`${machine} ${port}`, node.name);
+  }
+
+  /** As {@link holdNode}. */
+  holdLink(link: Link): void {
+    const leased = this.links.get(link.name);
+    if (!leased) return this.addLink(link);
+    const [bits, had] = [link, leased].map(({ slo }) => slo?.bitsPerSecond ?? 0n) as [bigint, bigint];
+    for (const wire of link.wires) {
+      if (!leased.wires.includes(wire)) this.#use(wire, bits);
+      else if (bits > had) this.#bits.set(wire, this.bitsOn(wire) + bits - had);
+    }
+    const customer = customerOf(link.name);
+    if (bits > had) this.#moreBits.set(customer, (this.#moreBits.get(customer) ?? 0n) + bits - had);
+  }
+
+  /** What there is for others than this node, which is to change. */
+  withoutNode(node: Node): Pick<Ledger, 'shareOn' | 'portUser'> {
+    const at = machineOf(node);
+    return {
+      shareOn: (machine) =>
+        machine === at ? minus(this.shareOn(machine), shareOf(node.share)) : this.shareOn(machine),
+      portUser: (machine, port) => {
+        const user = this.portUser(machine, port);
+        return user === node.name ? undefined : user;
+      },
+    };
+  }
+
+  /** As {@link withoutNode}. */
+  withoutLink(link: Link): Pick<Ledger, 'bitsOn' | 'circuitOn'> {
+    const bits = link.slo?.bitsPerSecond ?? 0n;
+    return {
+      bitsOn: (wire) => this.bitsOn(wire) - (link.wires.includes(wire) ? bits : 0n),
+      circuitOn: (wire) => this.circuitOn(wire),
+    };
   }
 
   /** Of a link that begins elsewhere: one that begins here is counted as that. */
@@ -106,7 +155,7 @@ export class Ledger {
   /** Of one customer, altogether. */
   totals(customer: string): { nodes: number; links: number; bits: bigint } {
     const own = (name: string): boolean => customerOf(name) === customer;
-    let bits = 0n;
+    let bits = this.#moreBits.get(customer) ?? 0n;
     let links = 0;
     for (const link of this.links.values()) {
       if (!own(link.name)) continue;

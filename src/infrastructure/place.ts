@@ -54,8 +54,9 @@ export function placeNode(view: View, ledger: Ledger, node: Node, share: NodeSha
   return best;
 }
 
-function refusalOf(
-  ledger: Ledger,
+/** Why the machine cannot take the node. */
+export function refusalOf(
+  ledger: Pick<Ledger, 'shareOn' | 'portUser'>,
   machine: Machine,
   node: Node,
   share: NodeShare,

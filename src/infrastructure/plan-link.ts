@@ -9,7 +9,7 @@ import { carried } from './plan-lsp.js';
 import { checkOwnName } from './plan-node.js';
 import { type Planning } from './planning.js';
 import { wanted } from './status.js';
-import { termOf } from './terms.js';
+import { termOf } from '../controller/terms.js';
 
 type Link = Bodies['virtualLink'];
 type Node = Bodies['virtualNode'];
@@ -51,8 +51,14 @@ export function planLink(planning: Planning, asked: Link, field: string): Link {
   return link;
 }
 
-/** Everything that can be said of a link by itself, with its defaults. */
+/** Everything that can be said of a new link by itself, with its defaults. */
 export function checkLink(planning: Planning, asked: Link, field: string): Link {
+  checkOwnName(planning, 'virtualLink', asked.name, `${field}.name`);
+  return checkFields(planning, asked, field);
+}
+
+/** The same, of a new link or of a change. */
+export function checkFields(planning: Planning, asked: Link, field: string): Link {
   const said = catalogue.spec('virtualLink', asked);
   const here = (end: Link['a']): { a?: NonNullable<Link['a']> } =>
     end ? { a: { ...end, provider: end.provider === planning.provider ? '' : end.provider } } : {};
@@ -65,7 +71,6 @@ export function checkLink(planning: Planning, asked: Link, field: string): Link 
     mtu: said.mtu || DEFAULT_MTU,
     tunnelFamily: said.tunnelFamily || 4,
   };
-  checkOwnName(planning, 'virtualLink', spec.name, `${field}.name`);
   if (spec.tunnelFamily !== 4 && spec.tunnelFamily !== 6)
     throw wrong('TUNNEL_FAMILY', `${field}.tunnel_family`, 'tunnel_family must be 4 or 6, or 0 for 4.');
   for (const name of ['lossPpm', 'availabilityPpm'] as const)

@@ -11,7 +11,7 @@ import { LONGEST_VN, vnDown } from './rename.js';
 import { offerOf } from './settle.js';
 import { shareOf } from './shares.js';
 import { wanted } from './status.js';
-import { termOf } from './terms.js';
+import { termOf } from '../controller/terms.js';
 
 type Node = Bodies['virtualNode'];
 
@@ -32,9 +32,7 @@ export function planNode(planning: Planning, asked: Node, field: string): Node {
       `${field}.route_source`,
       `${source} is no RouteSource; give CONTROLLER or KERNEL.`,
     );
-  for (const [i, port] of spec.ports.entries())
-    if (spec.ports.indexOf(port) < i)
-      throw wrong('DUPLICATE', `${field}.ports[${i}]`, `${port.slice(0, 20)} is given twice.`);
+  checkPorts(spec, field);
   const share = shareOf(spec.share);
   const machine = placeNode(view, ledger, spec, share, field);
   return {
@@ -47,6 +45,13 @@ export function planNode(planning: Planning, asked: Node, field: string): Node {
     lease: types.LeaseState.LEASE_STATE_RESERVED,
     status: wanted(undefined),
   };
+}
+
+/** Each once. @throws ApiError DUPLICATE */
+export function checkPorts({ ports }: Node, field: string): void {
+  for (const [i, port] of ports.entries())
+    if (ports.indexOf(port) < i)
+      throw wrong('DUPLICATE', `${field}.ports[${i}]`, `${port.slice(0, 20)} is given twice.`);
 }
 
 /** A new name below the customer's own. */

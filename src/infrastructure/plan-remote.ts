@@ -15,7 +15,7 @@ import { checkLink, endOf, machineAt } from './plan-link.js';
 import { type Planning } from './planning.js';
 import { checkFarEnd, type Segment } from './segments.js';
 import { settled, wanted } from './status.js';
-import { termOf } from './terms.js';
+import { termOf } from '../controller/terms.js';
 import { failedPrecondition } from '../api/errors.js';
 
 type Link = Bodies['virtualLink'];

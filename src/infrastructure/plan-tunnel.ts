@@ -2,8 +2,9 @@
 import { type ApiError, failedPrecondition } from '../api/errors.js';
 import { types } from '../api/types.js';
 import { bandwidthRefusal, boundRefusal, mtuRefusal } from './carry.js';
-import { type Bodies } from './kinds.js';
+import { type Bodies, type View } from './kinds.js';
 import { addressOf, allocateLabel, checkTunnel, type TunnelEnds } from './labels.js';
+import { type Ledger } from './ledger.js';
 import { type Carrier } from './plan-lsp.js';
 import { type Planning } from './planning.js';
 import { type Way } from './routing.js';
@@ -42,7 +43,13 @@ export function tunnelCarrier(
   };
 }
 
-function refusalOf({ view, ledger }: Planning, spec: Link, way: Way, field: string): ApiError | undefined {
+/** Why that way does not keep what is asked for. */
+export function refusalOf(
+  { view, ledger }: { readonly view: View; readonly ledger: Pick<Ledger, 'bitsOn' | 'circuitOn'> },
+  spec: Link,
+  way: Way,
+  field: string,
+): ApiError | undefined {
   return (
     mtuRefusal(spec.mtu, way, `${field}.mtu`) ??
     boundRefusal(spec.slo, way, 'The way of IP routing', `${field}.slo`) ??

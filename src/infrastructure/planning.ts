@@ -12,6 +12,8 @@ export interface Planning {
   readonly customer: string;
   /** Nodes of this reservation: others that are only held may never come to be. */
   readonly fresh: Set<string>;
+  /** Leases that this reservation changes. */
+  readonly changed: Set<string>;
   /** This provider's name. */
   readonly provider: string;
   /** Milliseconds since 1970. */
@@ -26,6 +28,7 @@ export function planningOf(view: Tx, customer: string, provider: string, now: nu
     tariff: tariffOf(view),
     customer,
     fresh: new Set(),
+    changed: new Set(),
     provider,
     now,
   };

@@ -55,7 +55,7 @@ export async function reserveOnward(
       await state.transact((tx) => completeSegment(tx, segment.name, tunnelAddress, label));
     }
   } catch (error) {
-    await state.transact((tx) => cancel(tx, reservation.name));
+    await state.transact((tx) => cancel(tx, reservation.name, () => undefined));
     throw error;
   }
 }
@@ -76,7 +76,7 @@ export async function commitOnward(
       await peers.commit(segment, signal);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== Status.NOT_FOUND) throw error;
-      await state.transact((tx) => cancel(tx, reservation.name));
+      await state.transact((tx) => cancel(tx, reservation.name, () => undefined));
       throw failedPrecondition({
         reason: 'SEGMENT_LOST',
         message: 'Another provider no longer holds its part; reserve anew.',

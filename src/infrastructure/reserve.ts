@@ -6,6 +6,7 @@ import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
 import { formatTime } from '../controller/clock.js';
 import { byWire } from './compose-wires.js';
 import { checkEnums } from './enums.js';
+import { changeLink, changeNode, leasedLink, leasedNode } from './change.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { customerOf } from './ledger.js';
 import { planLink } from './plan-link.js';
@@ -99,8 +100,13 @@ export function reserve(
       reason: 'NOT_A_CUSTOMER',
       message: `${customer} is no customer of ${provider}; its operator makes customers/${customer} first.`,
     });
+  const changedNodes = request.virtualNodes.flatMap(({ name: of }) => leasedNode(planning, of) ?? []);
+  const changedLinks = request.virtualLinks.flatMap(({ name: of }) => leasedLink(planning, of) ?? []);
   const virtualNodes = request.virtualNodes.map((asked, i) => {
-    const node = planNode(planning, asked, `virtual_nodes[${i}]`);
+    const field = `virtual_nodes[${i}]`;
+    const leased = leasedNode(planning, asked.name);
+    if (leased) return changeNode(planning, leased, asked, field);
+    const node = planNode(planning, asked, field);
     planning.ledger.addNode(node);
     planning.fresh.add(node.name);
     return node;
@@ -108,6 +114,8 @@ export function reserve(
   const holdUntil = now + (request.holdSeconds || DEFAULT_HOLD) * 1000;
   const virtualLinks = request.virtualLinks.map((asked, i) => {
     const field = `virtual_links[${i}]`;
+    const leased = leasedLink(planning, asked.name);
+    if (leased) return changeLink(planning, leased, asked, field);
     if (!isRemote(asked, provider)) return planLink(planning, asked, field);
     return planRemote(
       planning,
@@ -130,6 +138,8 @@ export function reserve(
     price,
     holdUntil: formatTime(holdUntil),
     committed: false,
+    changedNodes,
+    changedLinks,
     status: settled(undefined, 'reserved'),
   };
   tx.put('reservation', reservation);

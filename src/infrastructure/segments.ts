@@ -16,7 +16,7 @@ import { linkPrice, tariffOf } from './price.js';
 import { along, NOWHERE, Routing, type Sums, sumsOf } from './routing.js';
 import { settle } from './settle.js';
 import { settled } from './status.js';
-import { leaseAt } from './terms.js';
+import { leaseAt } from '../controller/terms.js';
 
 export type Segment = Bodies['segment'];
 

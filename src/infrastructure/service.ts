@@ -15,10 +15,12 @@ import { admit } from './admit.js';
 import { applyContent } from './apply.js';
 import { type Clock } from '../controller/clock.js';
 import { type ContentStore } from './content-store.js';
+import { checkUse } from './content-check.js';
 import { type Fleet } from './fleet.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { cancel, commit, renew } from './leases.js';
 import { commitOnward, entriesFor, type RemoteOptions, renewOnward, reserveOnward } from './remote.js';
+import { undo } from './undo.js';
 import { checkReserve, digestOf, reservationName, reserve } from './reserve.js';
 import { failedPrecondition, invalidArgument } from '../api/errors.js';
 
@@ -95,14 +97,20 @@ export class Leasing {
     const { state, clock } = this.#options;
     const held = state.get('reservation', name);
     if (held && !held.committed) await commitOnward(this.#options, held, call.signal);
-    const reservation = await state.transact((tx) => commit(tx, name, clock.now()));
+    const { contents } = this.#options;
+    const reservation = await state.transact((tx) =>
+      commit(tx, name, clock.now(), (node) => checkUse(contents, node)),
+    );
     return this.#shown(call, state.get('reservation', name) ?? reservation);
   }
 
   async cancel({ name }: { readonly name: string }, call: Call): Promise<Record<string, never>> {
     this.#visible(call, name);
-    await this.#options.state.transact((tx) => {
-      cancel(tx, name);
+    const { provider, clock, contents, state } = this.#options;
+    await state.transact((tx) => {
+      cancel(tx, name, (on, reservation) =>
+        undo(on, reservation, provider, clock.now(), (node) => checkUse(contents, node)),
+      );
       tx.deleteEntry(`reserved/${name}`);
     });
     return {};

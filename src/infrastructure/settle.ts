@@ -58,7 +58,7 @@ function sameShare(a: NodeShare, b: NodeShare): boolean {
 }
 
 /** What is free of a machine. */
-export function freeOf(ledger: Ledger, machine: Bodies['machine']): NodeShare {
+export function freeOf(ledger: Pick<Ledger, 'shareOn'>, machine: Bodies['machine']): NodeShare {
   return minus(capacityOf(machine), ledger.shareOn(machine.name));
 }
 

@@ -1,7 +1,7 @@
 /** Nodes and links are bought from all suppliers or from none, also if the controller dies at any moment. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { resourceExhausted, unavailable } from '../../src/api/errors.js';
+import { failedPrecondition, resourceExhausted, unavailable } from '../../src/api/errors.js';
 import { types } from '../../src/api/types.js';
 import { Harness, refusal, until } from './harness.js';
 import { type TestSupplier } from './supplier.js';
@@ -243,4 +243,196 @@ describe('deleting', () => {
     expect(await refusal(harness.remove('nodes/P'))).toBe('IN_USE names[0]');
     expect(await refusal(harness.remove('suppliers/one'))).toBe('IN_USE names[0]');
   });
+});
+
+describe('changing what is bought', () => {
+  const wide = { link: { ...PB.link, slo: { bitsPerSecond: 5000 } } };
+  const share = (cpuMillis: number) => ({
+    node: { ...A.node, share: { cpuMillis }, ports: ['st-1', 'st-2'] },
+  });
+  const leased = () => one.links.get('customers/conn/virtualLinks/P-B')?.slo?.bitsPerSecond;
+
+  beforeEach(async () => {
+    await harness.update(P, B, A, PB, PA);
+    await harness.become('ready', ...all.slice(0, -1));
+    await settled();
+  });
+
+  test('a wider link and a larger node: asked for under the same names', async () => {
+    await harness.update(wide, share(700));
+    await harness.become('ready', 'links/P-B', 'nodes/A');
+    expect(leased()).toBe(5000n);
+    expect(two.nodes.get('customers/conn/virtualNodes/A')).toMatchObject({
+      share: { cpuMillis: 700 },
+      ports: ['st-1', 'st-2'],
+    });
+    expect(await harness.get('offer', 'offers/A')).toMatchObject({
+      free: { cpuMillis: 700 },
+      ports: ['st-1', 'st-2'],
+    });
+    expect(one.held).toHaveLength(4);
+    // the same again is no change
+    const asked = methods(one).length;
+    await harness.update(wide, share(700));
+    expect(methods(one)).toHaveLength(asked);
+  });
+
+  test('refused by one supplier, nothing is another at any, also after commits', async () => {
+    two.cpu.set('offers/A', 100);
+    await harness.update(wide, share(200));
+    await harness.become('refused', 'links/P-B', 'nodes/A');
+    await settled();
+    expect(leased()).toBe(1000n);
+    two.cpu.delete('offers/A');
+    two.before = (method) => {
+      if (method === 'commit') throw resourceExhausted({ reason: 'TOO_LATE', message: 'It ran out.' });
+    };
+    await harness.update(wide, share(200));
+    await settled();
+    await harness.become('refused', 'links/P-B', 'nodes/A');
+    expect(methods(one).slice(-3)).toEqual(['reserve', 'commit', 'cancel']);
+    expect(leased()).toBe(1000n);
+    expect(one.held).toHaveLength(4);
+  });
+
+  test('what cannot be changed back is what there is', async () => {
+    two.before = (method) => {
+      if (method === 'commit') throw resourceExhausted({ reason: 'TOO_LATE', message: 'It ran out.' });
+    };
+    one.before = (method) => {
+      if (method === 'cancel') throw failedPrecondition({ reason: 'CHANGE_STANDS', message: 'No room.' });
+    };
+    await harness.update(wide, share(200));
+    await settled();
+    await harness.become('ready', 'links/P-B');
+    await harness.become('refused', 'nodes/A');
+    one.before = () => undefined;
+    const asked = methods(one).length;
+    await harness.update(wide);
+    expect(methods(one)).toHaveLength(asked);
+  });
+
+  test('comes after what is new, where that takes two rounds', async () => {
+    const C = { node: { name: 'nodes/C', supplier: 'suppliers/two' } };
+    const PC = { link: { name: 'links/P-C', a: 'nodes/P', b: 'nodes/C' } };
+    await harness.update(wide, C, PC);
+    await harness.become('ready', 'links/P-B', 'nodes/C', 'links/P-C');
+    const last = one.calls.findLast(({ method }) => method === 'reserve')?.request;
+    expect(last).toMatchObject({
+      virtualLinks: [
+        { name: 'customers/conn/virtualLinks/P-B' },
+        { name: 'customers/conn/virtualLinks/P-C' },
+      ],
+    });
+  });
+
+  test.each([1, 2, 3, 4].flatMap((n) => (['before', 'after'] as const).map((when) => [when, n] as const)))(
+    'killed %s call %i to a supplier: it is done at the next start',
+    async (when, n) => {
+      let seen = 0;
+      let died = (): void => undefined;
+      const dead = new Promise<void>((done) => (died = done));
+      const die = async (method: string): Promise<void> => {
+        if (method === 'apply' || ++seen !== n) return;
+        died();
+        await new Promise((done) => setTimeout(done, 0));
+        throw unavailable({ reason: 'GONE', message: 'nobody hears this' });
+      };
+      one[when] = die;
+      two[when] = die;
+      await harness.update(wide, share(700));
+      await Promise.race([dead, harness.become('ready', 'links/P-B')]);
+      await harness.kill();
+      await harness.open();
+      await settled();
+      await harness.become('ready', 'links/P-B', 'nodes/A');
+      expect(leased()).toBe(5000n);
+      expect(two.nodes.get('customers/conn/virtualNodes/A')?.share?.cpuMillis).toBe(700);
+      expect([...one.held, ...two.held]).toHaveLength(5);
+    },
+  );
+
+  test('while less is asked for, no more than that is sold', async () => {
+    await harness.update({ customer: { name: 'customers/iptv' } });
+    let go = (): void => undefined;
+    const gate = new Promise<void>((done) => (go = done));
+    one.before = (method) => (method === 'reserve' ? gate : undefined);
+    await harness.update({ link: { ...PB.link, slo: { bitsPerSecond: 300 } } });
+    const network = (bitsPerSecond: number) => ({
+      serviceNetwork: {
+        name: 'customers/iptv/serviceNetworks/iptv',
+        nodes: [{ name: 'P' }, { name: 'B' }],
+        links: [{ name: 'l', a: 'P', b: 'B', slo: { bitsPerSecond } }],
+      },
+    });
+    expect(await refusal(harness.update(network(301)))).toBe(
+      'NO_CAPACITY resources[0].service_network.links[0]',
+    );
+    await harness.update(network(300));
+    go();
+    await harness.become('ready', 'links/P-B', 'customers/iptv/serviceNetworks/iptv');
+    expect(leased()).toBe(300n);
+    expect(await refusal(harness.update({ link: { ...PB.link, slo: { bitsPerSecond: 299 } } }))).toBe(
+      'IN_USE resources[0].link.slo.bits_per_second',
+    );
+    expect(await refusal(harness.update({ link: { ...PB.link, mtu: 1400 } }))).toBe(
+      'IN_USE resources[0].link.mtu',
+    );
+  });
+});
+
+describe('validate_only', () => {
+  const dry = (...resources: readonly object[]) => harness.client.update({ resources, validateOnly: true });
+
+  test('asks suppliers what it would cost, and changes nothing anywhere', async () => {
+    const { resources } = await dry(P, B, A, PB, PA);
+    expect(resources.map(({ node, link }) => (node ?? link)?.price?.microsPerHour)).toEqual([
+      5n,
+      5n,
+      5n,
+      5n,
+      undefined,
+    ]);
+    expect(resources[3]?.link?.achieved).toMatchObject({ availabilityPpm: 999_000 });
+    // its far node would have to be leased first
+    expect(resources[4]?.link?.status?.message).toMatch(/when what it stands on/);
+    expect([...one.held, ...two.held]).toEqual([]);
+    expect(await harness.keys('deals/')).toEqual([]);
+    expect((await harness.client.list({ collection: 'nodes' })).resources).toEqual([]);
+  });
+
+  test('what a supplier would refuse is refused, with our field', async () => {
+    two.cpu.set('offers/A', 100);
+    const work = dry(P, PB, B, { node: { ...A.node, share: { cpuMillis: 200 } } });
+    expect(await refusal(work)).toBe('NO_CAPACITY resources[3].node.share.cpu_millis');
+    await expect(work).rejects.toThrow('suppliers/two: 100 would fit.');
+    await two.stop();
+    expect(await refusal(dry(A))).toBe('SUPPLIER_AWAY');
+  });
+
+  test('of a change, and of an address that is only tried', async () => {
+    await harness.update(P);
+    await harness.become('ready', 'nodes/P');
+    const wrong = { supplier: { name: 'suppliers/one', address: `${one.address}.wrong` } };
+    expect(await refusal(dry(wrong, B))).toBe('SUPPLIER_AWAY');
+    const { resources } = await dry({ node: { ...P.node, share: { cpuMillis: 7 } } });
+    expect(resources[0]?.node?.price?.microsPerHour).toBe(5n);
+    await harness.update(B);
+    await harness.become('ready', 'nodes/B');
+    expect(one.nodes.get('customers/conn/virtualNodes/P')?.share).toBeUndefined();
+  });
+
+  test('of what is there already nobody is asked', async () => {
+    await harness.update(P);
+    await harness.become('ready', 'nodes/P');
+    const asked = methods(one).length;
+    await dry(P);
+    expect(methods(one)).toHaveLength(asked);
+  });
+});
+
+test('a link between two nodes of one machine', async () => {
+  const twin = { node: { ...P.node, name: 'nodes/P2', ports: [] } };
+  const link = { link: { name: 'links/x', a: 'nodes/P', b: 'nodes/P2' } };
+  expect(await refusal(harness.update(P, twin, link))).toBe('SAME_MACHINE resources[2].link.b');
 });

@@ -239,6 +239,58 @@ describe('admitted', () => {
     expect(await harness.get('link', 'links/P-M')).toMatchObject({ soldAToB: 0n });
   });
 
+  test('a node whose ports and share change: nothing else of the network is touched, nor of another customer', async () => {
+    await harness.update(network([PM]), {
+      serviceNetwork: { name: 'customers/games/serviceNetworks/games', nodes: [{ name: 'P' }], links: [] },
+    });
+    await harness.become('ready', NETWORK, 'customers/games/serviceNetworks/games');
+    harness.caller = iptv;
+    const address = { address: { vif: 'vns/iptv/nodes/P/vifs/to-M', prefix: '10.0.0.1/31' } };
+    await harness.client.apply([
+      { begin: { serviceNetwork: NETWORK, node: 'P', epoch: 1n } },
+      { resources: { resources: [address] } },
+      { commit: { resourceCount: 1 } },
+    ]);
+    const before = one.applied.get(`${lease('P')} `)?.resources ?? [];
+    const known = [one, two].map(({ applies }) => applies.length);
+    const ports = [
+      { vif: 'hp', port: 'st-1' },
+      { vif: 'hq', port: 'st-2' },
+    ];
+    const changed = [
+      { name: 'P', share: { cpuMillis: 300 }, ports },
+      { name: 'M', share: { cpuMillis: 100 } },
+    ];
+    await harness.update(network([PM], { nodes: changed }));
+    await harness.become('ready', NETWORK);
+    const after = one.applied.get(`${lease('P')} `)?.resources ?? [];
+    const added = after.filter((r) => r.vif?.name === 'vns/iptv/nodes/P/vifs/hq');
+    expect(added).toHaveLength(1);
+    const text = (all: readonly object[]): string[] =>
+      all.map((r) =>
+        JSON.stringify(r, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+      );
+    expect(new Set(text(after.filter((r) => !added.includes(r))))).toEqual(new Set(text(before)));
+    // one Apply of ours, to the one machine where something is another
+    const ours = one.applies.slice(known[0]).filter(({ begin }) => begin.owner === '');
+    expect(ours.map(({ begin }) => begin.virtualNode)).toEqual([lease('P')]);
+    expect(two.applies).toHaveLength(known[1] ?? 0);
+    expect(one.applied.get(`${lease('P')} iptv`)?.resources).toMatchObject([address]);
+    // a port in use by the customer's own may go, and another's may not be taken
+    await harness.update(network([PM], { nodes: [{ name: 'P', ports: [ports[1]] }, { name: 'M' }] }));
+    await harness.become('ready', NETWORK);
+    const vifs = one.applied.get(`${lease('P')} `)?.resources.flatMap((r) => r.vif?.name ?? []);
+    expect(vifs).toContain('vns/iptv/nodes/P/vifs/hq');
+    expect(vifs).toContain('vns/iptv/nodes/P/vifs/to-M');
+    expect(vifs).not.toContain('vns/iptv/nodes/P/vifs/hp');
+    harness.caller = games;
+    const taken = { name: 'P', ports: [ports[1]] };
+    const theirs = { name: 'customers/games/serviceNetworks/games', nodes: [taken], links: [] };
+    expect(await refusal(harness.update({ serviceNetwork: theirs }))).toBe(
+      'NO_CAPACITY resources[0].service_network.nodes[0].ports[0].port',
+    );
+  });
+
   test('deleted, nothing of it is left', async () => {
     await harness.update(network([PM]));
     await harness.become('ready', NETWORK);

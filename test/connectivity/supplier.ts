@@ -147,6 +147,8 @@ export class TestSupplier {
         lease: LeaseState.LEASE_STATE_RESERVED,
         achieved: { ...link.slo, availabilityPpm: 999_000 },
       })),
+      changedNodes: request.virtualNodes.flatMap((node) => this.nodes.get(node.name) ?? []),
+      changedLinks: request.virtualLinks.flatMap((link) => this.links.get(link.name) ?? []),
     });
     if (!request.validateOnly) this.reservations.set(name, reservation);
     return reservation;
@@ -175,6 +177,8 @@ export class TestSupplier {
     if (!reservation.committed) return;
     for (const one of reservation.virtualNodes) this.nodes.delete(one.name);
     for (const one of reservation.virtualLinks) this.links.delete(one.name);
+    for (const one of reservation.changedNodes) this.nodes.set(one.name, one);
+    for (const one of reservation.changedLinks) this.links.set(one.name, one);
   }
 
   #delete(names: readonly string[]): void {

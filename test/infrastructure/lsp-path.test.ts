@@ -106,6 +106,7 @@ function worldOf(drawn: readonly Drawn[]): World {
     tariff: tariffOf(view),
     customer: 'c',
     fresh: new Set<string>(),
+    changed: new Set<string>(),
     provider: 'one',
     now: 0,
   };

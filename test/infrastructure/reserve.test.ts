@@ -47,7 +47,7 @@ describe('nodes', () => {
       [other('a', { offer: 'offers/Q' }), { name: 'customers/other/virtualNodes/b' }],
       'CUSTOMER virtual_nodes[1].name',
     ],
-    ['a name leased already', [other('P')], 'ALREADY_EXISTS virtual_nodes[0].name'],
+    ['a lease under another name', [other('P')], 'IMMUTABLE virtual_nodes[0].node'],
     ['the same twice', [other('a'), other('a')], 'ALREADY_EXISTS virtual_nodes[1].name'],
     [
       'a node called as another',

@@ -17,7 +17,7 @@ import { machineHierarchy } from '../../src/node/cgroups.js';
 import { translate } from '../../src/node/refusal.js';
 import { nodeService } from '../../src/node/rpc/index.js';
 import { Home, type Output, type Running } from '../cli/support.js';
-import { inside, netns, startAgent, sweep, until } from '../node/machines.js';
+import { inside, ip, netns, startAgent, stream, sweep, until } from '../node/machines.js';
 import { whileFlooded } from '../node/tenants.js';
 import { buildThree, MACHINES } from '../node/three.js';
 
@@ -106,6 +106,39 @@ const wire = (a: string, b: string): string =>
 const ping = (to: string): boolean =>
   inside(netns('st.hp'), 'ping', '-c', '3', '-i', '0.05', '-W', '1', to).status === 0;
 
+async function shown(layer: Layer, name: string): Promise<string> {
+  return (await home.run('get', name, '-o', 'json', ...at(layer))).stdout;
+}
+
+async function eventually(layer: Layer, name: string, what: RegExp): Promise<string> {
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const text = await shown(layer, name);
+    if (what.test(text)) return text;
+    if (Date.now() > end) throw new Error(`${name} never was ${what}: ${text}`);
+  }
+}
+
+/** Until packets come back: none is waited for with this process blocked, for the agents are in it. */
+async function flows(to: string): Promise<void> {
+  const end = Date.now() + 20_000;
+  while ((await stream('hp', to, 3)).received !== 3)
+    if (Date.now() > end) throw new Error(`nothing comes back from ${to}`);
+}
+
+/** The provider's routing: P and M reach each other by Q. */
+function underlayAcross(): void {
+  ip('-n', netns('P'), 'route', 'add', '100.127.0.3', 'via', '100.64.0.1', 'dev', 'to-Q');
+  ip('-n', netns('M'), 'route', 'add', '100.127.0.1', 'via', '100.64.0.2', 'dev', 'to-Q');
+  expect(inside(netns('Q'), 'sysctl', '-w', 'net.ipv4.ip_forward=1')).toMatchObject({ status: 0 });
+}
+
+/** The infrastructure provider takes it away. */
+async function lose(link: string): Promise<void> {
+  const gone = await home.run('delete', `customers/conn/virtualLinks/${link}`, ...at('infrastructure'));
+  expect(gone, gone.stderr).toMatchObject({ status: 0 });
+}
+
 test('who bought what from whom, and a station reaches another over it', { timeout: 240_000 }, async () => {
   await apply(
     'infrastructure',
@@ -184,6 +217,32 @@ ${link('q-m', 'Q', 'M', 1)}`,
   expect(stdout).toContain('p-q');
   const below = await home.run('describe', 'network', ...at('service'));
   expect(below.stdout).not.toContain('p-q');
+
+  // more is bought of a link, in place: not one packet is lost
+  const flow = stream('hp', '10.0.3.2', 600);
+  await apply('connectivity', `resources:\n${link('p-q', 'P', 'Q', 0).replace('100000000', '200000000')}`);
+  expect(await flow).toEqual({ sent: 600, received: 600 });
+  expect(await shown('infrastructure', 'customers/conn/virtualLinks/p-q')).toMatch(
+    /"bits_?[pP]er_?[sS]econd": "?200000000/,
+  );
+
+  const asked = 'link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { bitsPerSecond: 10000000 } }';
+  await apply('service', asked);
+
+  // a link is lost below: what stands on it goes another way, and its customer is told when there is none
+  underlayAcross();
+  await apply('connectivity', `resources:\n${link('p-m', 'P', 'M', 2)}`);
+  await lose('q-m');
+  await eventually(
+    'connectivity',
+    'customers/iptv/serviceNetworks',
+    /"path": \[\s*"links\/p-m"\s*\][^}]*"state": "up"/,
+  );
+  // the customer puts its routes back when it has heard of it
+  await flows('10.0.3.2');
+  await lose('p-m');
+  const down = await eventually('service', 'links/p-m', /"state": "down"/);
+  expect(down).not.toContain('q-m');
 
   // given back from the top down, nothing stays
   const gone = await home.run(

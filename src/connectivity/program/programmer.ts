@@ -1,13 +1,14 @@
 /** Makes the leased nodes contain what the service networks need: ours, as the owner ''. */
-import { type Link, type ServiceNetwork } from '../../api/connectivity.js';
+import { type Link, type ServiceLink, type ServiceNetwork } from '../../api/connectivity.js';
 import { ApiError } from '../../api/errors.js';
 import { type Logger } from '../../api/log.js';
 import { type ResourceDraft } from '../../api/node.js';
 import { type NodeShare } from '../../api/types.js';
 import { type Clock, sleep } from '../../controller/clock.js';
 import { type ConnectivityState, type Tx } from '../kinds.js';
-import { inForce, type Ledger } from '../ledger.js';
+import { inForce, isUp, type Ledger } from '../ledger.js';
 import { leaseOfNode } from '../names.js';
+import { isSuspended, TERM_IS_OVER } from '../network-terms.js';
 import { LABEL_BYTES } from '../placement/supply.js';
 import { generationOf, withStatus } from '../status.js';
 import { type Suppliers } from '../suppliers.js';
@@ -16,9 +17,10 @@ import { nodeUnder } from '../usage.js';
 import { Contents } from './contents.js';
 import { type Epochs } from './epochs.js';
 import { type Hop, hopsAlong, type LabelledHop, turned, type Way, vifAt } from './hops.js';
-import { itemsOfLink, itemsOfNetwork, itemsOfOwnLink, onlyOver } from './items.js';
+import { type Items, itemsOfLink, itemsOfNetwork, itemsOfOwnLink, onlyOver } from './items.js';
 import { keyOf, networkOf, type Records, waysOf } from './records.js';
 import { Sender, type Target } from './sender.js';
+import { type LinkWord, wordOf } from './link-word.js';
 import { NOTHING, nextStep, samePath, towards } from './stages.js';
 
 export interface ProgrammerOptions {
@@ -44,8 +46,9 @@ export class Programmer {
   readonly #steps = new Map<string, ReadonlyMap<string, number>>();
   /** Labels in quarantine: the version of their sender's node that is without them. */
   readonly #quarantine = new Map<string, number>();
-  /** Our links that are there, as far as their suppliers say. */
+  /** Our links that are there, as far as their suppliers say; of those, what goes over them. */
   #live: ReadonlyMap<string, Link> = new Map();
+  #up: ReadonlySet<string> = new Set();
   readonly #failures = new Map<string, string>();
   readonly #tasks = new Set<Promise<void>>();
 
@@ -72,6 +75,11 @@ export class Programmer {
     }
     this.#live = live;
     this.#setNodes();
+    const wasUp = this.#up;
+    this.#up = new Set([...ledger.links.keys()].filter((name) => isUp(ledger, name)));
+    const turned = (name: string): boolean => this.#up.has(name) !== wasUp.has(name);
+    for (const network of this.#options.state.all('serviceNetwork'))
+      if (network.links.some(({ path }) => path.some(turned))) this.#settle(network.name);
     for (const { body } of ledger.links.values()) this.#set(`own ${body.name}`, itemsOfOwnLink(self, body));
     for (const source of this.#contents.sources()) {
       if (source.startsWith('own ') && !ledger.links.has(source.slice(4))) this.#set(source, new Map());
@@ -99,7 +107,7 @@ export class Programmer {
   /** Also what they have of the nodes below, which may have been bought anew. */
   #setNodes(): void {
     for (const network of this.#options.state.all('serviceNetwork'))
-      this.#set(network.name, itemsOfNetwork(network, this.#boughtOf));
+      this.#set(network.name, itemsOf(network, this.#boughtOf));
   }
 
   /** Where the process was when it ended. */
@@ -156,7 +164,7 @@ export class Programmer {
       if (JSON.stringify(then) !== JSON.stringify(now)) records.put(tx, key, then);
     }
     tx.onCommit(() => {
-      this.#set(name, network ? itemsOfNetwork(network, this.#boughtOf) : new Map());
+      this.#set(name, network ? itemsOf(network, this.#boughtOf) : new Map());
       for (const key of keys) this.#showLink(key);
       this.#settle(name);
     });
@@ -194,7 +202,8 @@ export class Programmer {
     const carried = records.links.get(key) ?? NOTHING;
     const network = state.get('serviceNetwork', networkOf(key));
     const link = network?.links.find(({ name }) => keyOf(network.name, name) === key);
-    this.#set(key, itemsOfLink(carried, network && link && { network, link }));
+    const ends = network && link && !isSuspended(network) ? { network, link } : undefined;
+    this.#set(key, itemsOfLink(carried, ends));
     const step = nextStep(carried);
     if (step) {
       this.#steps.set(key, new Map([...step.nodes].map((node) => [node, this.#sender(node).version])));
@@ -324,7 +333,8 @@ export class Programmer {
     const { records } = this.#options;
     const open = [...nodesUnder(network, records)].filter((node) => {
       const sender = this.#sender(node);
-      return sender.acknowledged < sender.version;
+      // nobody can tell a node that is not there
+      return sender.acknowledged < sender.version && this.target(node) !== undefined;
     });
     for (const link of network.links) {
       const key = keyOf(network.name, link.name);
@@ -341,6 +351,13 @@ export class Programmer {
       const failure = [...nodesUnder(network, records)].map((node) => this.#failures.get(node)).find(Boolean);
       const ready = this.#openNodes(network).length === 0;
       const generation = generationOf(network);
+      if (ready && isSuspended(network))
+        return {
+          state: 'suspended',
+          message: TERM_IS_OVER,
+          reconciling: false,
+          observedGeneration: generation,
+        };
       if (ready) return { state: 'ready', message: '', reconciling: false, observedGeneration: generation };
       const message = failure === undefined ? '' : `A machine does not take it yet: ${failure}.`;
       return { state: 'programming', message, reconciling: true };
@@ -348,16 +365,39 @@ export class Programmer {
     const differs = (network: ServiceNetwork): boolean =>
       Object.entries(wanted(network)).some(
         ([key, value]) => network.status?.[key as keyof typeof network.status] !== value,
-      );
+      ) || network.links.some((link) => this.#wordOf(network, link).state !== link.state);
     const now = state.get('serviceNetwork', name);
     if (!now || !differs(now)) return;
     this.#spawn(() =>
       state.transact((tx) => {
         const network = tx.get('serviceNetwork', name);
-        if (network && differs(network)) tx.put('serviceNetwork', withStatus(network, wanted(network)));
+        if (!network || !differs(network)) return;
+        const links = network.links.map((link) => ({ ...link, ...this.#wordOf(network, link) }));
+        tx.put('serviceNetwork', withStatus({ ...network, links }, wanted(network)));
       }),
     );
   }
+
+  /** Of one link, for its customer. */
+  #wordOf(network: ServiceNetwork, link: ServiceLink): LinkWord {
+    if (isSuspended(network)) return { state: 'down', message: TERM_IS_OVER };
+    const carried = this.#options.records.links.get(keyOf(network.name, link.name));
+    const ends = [carried?.active?.there[0]?.from, carried?.active?.there.at(-1)?.to];
+    return wordOf(link, carried?.active, {
+      isUp: (below) => this.#up.has(below),
+      told: ends.every((node) => node !== undefined && this.#has(node, this.#sender(node).version)),
+    });
+  }
+}
+
+/** Without vifs while its term is over: what its customer has written there stays. */
+function itemsOf(
+  network: ServiceNetwork,
+  boughtOf: (node: string) => NodeShare | undefined,
+): Items {
+  if (!isSuspended(network)) return itemsOfNetwork(network, boughtOf);
+  const nodes = network.nodes.map((node) => ({ ...node, ports: [] }));
+  return itemsOfNetwork({ ...network, nodes }, boughtOf);
 }
 
 function startsAt(way: Way, network: ServiceNetwork, a: string): boolean {

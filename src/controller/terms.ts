@@ -1,11 +1,16 @@
 /** How long leases last: what a term asked for becomes, and what a term means at a moment. */
 import { invalidArgument } from '../api/errors.js';
 import { type LeaseState, type Term, types } from '../api/types.js';
-import { formatTime, parseTime } from '../controller/clock.js';
-import { type Bodies } from './kinds.js';
-import { DAY } from './price.js';
+import { formatTime, parseTime } from './clock.js';
 
+const DAY = 86_400;
 const YEAR = 365 * DAY;
+
+/** Seconds; 0: a year, and a day. */
+export interface TermRules {
+  readonly longestTermSeconds: number;
+  readonly graceSeconds: number;
+}
 
 /** Milliseconds since 1970 of when it expires, is suspended, ends. */
 export function momentsOf(term: Term | undefined): { expires: number; suspends: number; ends: number } {
@@ -28,12 +33,12 @@ export function nextMoment(term: Term | undefined, now: number): number {
   return [expires, suspends, ends].find((time) => time > now) ?? now;
 }
 
-export function longestMs(tariff: Bodies['tariff']): number {
+export function longestMs(tariff: TermRules): number {
   return (tariff.longestTermSeconds || YEAR) * 1000;
 }
 
 /** @throws ApiError TERM, TERM_TOO_LONG */
-export function checkExpiry(text: string, tariff: Bodies['tariff'], now: number, field: string): number {
+export function checkExpiry(text: string, tariff: TermRules, now: number, field: string): number {
   const time = parseTime(text);
   if (time === undefined || time <= now) {
     throw invalidArgument({
@@ -52,7 +57,7 @@ export function checkExpiry(text: string, tariff: Bodies['tariff'], now: number,
 }
 
 /** What a term asked for becomes. @throws ApiError TERM, TERM_TOO_LONG */
-export function termOf(asked: Term | undefined, tariff: Bodies['tariff'], now: number, field: string): Term {
+export function termOf(asked: Term | undefined, tariff: TermRules, now: number, field: string): Term {
   const start = asked?.startTime ?? '';
   const startsAt = start === '' ? now : parseTime(start);
   if (startsAt === undefined || startsAt > now) {

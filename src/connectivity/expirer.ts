@@ -1,0 +1,87 @@
+/** Ends the terms of service networks when their time comes; at the start, whatever has come meanwhile. */
+import { type ServiceNetwork } from '../api/connectivity.js';
+import { type Logger } from '../api/log.js';
+import { type LeaseState, types } from '../api/types.js';
+import { type Clock, sleep } from '../controller/clock.js';
+import { leaseAt, nextMoment } from '../controller/terms.js';
+import { writeSold } from './admit-network.js';
+import { type ConnectivityState, type Tx } from './kinds.js';
+import { type Ledger } from './ledger.js';
+import { TERM_IS_OVER } from './network-terms.js';
+import { withStatus } from './status.js';
+
+export interface ExpirerOptions {
+  readonly state: ConnectivityState;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly ending: AbortSignal;
+}
+
+const INTERRUPTED = 1000;
+
+export class Expirer {
+  readonly #options: ExpirerOptions;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #timer: (() => void) | undefined;
+
+  constructor(options: ExpirerOptions) {
+    this.#options = options;
+  }
+
+  /** Networks, or the time, have changed. */
+  kick(): void {
+    if (this.#options.ending.aborted) return;
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again) this.kick();
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#timer?.();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { state, clock, log, ending } = this.#options;
+    while (this.#again && !ending.aborted) {
+      this.#again = false;
+      this.#timer?.();
+      try {
+        for (const { name, term, lease } of state.all('serviceNetwork'))
+          if (leaseAt(term, clock.now()) !== lease) await state.transact((tx) => this.#turn(tx, name));
+        const now = clock.now();
+        const next = Math.min(...state.all('serviceNetwork').map(({ term }) => nextMoment(term, now)));
+        if (next < Infinity) this.#timer = clock.after(next - now, () => this.kick());
+      } catch (error) {
+        if (ending.aborted) return;
+        log.error('terms cannot be kept', { error });
+        await sleep(clock, INTERRUPTED, ending);
+        this.#again = true;
+      }
+    }
+  }
+
+  /** As its term has it now: it may have been renewed since it was looked at. */
+  #turn(tx: Tx, name: string): void {
+    const { ledger, clock, log } = this.#options;
+    const network = tx.get('serviceNetwork', name);
+    const lease = network && leaseAt(network.term, clock.now());
+    if (!network || lease === network.lease) return;
+    if (lease !== undefined) {
+      tx.put('serviceNetwork', turned(network, lease));
+      return;
+    }
+    log.info('a service network has ended', { name });
+    tx.delete(name);
+    writeSold(tx, ledger, network, undefined);
+  }
+}
+
+function turned(network: ServiceNetwork, lease: LeaseState): ServiceNetwork {
+  if (lease !== types.LeaseState.LEASE_STATE_SUSPENDED) return { ...network, lease };
+  return withStatus({ ...network, lease }, { state: 'suspended', message: TERM_IS_OVER, reconciling: true });
+}

@@ -1,0 +1,196 @@
+/**
+ * Moves service links away from what is lost below them, at once, and back when that has been there for long enough. The
+ * decision is one transaction for each network; the programmer then makes the new way before it lets go of the old one.
+ */
+import { type ServiceNetwork } from '../api/connectivity.js';
+import { type Logger } from '../api/log.js';
+import { type Clock, sleep } from '../controller/clock.js';
+import { writeSold } from './admit-network.js';
+import { type Home, type Homes } from './homes.js';
+import { type ConnectivityState, type Tx } from './kinds.js';
+import { isUp, type Ledger } from './ledger.js';
+import { demandOf, placeLinks } from './placing.js';
+import { withStatus } from './status.js';
+import { supplyOf } from './supply-of.js';
+import { bitsOf, Usage } from './usage.js';
+
+export interface RestorerOptions {
+  readonly state: ConnectivityState;
+  readonly ledger: Ledger;
+  readonly homes: Homes;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly ending: AbortSignal;
+}
+
+/** The wait to restore of ITU-T G.808.1 and RFC 6378: what was lost is steady when it has been back for so long. */
+export const WAIT_TO_RESTORE = 300_000;
+const INTERRUPTED = 1000;
+
+export class Restorer {
+  readonly #options: RestorerOptions;
+  /** Links below that are there: since when, milliseconds. */
+  readonly #since = new Map<string, number>();
+  /** Links below that are bought and not there. */
+  readonly #lost = new Set<string>();
+  #running: Promise<void> | undefined;
+  #again = false;
+  #timer: (() => void) | undefined;
+
+  constructor(options: RestorerOptions) {
+    this.#options = options;
+    const now = options.clock.now();
+    for (const name of options.ledger.links.keys())
+      if (isUp(options.ledger, name)) this.#since.set(name, now);
+  }
+
+  /** What is below, or what stands on it, has changed. */
+  kick(): void {
+    const { ledger, clock, ending } = this.#options;
+    if (ending.aborted) return;
+    for (const name of new Set([...ledger.links.keys(), ...this.#since.keys(), ...this.#lost])) {
+      if (isUp(ledger, name)) {
+        // what has just been bought is not under suspicion
+        if (!this.#since.has(name)) this.#since.set(name, this.#lost.has(name) ? clock.now() : 0);
+        this.#lost.delete(name);
+      } else {
+        this.#since.delete(name);
+        if (ledger.links.has(name)) this.#lost.add(name);
+        else this.#lost.delete(name);
+      }
+    }
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again) this.kick();
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#timer?.();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { state, clock, log, ending } = this.#options;
+    while (this.#again && !ending.aborted) {
+      this.#again = false;
+      try {
+        for (const { name, links } of state.all('serviceNetwork'))
+          if (links.some(({ path }) => !this.#isThere(path)) || this.#due(name).length > 0)
+            await state.transact((tx) => this.#restore(tx, name));
+        await this.#forget();
+        this.#wait();
+      } catch (error) {
+        if (ending.aborted) return;
+        log.error('restoring is interrupted', { error });
+        await sleep(clock, INTERRUPTED, ending);
+        this.#again = true;
+      }
+    }
+  }
+
+  #isThere(path: readonly string[]): boolean {
+    return path.every((name) => isUp(this.#options.ledger, name));
+  }
+
+  /** When all of them have been there for long enough; Infinity: some are not there. */
+  #steadyAt(path: readonly string[]): number {
+    return Math.max(...path.map((name) => (this.#since.get(name) ?? Infinity) + WAIT_TO_RESTORE));
+  }
+
+  #due(network: string): readonly Home[] {
+    const now = this.#options.clock.now();
+    return this.#options.homes.of(network).filter(({ path }) => this.#steadyAt(path) <= now);
+  }
+
+  #wait(): void {
+    const { clock, homes } = this.#options;
+    this.#timer?.();
+    const now = clock.now();
+    const times = homes.all().map(({ path }) => this.#steadyAt(path));
+    const next = Math.min(...times.filter((time) => time > now));
+    this.#timer = next === Infinity ? undefined : clock.after(next - now, () => this.kick());
+  }
+
+  #restore(tx: Tx, name: string): void {
+    const { ledger, clock } = this.#options;
+    const before = tx.get('serviceNetwork', name);
+    if (!before) return;
+    const others = new Usage(tx.all('serviceNetwork').filter((one) => one.name !== name));
+    const now = clock.now();
+    const fresh = [...this.#since].flatMap(([link]) => (this.#steadyAt([link]) > now ? [link] : []));
+    const again = (network: ServiceNetwork, avoid?: ReadonlySet<string>): ServiceNetwork => {
+      const placing = { tx, ledger, field: '', before: network, after: network, others, avoid };
+      return { ...network, links: placeLinks(placing) };
+    };
+    // what has only just come back may go again: it is taken where there is nothing else
+    const moved = this.#goBack(tx, again(again(before, new Set(fresh))), others);
+    if (JSON.stringify(moved.links.map(placeOf)) === JSON.stringify(before.links.map(placeOf))) return;
+    for (const [i, link] of before.links.entries())
+      if (moved.links[i]?.path.join() !== link.path.join()) this.#note(tx, before, i, moved);
+    tx.put('serviceNetwork', withStatus(moved, { state: 'programming', reconciling: true }));
+    writeSold(tx, ledger, before, moved);
+  }
+
+  /** Its home is remembered when it leaves, forgotten when it is there again. */
+  #note(tx: Tx, before: ServiceNetwork, i: number, moved: ServiceNetwork): void {
+    const { homes, log } = this.#options;
+    const link = before.links[i];
+    if (!link) return;
+    const path = moved.links[i]?.path ?? [];
+    log.info('a service link is carried another way', {
+      network: before.name,
+      link: link.name,
+      path: path.join(' '),
+    });
+    const home = homes.of(before.name).find((one) => one.link === link.name);
+    if (home?.path.join() === path.join()) homes.drop(tx, home);
+    else homes.keep(tx, before, link);
+  }
+
+  /** Those whose home has been there for long enough, and has room for them. */
+  #goBack(tx: Tx, network: ServiceNetwork, others: Usage): ServiceNetwork {
+    const { ledger } = this.#options;
+    let { links } = network;
+    for (const home of this.#due(network.name)) {
+      const i = links.findIndex(({ name }) => name === home.link);
+      const link = links[i];
+      if (!link || JSON.stringify(demandOf(link, network)) !== home.demand) continue;
+      const supply = supplyOf(ledger, others, (below) => tx.get('link', below));
+      for (const one of links)
+        if (one !== link) supply.take([...one.path, ...one.backup], Number(bitsOf(one)));
+      const { path, backup } = home;
+      const fits = (below: string): boolean => {
+        const edge = supply.edge(below);
+        return edge !== undefined && supply.free(edge) >= Number(bitsOf(link));
+      };
+      if (path.every(fits) && backup.every((below) => fits(below) || link.path.includes(below)))
+        links = links.with(i, {
+          ...link,
+          path,
+          backup,
+          achieved: { bitsPerSecond: bitsOf(link), ...home.kept },
+        });
+    }
+    return { ...network, links };
+  }
+
+  /** Homes of what is gone, or asks for something else by now. */
+  async #forget(): Promise<void> {
+    const { state, homes } = this.#options;
+    const stale = homes.all().filter(({ network, link, demand }) => {
+      const body = state.get('serviceNetwork', network);
+      const now = body?.links.find(({ name }) => name === link);
+      return !body || !now || JSON.stringify(demandOf(now, body)) !== demand;
+    });
+    if (stale.length === 0) return;
+    await state.transact((tx) => {
+      for (const home of stale) homes.drop(tx, home);
+    });
+  }
+}
+
+function placeOf({ path, backup }: { readonly path: readonly string[]; readonly backup: readonly string[] }) {
+  return [path, backup];
+}
