@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 
+import { findUnknownEnum } from './enums.js';
 import {
   ApiError,
   cancelled,
@@ -108,6 +109,14 @@ export type Observe = (call: {
 
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 
+/** Of a server, as far as its calls are concerned. */
+export interface ExchangeOptions {
+  readonly translate?: Translate | undefined;
+  readonly observe?: Observe | undefined;
+  /** Refuses requests with a value of an enum that this version does not know (ENUM_VALUE). Else its handlers see them. */
+  readonly knownEnumsOnly?: boolean | undefined;
+}
+
 /** One call under way. */
 export class Exchange {
   readonly #stream: Stream;
@@ -118,18 +127,17 @@ export class Exchange {
   readonly #started = performance.now();
   readonly #translate: Translate | undefined;
   readonly #observe: Observe | undefined;
+  readonly #knownEnumsOnly: boolean;
   #peerGone = false;
 
   constructor(
     stream: Stream,
     type: MethodType,
     log: Logger,
-    {
-      translate,
-      observe,
-    }: { readonly translate?: Translate | undefined; readonly observe?: Observe | undefined },
+    { translate, observe, knownEnumsOnly = false }: ExchangeOptions,
   ) {
     this.#observe = observe;
+    this.#knownEnumsOnly = knownEnumsOnly;
     this.#stream = stream;
     this.#type = type;
     this.#translate = translate;
@@ -185,6 +193,19 @@ export class Exchange {
   }
 
   #decode(bytes: Buffer): unknown {
+    const request = this.#decoded(bytes);
+    const unknown = this.#knownEnumsOnly && findUnknownEnum(this.#type.request.schema, request);
+    if (!unknown) return request;
+    const { field, value, enumeration } = unknown;
+    const known = [...enumeration.names].map(([number, name]) => `${name} (${number})`).join(', ');
+    throw invalidArgument({
+      reason: 'ENUM_VALUE',
+      field,
+      message: `${field} is ${value}, which this version does not know; it is one of ${known}.`,
+    });
+  }
+
+  #decoded(bytes: Buffer): unknown {
     try {
       return this.#type.request.decode(bytes);
     } catch (cause) {

@@ -5,7 +5,7 @@
 import { type handleBidiStreamingCall, Server, type ServiceDefinition } from '@grpc/grpc-js';
 
 import { type ApiError, unavailable } from './errors.js';
-import { Exchange, type Implementation, type Observe, type Translate } from './exchange.js';
+import { Exchange, type ExchangeOptions, type Implementation } from './exchange.js';
 import { type Logger } from './log.js';
 import { allowLocal, type Authorize, gated, LOCAL } from './peer.js';
 import { addHealth, addReflection } from './reflection.js';
@@ -24,7 +24,7 @@ export {
 } from './exchange.js';
 export { type Attempt, type Authorize, type Caller, formatCaller, type Refusal } from './peer.js';
 
-export interface ServerOptions {
+export interface ServerOptions extends ExchangeOptions {
   /** Created with mode 0600, its folder too if missing. Whoever can open it is the caller `local`. */
   readonly socketPath?: string | undefined;
   /** TCP, for those with certificates of the same deployment. */
@@ -33,8 +33,6 @@ export interface ServerOptions {
   readonly authorize?: Authorize | undefined;
   readonly services: readonly Implementation[];
   readonly log: Logger;
-  readonly translate?: Translate | undefined;
-  readonly observe?: Observe | undefined;
 }
 
 export interface ApiServer {

@@ -1,5 +1,6 @@
 /** What is wrong with a service network by itself. */
 import { type ServiceLink, type ServiceNetwork, type ServiceNode } from '../api/connectivity.js';
+import { parseTime } from '../controller/clock.js';
 import { type Wrong } from '../controller/kind.js';
 import { checkMtu, checkSlo, isVif, vifOf, wrongVif } from './check.js';
 import { isServiceNodeName } from './names.js';
@@ -10,6 +11,8 @@ const INTERFACE = /^[^\s/\0]{1,15}$/;
 /** What one change of the store holds with room to spare: labels are written link by link. */
 const MOST = 500;
 const MOST_VIA = 16;
+/** Of each count; what is sold of a node, the sum, has 32 bits. */
+const MOST_SHARE = 10_000_000;
 
 export function checkNetwork(body: ServiceNetwork, wrong: Wrong): void {
   for (const [field, list] of [
@@ -18,6 +21,12 @@ export function checkNetwork(body: ServiceNetwork, wrong: Wrong): void {
   ] as const) {
     if (list.length > MOST) throw wrong(field, 'TOO_MANY', `A service network has at most ${MOST} ${field}.`);
   }
+  for (const [field, time] of [
+    ['start_time', body.term?.startTime ?? ''],
+    ['expire_time', body.term?.expireTime ?? ''],
+  ] as const)
+    if (time !== '' && parseTime(time) === undefined)
+      throw wrong(`term.${field}`, 'TERM', `term.${field} must be a time in UTC: 2026-12-01T08:00:00Z.`);
   const vifs = new Map<string, Set<string>>();
   for (const [i, node] of body.nodes.entries()) checkServiceNode(node, `nodes[${i}]`, vifs, wrong);
   const names = new Set<string>();
@@ -52,6 +61,11 @@ function checkServiceNode(
       'OFFER',
       'offer must be offers/NODE, or empty for the one called as the node.',
     );
+  for (const [count, value] of Object.entries(node.share ?? {}))
+    if (value > MOST_SHARE) {
+      const where = count.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      throw wrong(`${field}.share.${where}`, 'RANGE', `${where} must be at most ${MOST_SHARE}.`);
+    }
   for (const [i, port] of node.ports.entries()) {
     const at = `${field}.ports[${i}]`;
     if (!isVif(port.vif)) throw wrongVif(`${at}.vif`, port.vif, wrong);

@@ -11,7 +11,8 @@ const NODE = /^nodes\/[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/;
 const LINK = /^links\/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 const OFFER = /^offers\/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 const INTERFACE = /^[^\s/\0]{1,15}$/;
-const SITE_LENGTH = 63;
+const SITE = /^[^\p{Cc}]{0,63}$/u;
+const RISK_GROUP = /^[^\s\p{Cc}]{1,63}$/u;
 const YEAR = 31_622_400;
 const SHORTEST_TERM = 60;
 const MOST_PORTS = 1000;
@@ -36,8 +37,8 @@ export function checkNode(body: Node, wrong: Wrong): void {
     throw wrong('supplier', 'SUPPLIER', 'supplier must be suppliers/PROVIDER.');
   if (body.offer !== '' && !OFFER.test(body.offer))
     throw wrong('offer', 'OFFER', 'offer must be offers/NAME, or empty for any that fits.');
-  if (body.site.length > SITE_LENGTH)
-    throw wrong('site', 'SITE', `site must have at most ${SITE_LENGTH} characters.`);
+  if (!SITE.test(body.site))
+    throw wrong('site', 'SITE', 'site must be at most 63 characters, none of them a control character.');
   if (body.ports.length > MOST_PORTS)
     throw wrong('ports', 'TOO_MANY', `A node has at most ${MOST_PORTS} ports.`);
   for (const [i, port] of body.ports.entries()) {
@@ -62,7 +63,7 @@ export function checkLink(body: Link, wrong: Wrong): void {
     if (!LINK.test(other) || other === body.name)
       throw wrong(`diverse_from[${i}]`, 'LINK', 'diverse_from names other links: links/LINK.');
   }
-  if (body.riskGroups.length > MOST_GROUPS || body.riskGroups.some((group) => !/^\S{1,63}$/.test(group)))
+  if (body.riskGroups.length > MOST_GROUPS || body.riskGroups.some((group) => !RISK_GROUP.test(group)))
     throw wrong('risk_groups', 'RISK_GROUP', `At most ${MOST_GROUPS} risk groups of 1 to 63 characters.`);
   checkAddresses(body.addressesA, 'addresses_a', wrong);
   checkAddresses(body.addressesB, 'addresses_b', wrong);

@@ -83,6 +83,8 @@ export class Replica {
       log,
       translate: storeErrorAsApi,
       observe: this.#metrics?.observe,
+      // what is in the store is encoded anew, by whoever knows no other values
+      knownEnumsOnly: true,
     });
     return this.#server;
   }

@@ -1,5 +1,5 @@
 /** The Watch method: what a caller may see, each change once and in order. */
-import { ApiError, outOfRange } from '../api/errors.js';
+import { ApiError, invalidArgument, outOfRange } from '../api/errors.js';
 import { type EventType, types } from '../api/types.js';
 import { type Batch, type StoreEvent, StoreError } from '../store/index.js';
 import { type Access, type Caller } from './access.js';
@@ -22,7 +22,10 @@ export interface WatchResponse<R> {
 
 type Test = (kind: string, name: string) => boolean;
 
-/** @throws ApiError COLLECTION, RESUME_TOKEN, RESUME_TOKEN_EXPIRED, and what befalls the store */
+/** Each is asked about each event. */
+const MOST_COLLECTIONS = 100;
+
+/** @throws ApiError COLLECTION, TOO_MANY, RESUME_TOKEN, RESUME_TOKEN_EXPIRED, and what befalls the store */
 export async function* watchResources<Bodies extends Shape<Bodies>, R>(
   state: State<Bodies>,
   access: Access<Bodies>,
@@ -30,6 +33,13 @@ export async function* watchResources<Bodies extends Shape<Bodies>, R>(
   request: WatchRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WatchResponse<R>, void> {
+  const { length } = request.collections;
+  if (length > MOST_COLLECTIONS)
+    throw invalidArgument({
+      reason: 'TOO_MANY',
+      field: 'collections',
+      message: `${length} collections in one watch; at most ${MOST_COLLECTIONS}. \`-\` stands for any id, none for all there is.`,
+    });
   const chosen = request.collections.map((text, i) => state.catalogue.collection(text, `collections[${i}]`));
   const wanted: Test = (kind, name) =>
     (chosen.length === 0 || chosen.some((one) => one.kind === kind && one.has(name))) &&

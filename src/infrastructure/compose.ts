@@ -126,7 +126,10 @@ function composeEnds(
     const carried = wires.endOf(origin) ?? tunnelEnd(origin);
     if (!carried) continue;
     const { path, arrives } = carried;
-    parts.push({ origin, resource: { vif: { name: vif, mtu, link: { paths: [path], payload }, ...ratesOf(bits, mtu) } } });
+    parts.push({
+      origin,
+      resource: { vif: { name: vif, mtu, link: { paths: [path], payload }, ...ratesOf(bits, mtu) } },
+    });
     if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
   }
   return [...tunnels.values(), ...parts];

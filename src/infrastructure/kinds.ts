@@ -17,7 +17,11 @@ const MACHINE = {
 /** Of Linux: dev_valid_name(). */
 const INTERFACE = /^(?!\.{1,2}$)[^\s/:\p{Cc}]{1,15}$/u;
 const SITE = /^[^\p{Cc}]{0,63}$/u;
+/** Of a machine, and so of a node. */
+export const MOST_PORTS = 1000;
 const MILLION = 1_000_000;
+/** Sums of prices have 64 bits. */
+const MOST_MICROS = 1_000_000_000_000n;
 
 function checkInterface(name: string, field: string, wrong: Wrong): void {
   if (!INTERFACE.test(name))
@@ -42,6 +46,8 @@ function checkMachine(body: Bodies['machine'], wrong: Wrong): void {
       );
     families.add(address.family);
   }
+  if (body.ports.length > MOST_PORTS)
+    throw wrong('ports', 'TOO_MANY', `${body.ports.length} ports; a machine has at most ${MOST_PORTS}.`);
   for (const [i, port] of body.ports.entries()) {
     checkInterface(port, `ports[${i}]`, wrong);
     if (body.ports.indexOf(port) < i)
@@ -136,6 +142,13 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
     check(body, wrong) {
       if (!/^[A-Z]{3}$/.test(body.currency))
         throw wrong('currency', 'CURRENCY', 'currency must be a code of ISO 4217, such as EUR.');
+      for (const [field, value] of [
+        ['node_micros', body.nodeMicros],
+        ['cpu_milli_micros', body.cpuMilliMicros],
+        ['link_micros', body.linkMicros],
+        ['mbit_wire_micros', body.mbitWireMicros],
+      ] as const)
+        if (value > MOST_MICROS) throw wrong(field, 'RANGE', `${field} must be at most 10^12.`);
     },
   },
   offer: { collection: 'offers', id: MACHINE.id, writable: false, outputs: [] },

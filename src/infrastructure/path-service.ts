@@ -1,5 +1,11 @@
 /** PathService: what neighbours ask of this provider, for links that cross peerings. */
-import { alreadyExists, failedPrecondition, invalidArgument, unavailable } from '../api/errors.js';
+import {
+  alreadyExists,
+  type ApiError,
+  failedPrecondition,
+  invalidArgument,
+  unavailable,
+} from '../api/errors.js';
 import {
   type ComputeTreeRequest,
   type EntryPoint,
@@ -10,7 +16,8 @@ import {
 import { type Call, implement, type Implementation } from '../api/server.js';
 import { mayNot, missing } from '../controller/access.js';
 import { achievedBy } from './carry.js';
-import { type Bodies } from './kinds.js';
+import { parseTime } from '../controller/clock.js';
+import { type Bodies, catalogue } from './kinds.js';
 import { customerOf, machineOf } from './ledger.js';
 import { askNeighbours, chooseOnward, entriesHere, NO_BOUNDS, type Target } from './onward.js';
 import {
@@ -25,6 +32,9 @@ import {
 import { type ServiceOptions } from './service.js';
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+const PROVIDER = /^[a-z][a-z0-9-]{0,19}$/;
+/** Of Linux: a UUID. Empty from whoever has not heard from the machine yet. */
+const BOOT_ID = /^[A-Za-z0-9_.-]{0,63}$/;
 /** Providers that one link may pass. */
 const MOST_PROVIDERS = 16;
 const MARGIN = 60;
@@ -50,6 +60,7 @@ class Paths {
   async computeTree(request: ComputeTreeRequest, call: Call): Promise<{ entryPoints: EntryPoint[] }> {
     const { state, provider, dialer } = this.#options;
     const { name, peerings } = this.#peerings(call);
+    checkTarget(request);
     if (request.passed.length > MOST_PROVIDERS || request.passed.includes(provider))
       return { entryPoints: [] };
     if (request.provider === provider) {
@@ -146,6 +157,7 @@ class Paths {
   ): Promise<Record<string, never>> {
     const { state, peers } = this.#options;
     const { name: upstream } = this.#peerings(call);
+    checkId(id);
     const name = `segments/${id}`;
     const segment = state.get('segment', name);
     if (segment?.upstream !== upstream) throw missing(name, 'segment');
@@ -160,6 +172,7 @@ class Paths {
   ): Promise<Record<string, never>> {
     const { state, peers } = this.#options;
     const { name: upstream } = this.#peerings(call);
+    checkId(id);
     const name = `segments/${id}`;
     const segment = state.get('segment', name);
     if (!segment) return {};
@@ -185,25 +198,54 @@ function answer(segment: Segment, tunnelAddress: string, label: number): Reserve
   return { tunnelAddress, label, ...(achieved && { achieved }), ...(price && { price }) };
 }
 
-function check(request: ReserveSegmentRequest): void {
-  if (!ID.test(request.segment))
-    throw invalidArgument({
-      reason: 'SEGMENT_ID',
-      field: 'segment',
-      message: 'segment must be 1 to 63 characters of [A-Za-z0-9_.-].',
+function wrong(reason: string, field: string, message: string): ApiError {
+  return invalidArgument({ reason, field, message });
+}
+
+function checkId(id: string): void {
+  if (!ID.test(id))
+    throw wrong('SEGMENT_ID', 'segment', 'segment must be 1 to 63 characters of [A-Za-z0-9_.-].');
+}
+
+/** What is asked of others in its turn. */
+function checkTarget(request: Pick<ComputeTreeRequest, 'customer' | 'provider' | 'virtualNode'>): void {
+  for (const field of ['customer', 'provider'] as const)
+    if (!PROVIDER.test(request[field]))
+      throw wrong(
+        'PROVIDER_NAME',
+        field,
+        `${field} must be 1 to 20 characters of [a-z0-9-], beginning with a letter.`,
+      );
+  catalogue.checkName('virtualNode', request.virtualNode, 'virtual_node');
+}
+
+/** A term that cannot be read would never end. */
+function checkTerm(term: ReserveSegmentRequest['term']): void {
+  if (!term)
+    throw failedPrecondition({
+      reason: 'TERM',
+      field: 'term',
+      message: 'term is missing; a segment ends some day.',
     });
+  const example = 'a time in UTC, such as 2026-12-01T08:00:00Z';
+  if (parseTime(term.expireTime) === undefined)
+    throw wrong('TERM', 'term.expire_time', `term.expire_time must be ${example}.`);
+  if (term.startTime !== '' && parseTime(term.startTime) === undefined)
+    throw wrong('TERM', 'term.start_time', `term.start_time must be empty, or ${example}.`);
+}
+
+function check(request: ReserveSegmentRequest): void {
+  checkId(request.segment);
+  checkTarget(request);
+  if (!BOOT_ID.test(request.bootId))
+    throw wrong('BOOT_ID', 'boot_id', 'boot_id must be at most 63 characters of [A-Za-z0-9_.-].');
   if (request.label < 16 || request.label > 0xfffff)
     throw invalidArgument({
       reason: 'LABEL_RANGE',
       field: 'label',
       message: 'label must be 16 to 1048575 (RFC 3032).',
     });
-  if (!request.term)
-    throw failedPrecondition({
-      reason: 'TERM',
-      field: 'term',
-      message: 'term is missing; a segment ends some day.',
-    });
+  checkTerm(request.term);
 }
 
 export function pathService(options: ServiceOptions): Implementation {

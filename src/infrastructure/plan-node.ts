@@ -2,7 +2,7 @@
 import { type ApiError, alreadyExists, invalidArgument } from '../api/errors.js';
 import { NAME_RULES, parseVirtualNodeName } from '../api/names.js';
 import { types } from '../api/types.js';
-import { catalogue, type Bodies } from './kinds.js';
+import { catalogue, type Bodies, MOST_PORTS } from './kinds.js';
 import { customerOf } from './ledger.js';
 import { placeNode } from './place.js';
 import { type Planning } from './planning.js';
@@ -25,13 +25,6 @@ export function planNode(planning: Planning, asked: Node, field: string): Node {
   const spec = catalogue.spec('virtualNode', asked);
   checkOwnName(planning, 'virtualNode', spec.name, `${field}.name`);
   checkNodeName(planning, spec, `${field}.node`);
-  const source: number = spec.routeSource;
-  if (!Number.isInteger(source) || source < 0 || source > 2)
-    throw wrong(
-      'ROUTE_SOURCE',
-      `${field}.route_source`,
-      `${source} is no RouteSource; give CONTROLLER or KERNEL.`,
-    );
   checkPorts(spec, field);
   const share = shareOf(spec.share);
   const machine = placeNode(view, ledger, spec, share, field);
@@ -49,6 +42,8 @@ export function planNode(planning: Planning, asked: Node, field: string): Node {
 
 /** Each once. @throws ApiError DUPLICATE */
 export function checkPorts({ ports }: Node, field: string): void {
+  if (ports.length > MOST_PORTS)
+    throw wrong('TOO_MANY', `${field}.ports`, `${ports.length} ports; at most ${MOST_PORTS}.`);
   for (const [i, port] of ports.entries())
     if (ports.indexOf(port) < i)
       throw wrong('DUPLICATE', `${field}.ports[${i}]`, `${port.slice(0, 20)} is given twice.`);

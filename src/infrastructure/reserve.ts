@@ -5,7 +5,6 @@ import { invalidArgument, permissionDenied, resourceExhausted } from '../api/err
 import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
 import { formatTime } from '../controller/clock.js';
 import { byWire } from './compose-wires.js';
-import { checkEnums } from './enums.js';
 import { changeLink, changeNode, leasedLink, leasedNode } from './change.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { customerOf } from './ledger.js';
@@ -60,7 +59,6 @@ export function checkReserve(request: ReserveRequest): string {
       field: 'request_id',
       message: 'request_id must be 1 to 63 characters of [A-Za-z0-9_.-], beginning with a letter or digit.',
     });
-  checkEnums(request);
   catalogue.checkName(
     virtualNodes.length > 0 ? 'virtualNode' : 'virtualLink',
     first,

@@ -51,9 +51,6 @@ export function checkLink(body: Bodies['link'], wrong: Wrong): void {
   }
   checkSlo(body.slo, wrong);
   checkMtu(body.mtu, wrong);
-  const payload: number = body.payload;
-  if (!(payload >= 0 && payload <= 2))
-    throw wrong('payload', 'PAYLOAD', `payload must be PAYLOAD_ETHERNET or PAYLOAD_IP; not ${payload}.`);
   const a = checkAddresses(body.addressesA, 'addresses_a', wrong);
   const b = checkAddresses(body.addressesB, 'addresses_b', wrong);
   for (const [here, there, field, other] of [

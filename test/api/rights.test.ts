@@ -1,9 +1,5 @@
 /** One gate before all handlers: every role at every method, streams, health and reflection included. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { ChannelCredentials, Client as RawClient, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { createSecureContext } from 'node:tls';
+import { type Client as RawClient, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { ERROR_METADATA, fromServiceError, Status } from '../../src/api/errors.js';
@@ -18,6 +14,7 @@ import {
 import { ROLES } from '../../src/identity/principal.js';
 import { rightsAt } from '../../src/node/rights.js';
 import { DEPLOYMENT } from '../identity/support.js';
+import { rawCall, rawRemote } from './raw.js';
 import { failure, type Service, startBench } from './support.js';
 import { TlsBench } from './tls-support.js';
 
@@ -66,36 +63,10 @@ function noting(): Handlers<Service> {
 let bench: TlsBench;
 const raw = new Map<string, RawClient>();
 
-function rawClient(server: ApiServer, directory: string): RawClient {
-  const file = (name: string): Buffer => readFileSync(join(directory, name));
-  const context = createSecureContext({
-    cert: file('certificate.pem'),
-    key: file('key.pem'),
-    ca: file('authorities.pem'),
-  });
-  const secure = ChannelCredentials.createFromSecureContext(context, {
-    checkServerIdentity: () => undefined,
-  });
-  return new RawClient(`ipv4:${server.address}`, secure, { 'grpc.ssl_target_name_override': 'x' });
-}
-
 /** Calls with an empty message and takes the first answer; the error if there is none. */
 async function attempt(client: RawClient, path: string): Promise<ServiceError | undefined> {
-  const identity = (bytes: Buffer): Buffer => bytes;
-  const call = client.makeBidiStreamRequest(path, identity, identity, new Metadata(), {
-    deadline: Date.now() + 20_000,
-  });
-  call.write(Buffer.alloc(0));
-  call.end();
-  try {
-    for await (const _ of call) return undefined;
-    return undefined;
-  } catch (error) {
-    return error as ServiceError;
-  } finally {
-    call.on('error', () => undefined);
-    call.cancel();
-  }
+  const answer = await rawCall(client, path, [Buffer.alloc(0)]);
+  return answer instanceof Error ? answer : undefined;
 }
 
 let agent: ApiServer;
@@ -103,7 +74,7 @@ let agent: ApiServer;
 beforeAll(async () => {
   bench = await new TlsBench().begin();
   agent = await bench.serve(noting(), rightsAt('acme'));
-  for (const name of CALLERS) raw.set(name, rawClient(agent, await bench.issue(name)));
+  for (const name of CALLERS) raw.set(name, rawRemote(agent.address, await bench.issue(name)));
 });
 
 afterAll(async () => {

@@ -2,12 +2,9 @@
  * LSPs and circuits with recording agents: P - Q - M in a row, and A, which only forwards, beside Q. The way by A is
  * slower and has the better metric.
  */
-import { Client, credentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { failedPrecondition, fromServiceError } from '../../src/api/errors.js';
-import { v1 } from '../../src/api/infrastructure.js';
-import { messageType } from '../../src/api/message.js';
+import { failedPrecondition } from '../../src/api/errors.js';
 import { type Resource as Told } from '../../src/api/node.js';
 import { types } from '../../src/api/types.js';
 import { type RecordingAgent } from './agent.js';
@@ -543,36 +540,6 @@ test('more lsps at once than a commit of the store takes end all the same', { ti
   await eventually(() => toldTo('A').length === 0 && toldTo('P').length === 0, 'all are gone');
   await noLabels();
   expect((await operator.list({ collection: 'customers/-/virtualLinks' })).resources).toEqual([]);
-});
-
-/** What Reserve says of a request in which one enum has a value of a later version, as no client of this one sends it. */
-async function reserveWith(request: object, known: Buffer, unknown: Buffer): Promise<string> {
-  const bytes = messageType(v1.ReserveRequest).encode(request);
-  const at = bytes.indexOf(known);
-  expect(at).toBeGreaterThan(0);
-  expect(bytes.lastIndexOf(known)).toBe(at);
-  unknown.copy(bytes, at);
-  const raw = new Client(`unix:${one.socketOf(conn)}`, credentials.createInsecure());
-  const path = '/cabernet.infrastructure.v1.InfrastructureService/Reserve';
-  const identity = (value: Buffer): Buffer => value;
-  const error = await new Promise((done) => raw.makeUnaryRequest(path, identity, identity, bytes, done));
-  raw.close();
-  return refusal(Promise.reject(fromServiceError(error, 'Reserve')));
-}
-
-test('values of enums from beyond the API', async () => {
-  await leaseNodes();
-  const links = (more: object): object => ({ virtualLinks: [between('x', 'P', 'M', more)] });
-  expect(await reserveWith(links({ kind: LSP }), Buffer.of(0x28, LSP), Buffer.of(0x28, 7))).toBe(
-    'KIND virtual_links[0].kind',
-  );
-  expect(await reserveWith(links({ payload: 2 }), Buffer.of(0x38, 2), Buffer.of(0x38, 7))).toBe(
-    'PAYLOAD virtual_links[0].payload',
-  );
-  const nodes = { virtualNodes: [node('x', { routeSource: 2 })] };
-  expect(await reserveWith(nodes, Buffer.of(0x38, 2), Buffer.of(0x38, 7))).toBe(
-    'ROUTE_SOURCE virtual_nodes[0].route_source',
-  );
 });
 
 test('a machine that has booted has forgotten', async () => {
