@@ -3,6 +3,7 @@
  * A node's lease waits for those of its links.
  */
 import { type Link, type Node } from '../api/connectivity.js';
+import { ApiError } from '../api/errors.js';
 import { type Logger } from '../api/log.js';
 import { listAll, type Store } from '../store/index.js';
 import { type Clock, sleep } from '../controller/clock.js';
@@ -13,6 +14,8 @@ import { isGone, type Suppliers } from './suppliers.js';
 
 const PREFIX = 'releases/';
 const CALL = 15_000;
+/** How long what is in use is asked for often, milliseconds. */
+const FAR_END = 60_000;
 
 interface Release {
   /** `nodes/NODE`, `links/LINK` */
@@ -40,6 +43,10 @@ export function putRelease(
     ends: link ? [link.a, link.b] : [],
   };
   tx.putEntry(PREFIX + body.name, Buffer.from(JSON.stringify(release)));
+}
+
+function isUsed(error: unknown): boolean {
+  return error instanceof ApiError && error.reason === 'IN_USE';
 }
 
 export interface ReleasesOptions {
@@ -91,6 +98,7 @@ export class Releases {
   /** Until the supplier has acknowledged it; never throws. */
   async #release({ name, lease, supplier, address }: Release): Promise<void> {
     const { state, suppliers, clock, log, ending } = this.#options;
+    const soon = clock.now() + FAR_END;
     try {
       await repeated(
         () =>
@@ -100,7 +108,8 @@ export class Releases {
             .catch((error: unknown) => {
               if (!isGone(error)) throw error;
             }),
-        { clock, signal: ending, forMs: Infinity },
+        // at the far end of a link to another supplier, which hears of its end a little later
+        { clock, signal: ending, forMs: Infinity, passes: (error) => isUsed(error) && clock.now() < soon },
       );
       await state.transact((tx) => tx.deleteEntry(PREFIX + name));
     } catch (error) {

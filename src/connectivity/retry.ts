@@ -8,13 +8,15 @@ export interface Patience {
   /** Milliseconds after which a passing failure is thrown; Infinity: never. */
   readonly forMs: number;
   readonly onFailure?: ((error: unknown) => void) | undefined;
+  /** Other failures than the usual ones that pass by themselves. */
+  readonly passes?: ((error: unknown) => boolean) | undefined;
 }
 
 const FIRST = 50;
 const LONGEST = 5000;
 
 export async function repeated<T>(work: () => Promise<T>, patience: Patience): Promise<T> {
-  const { clock, signal, forMs, onFailure } = patience;
+  const { clock, signal, forMs, onFailure, passes } = patience;
   const start = clock.now();
   for (let wait = FIRST; ; wait = Math.min(2 * wait, LONGEST)) {
     try {
@@ -22,7 +24,7 @@ export async function repeated<T>(work: () => Promise<T>, patience: Patience): P
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      if (!isPassing(error) || clock.now() - start >= forMs) throw error;
+      if (!(isPassing(error) || passes?.(error)) || clock.now() - start >= forMs) throw error;
       onFailure?.(error);
       await sleep(clock, wait, signal);
     }

@@ -42,7 +42,13 @@ export function commit(
   for (const segment of tx.all('segment'))
     if (reservation.virtualLinks.some((link) => link.name === segment.link) && !segment.releasing)
       tx.put('segment', { ...segment, committed: true, status: settled(segment.status, 'committed') });
-  const committed = { ...reservation, committed: true, status: settled(reservation.status, 'committed') };
+  const committed: Reservation = {
+    ...reservation,
+    virtualNodes: reservation.virtualNodes.map((node) => ({ ...node, lease })),
+    virtualLinks: reservation.virtualLinks.map((link) => ({ ...link, lease })),
+    committed: true,
+    status: settled(reservation.status, 'committed'),
+  };
   tx.put('reservation', committed);
   forgetChangesBefore(tx, committed);
   settle(tx);

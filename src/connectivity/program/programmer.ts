@@ -391,10 +391,7 @@ export class Programmer {
 }
 
 /** Without vifs while its term is over: what its customer has written there stays. */
-function itemsOf(
-  network: ServiceNetwork,
-  boughtOf: (node: string) => NodeShare | undefined,
-): Items {
+function itemsOf(network: ServiceNetwork, boughtOf: (node: string) => NodeShare | undefined): Items {
   if (!isSuspended(network)) return itemsOfNetwork(network, boughtOf);
   const nodes = network.nodes.map((node) => ({ ...node, ports: [] }));
   return itemsOfNetwork({ ...network, nodes }, boughtOf);
