@@ -20,7 +20,9 @@ export async function layersOf(state: WorldState, agents: Agents): Promise<strin
   };
   const ways = new Map(
     holdings.flatMap((one) =>
-      one.tunnels.map((tunnel) => [tunnel.tunnel?.name ?? '', waysOf(tunnel.hops)] as const),
+      one.tunnels.map(
+        (tunnel) => [`${one.machine} ${tunnel.tunnel?.name ?? ''}`, waysOf(tunnel.hops)] as const,
+      ),
     ),
   );
   const lines = networks
@@ -46,14 +48,14 @@ function waysOf(hops: readonly { readonly interface: string }[]): string {
 }
 
 /** `P-M   over conn P-Q Q-M; Q only swaps a label` */
-function carriedLine({ a, b, via, below }: LinkView, ways: ReadonlyMap<string, string>): string {
+function carriedLine({ a, b, machines, via, below }: LinkView, ways: ReadonlyMap<string, string>): string {
   const nodeOf = (name: string): string => short(name).split('/')[1] ?? '';
   const [from, to] = [nodeOf(a.vif?.name ?? ''), nodeOf(b?.vif?.name ?? '')];
   const passed = [from, ...via.map((name) => name.split('/')[1] ?? ''), to];
   const hops = passed.slice(1).map((name, i) => `${passed[i]}-${name}`);
   const link = `${''.padEnd(15)}${`${from}-${to}`.padEnd(6)}`;
   if (below.startsWith('tunnels/'))
-    return `${link}in the tunnel ${below.slice('tunnels/'.length)}, out by ${ways.get(below) ?? 'nothing'}`;
+    return `${link}in the tunnel ${below.slice('tunnels/'.length)}, out by ${ways.get(`${machines[0] ?? ''} ${below}`) ?? 'nothing'}`;
   const swapped = via.length > 0 ? `; ${passed.slice(1, -1).join(', ')} only swaps a label` : '';
   return `${link}over ${networkOf(below)} ${hops.join(' ')}${swapped}`;
 }
