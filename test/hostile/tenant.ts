@@ -30,7 +30,8 @@ const network = `
   - name: games
     owner: eve
     over: conn
-    nodes: [{ name: P }, { name: M }]
+    # more than the tables hold of what is far from each other
+    nodes: [{ name: P, share: { routes: 200000 } }, { name: M }]
     links:
       - { a: P, b: M, via: [Q] }
 
