@@ -6,18 +6,13 @@ import { existsSync } from 'node:fs';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { type ApiServer, startServer } from '../../src/api/server.js';
-import { silentLogger } from '../../src/api/log.js';
-import { type Agent } from '../../src/node/agent.js';
-import { translate } from '../../src/node/refusal.js';
-import { nodeService } from '../../src/node/rpc/index.js';
 import { conn, eventually, link, local, node, Provider, until, wire } from '../infrastructure/provider.js';
-import { inside, ip, netns, startAgent, sweep } from '../node/machines.js';
+import { inside, ip, netns, sweep } from '../node/machines.js';
 import { buildThree, MACHINES } from '../node/three.js';
+import { ServedAgents } from './served.js';
 
 const one = new Provider();
-const agents: Agent[] = [];
-const servers: ApiServer[] = [];
+const agents = new ServedAgents();
 
 beforeAll(async () => {
   sweep();
@@ -30,21 +25,13 @@ beforeAll(async () => {
     ip('-n', netns(at), 'route', 'add', `100.127.0.${to}/32`, 'via', via);
     ip('-n', netns(at), '-6', 'route', 'add', `fd64:ffff::${to}/128`, 'via', via6);
   }
-  for (const name of MACHINES) {
-    const agent = await startAgent(name);
-    agents.push(agent);
-    const socketPath = `${one.folder}/${name}.sock`;
-    servers.push(
-      await startServer({ socketPath, services: [nodeService(agent)], log: silentLogger, translate }),
-    );
-  }
+  await agents.start(one.folder, MACHINES);
   await one.start();
 });
 
 afterAll(async () => {
   await one.end();
-  for (const server of servers) await server.stop(500);
-  for (const agent of agents) await agent.close();
+  await agents.close();
   sweep();
 });
 

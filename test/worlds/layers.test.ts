@@ -10,24 +10,19 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { silentLogger } from '../../src/api/log.js';
-import { type ApiServer, startServer } from '../../src/api/server.js';
-import { type Agent } from '../../src/node/agent.js';
 import { machineHierarchy } from '../../src/node/cgroups.js';
-import { translate } from '../../src/node/refusal.js';
-import { nodeService } from '../../src/node/rpc/index.js';
 import { Home, type Output, type Running } from '../cli/support.js';
-import { inside, ip, netns, startAgent, stream, sweep, until } from '../node/machines.js';
+import { inside, ip, netns, stream, sweep, until } from '../node/machines.js';
 import { whileFlooded } from '../node/tenants.js';
 import { buildThree, MACHINES } from '../node/three.js';
+import { ServedAgents } from './served.js';
 
 type Layer = 'infrastructure' | 'connectivity' | 'service';
 const PROVIDERS: Record<Layer, string> = { infrastructure: 'one', connectivity: 'conn', service: 'iptv' };
 const LAYERS = Object.keys(PROVIDERS) as Layer[];
 
 const home = new Home();
-const agents: Agent[] = [];
-const servers: ApiServer[] = [];
+const agents = new ServedAgents();
 const controllers = new Map<Layer, Running>();
 const addresses = new Map<Layer, string>();
 
@@ -62,14 +57,7 @@ async function apply(layer: Layer, manifest: string): Promise<Output> {
 beforeAll(async () => {
   sweep();
   buildThree();
-  for (const name of MACHINES) {
-    const agent = await startAgent(name);
-    agents.push(agent);
-    const socketPath = file(`${name}.sock`);
-    servers.push(
-      await startServer({ socketPath, services: [nodeService(agent)], log: silentLogger, translate }),
-    );
-  }
+  await agents.start(home.folder, MACHINES);
   await home.run('ca', 'init', '--directory', file('ca'), '--deployment', 'example.net');
   for (const layer of LAYERS) {
     const name = PROVIDERS[layer];
@@ -89,8 +77,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const controller of controllers.values()) await controller.stop();
-  for (const server of servers) await server.stop(500);
-  for (const agent of agents) await agent.close();
+  await agents.close();
   sweep();
   home.remove();
 });
@@ -260,7 +247,7 @@ interface Carried {
 
 /** Of a vif, by the names that the machines have: what it sent, and what its meters refused. */
 async function carried(machine: (typeof MACHINES)[number], name: string): Promise<Carried> {
-  const agent = agents[MACHINES.indexOf(machine)];
+  const agent = agents.get(machine);
   const vif = agent?.vifs.get(name);
   if (!agent || !vif) throw new Error(`no ${name} at ${machine}`);
   const { counters } = agent.plane;

@@ -5,19 +5,14 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { type ApiServer, startServer } from '../../src/api/server.js';
-import { silentLogger } from '../../src/api/log.js';
 import { types } from '../../src/api/types.js';
-import { type Agent } from '../../src/node/agent.js';
-import { translate } from '../../src/node/refusal.js';
-import { nodeService } from '../../src/node/rpc/index.js';
 import { conn, link, local, node, Provider, until, wire } from '../infrastructure/provider.js';
-import { addMachine, addWire, inside, ip, netns, startAgent, sweep } from '../node/machines.js';
+import { addMachine, addWire, inside, ip, netns, sweep } from '../node/machines.js';
 import { MACHINES } from '../node/three.js';
+import { ServedAgents } from './served.js';
 
 const one = new Provider();
-const agents: Agent[] = [];
-const servers: ApiServer[] = [];
+const agents = new ServedAgents();
 
 beforeAll(async () => {
   sweep();
@@ -25,21 +20,13 @@ beforeAll(async () => {
   addWire('P', 'Q', 0);
   addWire('Q', 'M', 1);
   addWire('P', 'Q', 2, 1600, '-2');
-  for (const name of MACHINES) {
-    const agent = await startAgent(name);
-    agents.push(agent);
-    const socketPath = `${one.folder}/${name}.sock`;
-    servers.push(
-      await startServer({ socketPath, services: [nodeService(agent)], log: silentLogger, translate }),
-    );
-  }
+  await agents.start(one.folder, MACHINES);
   await one.start();
 });
 
 afterAll(async () => {
   await one.end();
-  for (const server of servers) await server.stop(500);
-  for (const agent of agents) await agent.close();
+  await agents.close();
   sweep();
 });
 
@@ -144,8 +131,7 @@ test('an lsp over a machine in between, and a circuit: pings cross both', { time
   expect(ping('P.other.P', '10.9.0.3')).toBe(false);
   expect(ping('P.conn.P', '10.9.0.1')).toBe(true);
   ip('-n', netns('Q'), 'link', 'set', 'to-P-2', 'up');
-  const q = agents[1];
-  if (!q) throw new Error('no agent at Q');
+  const q = agents.get('Q');
   for (let up = false; !up; await new Promise(setImmediate))
     up = q.wires.get('wires/p-q-2')?.condition === 'up';
 
