@@ -93,6 +93,10 @@ const wire = (a: string, b: string): string =>
 const ping = (to: string): boolean =>
   inside(netns('st.hp'), 'ping', '-c', '3', '-i', '0.05', '-W', '1', to).status === 0;
 
+const link = (name: string, a: string, b: string, subnet: number): string =>
+  `- link: { name: links/${name}, a: nodes/${a}, b: nodes/${b}, mtu: 1500, slo: { bitsPerSecond: 100000000 },
+             addressesA: [10.8.${subnet}.0/31], addressesB: [10.8.${subnet}.1/31] }`;
+
 async function shown(layer: Layer, name: string): Promise<string> {
   return (await home.run('get', name, '-o', 'json', ...at(layer))).stdout;
 }
@@ -104,6 +108,20 @@ async function eventually(layer: Layer, name: string, what: RegExp): Promise<str
     if (what.test(text)) return text;
     if (Date.now() > end) throw new Error(`${name} never was ${what}: ${text}`);
   }
+}
+
+/** What the service provider wants. */
+async function applyNetwork(): Promise<void> {
+  await apply(
+    'service',
+    `resources:
+- network: { name: network, supplier: conn, supplierAddress: '${addresses.get('connectivity')}' }
+- node: { name: nodes/P, offer: offers/P, share: { cpuMillis: 100 } }
+- node: { name: nodes/M, offer: offers/M, share: { cpuMillis: 100 } }
+- link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { bitsPerSecond: 10000000 } }
+- station: { name: stations/hp, node: nodes/P, port: st-hp, addresses: [10.0.1.2/24, 'fd00:0:0:1::2/64'] }
+- station: { name: stations/hm, node: nodes/M, port: st-hm, addresses: [10.0.3.2/24, 'fd00:0:0:3::2/64'] }`,
+  );
 }
 
 /** Until packets come back: none is waited for with this process blocked, for the agents are in it. */
@@ -138,9 +156,6 @@ ${wire('Q', 'M')}
 - tariff: { name: tariff, currency: EUR, nodeMicros: 1000, linkMicros: 500, mbitWireMicros: 3 }
 - customer: { name: customers/conn }`,
   );
-  const link = (name: string, a: string, b: string, subnet: number): string =>
-    `- link: { name: links/${name}, a: nodes/${a}, b: nodes/${b}, mtu: 1500, slo: { bitsPerSecond: 100000000 },
-               addressesA: [10.8.${subnet}.0/31], addressesB: [10.8.${subnet}.1/31] }`;
   await apply(
     'connectivity',
     `resources:
@@ -153,16 +168,7 @@ ${wire('Q', 'M')}
 ${link('p-q', 'P', 'Q', 0)}
 ${link('q-m', 'Q', 'M', 1)}`,
   );
-  await apply(
-    'service',
-    `resources:
-- network: { name: network, supplier: conn, supplierAddress: '${addresses.get('connectivity')}' }
-- node: { name: nodes/P, offer: offers/P, share: { cpuMillis: 100 } }
-- node: { name: nodes/M, offer: offers/M, share: { cpuMillis: 100 } }
-- link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { bitsPerSecond: 10000000 } }
-- station: { name: stations/hp, node: nodes/P, port: st-hp, addresses: [10.0.1.2/24, 'fd00:0:0:1::2/64'] }
-- station: { name: stations/hm, node: nodes/M, port: st-hm, addresses: [10.0.3.2/24, 'fd00:0:0:3::2/64'] }`,
-  );
+  await applyNetwork();
   expect(ping('10.0.3.2')).toBe(true);
   expect(ping('fd00:0:0:3::2')).toBe(true);
 
@@ -215,21 +221,6 @@ ${link('q-m', 'Q', 'M', 1)}`,
 
   const asked = 'link: { name: links/p-m, a: nodes/P, b: nodes/M, slo: { bitsPerSecond: 10000000 } }';
   await apply('service', asked);
-
-  // a link is lost below: what stands on it goes another way, and its customer is told when there is none
-  underlayAcross();
-  await apply('connectivity', `resources:\n${link('p-m', 'P', 'M', 2)}`);
-  await lose('q-m');
-  await eventually(
-    'connectivity',
-    'customers/iptv/serviceNetworks',
-    /"path": \[\s*"links\/p-m"\s*\][^}]*"state": "up"/,
-  );
-  // the customer puts its routes back when it has heard of it
-  await flows('10.0.3.2');
-  await lose('p-m');
-  const down = await eventually('service', 'links/p-m', /"state": "down"/);
-  expect(down).not.toContain('q-m');
 
   // given back from the top down, nothing stays
   const gone = await home.run(
@@ -351,4 +342,24 @@ test('what is sold is held: bandwidth, processors, routes', { timeout: 240_000 }
   expect(withdrawn, withdrawn.stderr).toMatchObject({ status: 0 });
   await until('the rest of them is taken', async () => !(await nodes()).includes('"refused"'));
   expect(ping('fd00:0:0:3::2')).toBe(true);
+});
+
+test('a link that is lost below is gone around, or told to be down', { timeout: 240_000 }, async () => {
+  await applyNetwork();
+  await flows('10.0.3.2');
+
+  // a link is lost below: what stands on it goes another way, and its customer is told when there is none
+  underlayAcross();
+  await apply('connectivity', `resources:\n${link('p-m', 'P', 'M', 2)}`);
+  await lose('q-m');
+  await eventually(
+    'connectivity',
+    'customers/iptv/serviceNetworks',
+    /"path": \[\s*"links\/p-m"\s*\][^}]*"state": "up"/,
+  );
+  // the customer puts its routes back when it has heard of it
+  await flows('10.0.3.2');
+  await lose('p-m');
+  const down = await eventually('service', 'links/p-m', /"state": "down"/);
+  expect(down).not.toContain('q-m');
 });
