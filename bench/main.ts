@@ -14,7 +14,18 @@ const benches: Record<string, () => Promise<Row[]>> = {
   up: async () => (await import('./worlds.js')).worlds(),
   graph: async () => (await import('./graph.js')).graph(),
   tables: async () => (await import('./tables.js')).tables(),
-  control: async () => (await import('./control.js')).control(),
+  control: async () => {
+    const { control } = await import('./control.js');
+    const { callRates } = await import('./calls.js');
+    const { routesThroughAll } = await import('./routes.js');
+    const { networks } = await import('./networks.js');
+    return [
+      ...(await control()),
+      ...(await callRates()),
+      ...(await routesThroughAll()),
+      ...(await networks()),
+    ];
+  },
 };
 
 /** Only when named: it boots machines, which takes QEMU and a fetched kernel. */

@@ -2,15 +2,12 @@
  * Tables through the API: what 100 000 routes take until the data plane and the virtual node's kernel have them, what
  * one more takes, and the memory of 1 000 virtual nodes.
  */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createNetns, deleteNetns } from '../native/lib/index.js';
 import type { ResourceDraft } from '../src/api/node.js';
 import { Agent } from './agent.js';
-import { ip } from './ip.js';
+import { ipBatch } from './ip.js';
 import { sequence } from './machine.js';
 import { median, round, row, type Row } from './report.js';
-import { undoAtExit } from './undo.js';
 
 const rounds = 5;
 const routes = 100_000;
@@ -54,24 +51,6 @@ function contents(i: number, networks: readonly string[]): ResourceDraft[] {
       route: { node, destination, nextHops: [{ vif, gateway: '10.255.0.2' }] },
     })),
   ];
-}
-
-/** Seconds that `ip -batch` takes for the same routes by the same kind of link, in a namespace of its own. */
-async function ipBatch(networks: readonly string[]): Promise<number> {
-  const namespace = `bench-ip-${process.pid}`;
-  await createNetns(namespace);
-  const remove = undoAtExit(() => spawnSync('ip', ['netns', 'delete', namespace]));
-  try {
-    const veth = 'link add far up type veth peer name near';
-    ip(namespace, veth, 'link set near up', 'address add 10.255.0.1/24 dev far');
-    const lines = networks.map((network) => `route add ${network} via 10.255.0.2 dev far`);
-    const start = process.hrtime.bigint();
-    ip(namespace, ...lines);
-    return Number(process.hrtime.bigint() - start) / 1e9;
-  } finally {
-    await deleteNetns(namespace);
-    remove();
-  }
 }
 
 async function manyRoutes(): Promise<Row[]> {

@@ -7,6 +7,7 @@ import { messageType } from '../api/message.js';
 import { type Resource, type ResourceDraft, v1 as nodeV1 } from '../api/node.js';
 import { type ApplyResponse } from '../api/infrastructure.js';
 import { type Logger } from '../api/log.js';
+import { missing } from '../controller/access.js';
 import { type Clock } from '../controller/clock.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { networkIds } from './names.js';
@@ -176,26 +177,34 @@ export class Customers {
   async network(name: string): Promise<void> {
     const { state } = this.#options;
     const nodes = new Set(state.get('serviceNetwork', name)?.nodes.map((node) => node.name));
+    const gone: Header[] = [];
     for (const header of this.#headers.values()) {
       if (header.network !== name) continue;
-      if (nodes.has(header.node)) {
-        this.#touch(header);
-        continue;
-      }
-      await state.transact((tx) => {
-        tx.deleteEntry(HEADERS + keyOf(name, header.node));
-        tx.onCommit(() => this.#headers.delete(keyOf(name, header.node)));
-      });
-      for (const upload of [header.current, header.next])
-        if (upload) await this.forget(upload.id, upload.chunks);
-      for (const sender of this.#senders.values()) sender.touch();
+      if (nodes.has(header.node)) this.#touch(header);
+      else gone.push(header);
     }
+    // at once, for a network of the same name may be made at any moment: it begins empty, and what it is told stays
+    for (const { network, node } of gone) this.#headers.delete(keyOf(network, node));
+    for (const { network, node, current, next } of gone) {
+      const key = keyOf(network, node);
+      await state.transact((tx) => {
+        if (!this.#headers.has(key)) tx.deleteEntry(HEADERS + key);
+      });
+      if (next) this.#outcomes.get(next.id)?.fail(missing(node, 'begin.node'));
+      for (const upload of [current, next]) if (upload) await this.forget(upload.id, upload.chunks);
+    }
+    if (gone.length > 0) for (const sender of this.#senders.values()) sender.touch();
   }
 
   #put(tx: Tx, header: Header): void {
     const key = keyOf(header.network, header.node);
     tx.putEntry(HEADERS + key, Buffer.from(JSON.stringify(header)));
     tx.onCommit(() => this.#headers.set(key, header));
+  }
+
+  /** Neither replaced meanwhile nor gone with its network. */
+  #stands(header: Header): boolean {
+    return this.#headers.get(keyOf(header.network, header.node)) === header;
   }
 
   #under({ network, node }: Pick<Header, 'network' | 'node'>): string | undefined {
@@ -259,9 +268,12 @@ export class Customers {
     for (const header of this.#at(under, customer)) {
       const { next, current } = header;
       if (!next) continue;
-      await this.#options.state.transact((tx) =>
-        this.#put(tx, { ...header, current: next, next: undefined }),
-      );
+      let stands = false;
+      await this.#options.state.transact((tx) => {
+        stands = this.#stands(header);
+        if (stands) this.#put(tx, { ...header, current: next, next: undefined });
+      });
+      if (!stands) continue;
       if (current) await this.forget(current.id, current.chunks);
       this.#outcomes.get(next.id)?.done(answer);
     }
@@ -275,7 +287,10 @@ export class Customers {
     for (const header of this.#at(under, customer)) {
       const { next, current } = header;
       if (!next) continue;
+      let stands = false;
       await state.transact((tx) => {
+        stands = this.#stands(header);
+        if (!stands) return;
         if (current) this.#put(tx, { ...header, next: undefined });
         else {
           const key = keyOf(header.network, header.node);
@@ -283,6 +298,7 @@ export class Customers {
           tx.onCommit(() => this.#headers.delete(key));
         }
       });
+      if (!stands) continue;
       this.#outcomes.get(next.id)?.fail(error);
       await this.forget(next.id, next.chunks);
       this.#touch(header);

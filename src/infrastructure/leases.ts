@@ -32,20 +32,23 @@ export function commit(
   checkEnds(tx, reservation);
   checkChanged(tx, reservation);
   const lease = States.LEASE_STATE_ACTIVE;
-  for (const node of reservation.virtualNodes) {
+  const virtualNodes = reservation.virtualNodes.map((node) => ({ ...node, lease }));
+  const virtualLinks = reservation.virtualLinks.map((link) => ({ ...link, lease }));
+  for (const node of virtualNodes) {
     const before = tx.get('virtualNode', node.name);
     if (before) checkUse(node);
-    tx.put('virtualNode', { ...node, lease, status: wanted(before?.status) });
+    tx.put('virtualNode', { ...node, status: wanted(before?.status) });
   }
-  for (const link of reservation.virtualLinks)
-    tx.put('virtualLink', { ...link, lease, status: wanted(tx.get('virtualLink', link.name)?.status) });
+  for (const link of virtualLinks)
+    tx.put('virtualLink', { ...link, status: wanted(tx.get('virtualLink', link.name)?.status) });
   for (const segment of tx.all('segment'))
     if (reservation.virtualLinks.some((link) => link.name === segment.link) && !segment.releasing)
       tx.put('segment', { ...segment, committed: true, status: settled(segment.status, 'committed') });
-  const committed: Reservation = {
+  // as they are leased now: the customer may sell on what it is answered
+  const committed = {
     ...reservation,
-    virtualNodes: reservation.virtualNodes.map((node) => ({ ...node, lease })),
-    virtualLinks: reservation.virtualLinks.map((link) => ({ ...link, lease })),
+    virtualNodes,
+    virtualLinks,
     committed: true,
     status: settled(reservation.status, 'committed'),
   };

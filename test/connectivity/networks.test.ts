@@ -545,6 +545,35 @@ describe('a customer’s Apply', () => {
     expect(await refusal(apply([address], { node: 'Q' }))).toBe('NOT_FOUND begin.node');
   });
 
+  test('of a network that was deleted and made anew at once: the new one begins empty, and what it is told stays', async () => {
+    harness.caller = local;
+    const name = 'customers/iptv/serviceNetworks/tv';
+    const nodes = Array.from({ length: 20 }, (_, i) => ({ name: `n${i}`, offer: 'offers/P' }));
+    const routeOf = (n: string, destination: string) => ({
+      route: { node: `vns/tv/nodes/${n}`, destination, nextHops: [] },
+    });
+    const tell = (n: string, destination: string, epoch: bigint) =>
+      apply([routeOf(n, destination)], { serviceNetwork: name, node: n, epoch });
+    for (const second of [0, 1]) {
+      harness.caller = local;
+      if (second) await harness.remove(name);
+      await harness.update({ serviceNetwork: { name, nodes, links: [] } });
+      await harness.become('ready', name);
+      harness.caller = iptv;
+      // one is told nothing the second time
+      const told = nodes.slice(second);
+      await Promise.all(told.map((n) => tell(n.name, `10.${second}.0.0/16`, BigInt(second + 1))));
+    }
+    const there = () => one.applied.get(`${lease('P')} iptv`)?.resources.map((r) => r.route?.destination);
+    await until(() => (there()?.length === nodes.length - 1 ? undefined : `${there()?.length} are there`));
+    expect(new Set(there())).toEqual(new Set(['10.1.0.0/16']));
+    await until(async () => {
+      const { length } = await harness.keys('chunks/');
+      return length === nodes.length - 1 ? undefined : `${length} chunks`;
+    });
+    expect((await harness.keys('contents/')).length).toBe(nodes.length - 1);
+  });
+
   test('is the customer’s alone', async () => {
     harness.caller = games;
     expect(await refusal(apply([address]))).toBe('NOT_FOUND begin.service_network');

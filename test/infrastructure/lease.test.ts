@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { failedPrecondition } from '../../src/api/errors.js';
+import { types } from '../../src/api/types.js';
 import {
   conn,
   eventually,
@@ -40,7 +41,11 @@ test('two nodes and a link between them: reserved, committed, and on the machine
     virtualLinks: [{ wires: [], achieved: { delayUs: 2000, lossPpm: 20, availabilityPpm: 999_980 } }],
   });
   expect(one.agents.get('P')?.resourcesOf('one')).toEqual([]);
-  await customer.commit({ name: 'customers/conn/reservations/first' });
+  const answer = await customer.commit({ name: 'customers/conn/reservations/first' });
+  // the customer sells on what it is answered, whatever its watch has told by then
+  const lease = types.LeaseState.LEASE_STATE_ACTIVE;
+  expect(answer.reservation?.virtualNodes).toMatchObject([{ lease }, { lease }]);
+  expect(answer.reservation?.virtualLinks).toMatchObject([{ lease }]);
   await until(
     customer,
     'customers/conn/virtualLinks/P-M',
