@@ -4,7 +4,7 @@
  */
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
 
-import { type Connection, connectionOf, type TlsTarget, type UnixTarget } from './connection.js';
+import { type Connection, connectionOf, type Hold, type TlsTarget, type UnixTarget } from './connection.js';
 
 import {
   ApiError,
@@ -58,7 +58,7 @@ export type ClientMethod<S, K extends MethodKey<S>> = MethodByStreams<
 export type Client<S> = { readonly [K in MethodKey<S>]: ClientMethod<S, K> } & {
   /** Waits until the server answers. @throws ApiError UNAVAILABLE, UNREACHABLE after `deadlineMs` */
   ready(deadlineMs: number): Promise<void>;
-  /** Calls under way fail. */
+  /** Calls under way fail with CANCELLED, CLIENT_CLOSED; and so does whatever is called later. */
   close(): void;
 };
 
@@ -76,10 +76,36 @@ interface Cancellable {
 class Channel {
   readonly connection: Connection;
   readonly #deadlineMs: number;
+  readonly #underWay = new Set<Cancellable>();
+  #closed = false;
 
   constructor(options: ClientOptions) {
     this.connection = connectionOf(options);
     this.#deadlineMs = options.deadlineMs ?? 60_000;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** @throws ApiError CLIENT_CLOSED */
+  hold(operation: string): Hold {
+    if (this.#closed) throw closedError(operation);
+    return this.connection.hold();
+  }
+
+  /** Until the function that it gives is called, the call is ended with the client. */
+  keep(call: Cancellable): () => void {
+    this.#underWay.add(call);
+    return () => this.#underWay.delete(call);
+  }
+
+  /** grpc-js would let calls under way go on, for ever where they are watches. */
+  close(): void {
+    this.#closed = true;
+    for (const call of this.#underWay) call.cancel();
+    this.#underWay.clear();
+    this.connection.close();
   }
 
   deadline(options: CallOptions, answersOnce: boolean): { deadline: Date } | Record<string, never> {
@@ -97,9 +123,15 @@ class Channel {
   failure(error: unknown, operation: string): ApiError {
     const known = fromServiceError(error, operation);
     const { code, details } = error as Partial<ServiceError>;
+    if (this.#closed && code === Status.CANCELLED) return closedError(operation);
     if (code !== Status.UNAVAILABLE || !details?.startsWith('No connection established')) return known;
     return this.connection.unreachable(operation, details);
   }
+}
+
+function closedError(operation: string): ApiError {
+  const message = 'This client is closed; make another one to call again.';
+  return cancelled({ reason: 'CLIENT_CLOSED', operation, message });
 }
 
 class Method {
@@ -147,18 +179,22 @@ class Method {
     }
   }
 
-  /** Cancels the call when the signal says so; gives the function that stops listening. */
+  /** Cancels the call when the signal says so, or the client is closed; gives the function that stops listening. */
   #heed(signal: AbortSignal | undefined, call: Cancellable): () => void {
-    if (!signal) return () => undefined;
+    const unkeep = this.#channel.keep(call);
+    if (!signal) return unkeep;
     const stop = (): void => call.cancel();
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
-    return () => signal.removeEventListener('abort', stop);
+    return () => {
+      unkeep();
+      signal.removeEventListener('abort', stop);
+    };
   }
 
   async none(request: unknown, options: CallOptions = {}): Promise<unknown> {
     const bytes = this.#encode(request);
-    const { grpc, release } = this.#channel.connection.hold();
+    const { grpc, release } = this.#channel.hold(this.#operation);
     const answer = await new Promise<Buffer>((done, fail) => {
       const call = grpc.makeUnaryRequest(
         this.#type.schema.path,
@@ -183,7 +219,7 @@ class Method {
     const ended = new AbortController();
     let settle: { done: (value: Buffer) => void; fail: (error: unknown) => void } | undefined;
     const answer = new Promise<Buffer>((done, fail) => (settle = { done, fail }));
-    const { grpc, release } = this.#channel.connection.hold();
+    const { grpc, release } = this.#channel.hold(this.#operation);
     const call = grpc.makeClientStreamRequest(
       this.#type.schema.path,
       identity,
@@ -220,7 +256,7 @@ class Method {
 
   async *response(request: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
     const bytes = this.#encode(request);
-    const { grpc, release } = this.#channel.connection.hold();
+    const { grpc, release } = this.#channel.hold(this.#operation);
     const call = grpc.makeServerStreamRequest(
       this.#type.schema.path,
       identity,
@@ -234,7 +270,7 @@ class Method {
   }
 
   async *both(requests: Requests<unknown>, options: CallOptions = {}): AsyncGenerator<unknown, void> {
-    const { grpc, release } = this.#channel.connection.hold();
+    const { grpc, release } = this.#channel.hold(this.#operation);
     const call = grpc.makeBidiStreamRequest(
       this.#type.schema.path,
       identity,
@@ -274,6 +310,7 @@ class Method {
     try {
       for await (const bytes of call) yield this.#decode(bytes);
       // A stream cut off by cancel() may just end.
+      if (this.#channel.closed) throw closedError(this.#operation);
       if (options.signal?.aborted === true) {
         throw cancelled({
           reason: 'CANCELLED',
@@ -302,7 +339,7 @@ export function connect<S>(service: ServiceType<S>, options: ClientOptions): Cli
     );
   const channel = new Channel(options);
   const client: Record<string, unknown> = {
-    close: () => channel.connection.close(),
+    close: () => channel.close(),
     ready: (deadlineMs: number) => channel.connection.ready(deadlineMs),
   };
   for (const [key, type] of service.methods) {

@@ -1,6 +1,5 @@
 /** The controller: what there is, and what keeps it so. */
 import { ConnectivityService, type Resource, type UpdateRequest } from '../api/connectivity.js';
-import { unavailable } from '../api/errors.js';
 import { type Call, implement } from '../api/server.js';
 import { type Caller } from '../controller/access.js';
 import { type Admission, resourceMethods } from '../controller/methods.js';
@@ -12,7 +11,7 @@ import { applyContents } from './apply.js';
 import { askSuppliers } from './ask.js';
 import { Buyer } from './buyer.js';
 import { type Deal } from './deal.js';
-import { type Clock, systemClock, sleep } from '../controller/clock.js';
+import { type Clock, systemClock } from '../controller/clock.js';
 import { accessOf, type Bodies, catalogue, type Tx } from './kinds.js';
 import { Leases } from './leases.js';
 import { Ledger } from './ledger.js';
@@ -26,7 +25,8 @@ import { Restorer } from './restorer.js';
 import { Homes } from './homes.js';
 import { Expirer } from './expirer.js';
 import { followChanges } from './follow.js';
-import { sameTerm } from './network-terms.js';
+import { named, refusedAmong, withPlacement } from './given.js';
+import { networkReady } from './ready.js';
 import { Suppliers } from './suppliers.js';
 
 export interface ConnectivityOptions {
@@ -158,70 +158,4 @@ export async function makeConnectivity(
     recheck(purchase(), tx, nodes, links);
     buy(purchase(), tx, nodes, links);
   }
-}
-
-const READY_WITHIN = 20_000;
-
-/** Resolves when all machines have what the network is made of. */
-async function networkReady(
-  state: State<Bodies>,
-  name: string,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
-  const isReady = (): boolean => state.get('serviceNetwork', name)?.status?.reconciling === false;
-  if (isReady()) return;
-  const woken = new AbortController();
-  const stop = state.onChange(() => {
-    if (isReady()) woken.abort();
-  });
-  try {
-    await sleep(clock, READY_WITHIN, AbortSignal.any([signal, woken.signal]));
-  } finally {
-    stop();
-  }
-  signal.throwIfAborted();
-  if (isReady()) return;
-  throw unavailable({
-    reason: 'NOT_READY',
-    field: 'begin.service_network',
-    message: `${name} is not yet on its machines; repeat later.`,
-  });
-}
-
-function named(resource: Resource): string[] {
-  const { kind } = resource;
-  if (kind === undefined) return [];
-  const body = resource[kind as 'node'];
-  return body ? [body.name] : [];
-}
-
-/** What we write into the links of a network is as it was, whatever the caller gives: else every repetition is a change. */
-function withPlacement(resource: Resource, state: State<Bodies>): Resource {
-  if (resource.kind !== 'serviceNetwork') return resource;
-  const { serviceNetwork } = resource;
-  const before = state.get('serviceNetwork', serviceNetwork.name);
-  const known = new Map(before?.links.map((link) => [link.name, link]));
-  const links = serviceNetwork.links.map((given) => {
-    const old = known.get(given.name);
-    const { name, a, b, vifA, vifB, slo, mtu, payload, via } = given;
-    return {
-      ...{ name, a, b, vifA, vifB, mtu, payload, via },
-      ...(slo && { slo }),
-      path: old?.path ?? [],
-      backup: old?.backup ?? [],
-      state: old?.state ?? '',
-      message: old?.message ?? '',
-      ...(old?.achieved && { achieved: old.achieved }),
-      ...(old?.price && { price: old.price }),
-    };
-  });
-  const term = sameTerm(serviceNetwork.term, before?.term);
-  return { kind: 'serviceNetwork', serviceNetwork: { ...serviceNetwork, links, ...(term && { term }) } };
-}
-
-function refusedAmong(names: readonly string[], state: State<Bodies>): string[] {
-  return names.filter(
-    (name) => (state.get('node', name) ?? state.get('link', name))?.status?.state === 'refused',
-  );
 }

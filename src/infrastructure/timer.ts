@@ -3,7 +3,7 @@ import { type Logger } from '../api/log.js';
 import { type State } from '../controller/state.js';
 import { type Clock } from '../controller/clock.js';
 import { type Bodies } from './kinds.js';
-import { nextTick, tick } from './leases.js';
+import { nextTick, tick } from './tick.js';
 
 /** Before it is tried again, where the store does not answer. */
 const PAUSE = 5000;

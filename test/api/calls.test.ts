@@ -1,12 +1,14 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
+import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
+import { connect } from '../../src/api/client.js';
 import { type ApiError, failedPrecondition, invalidArgument, Status } from '../../src/api/errors.js';
-import { type ApplyRequestDraft, v1 } from '../../src/api/node.js';
+import { type ApplyRequestDraft, NodeService, v1 } from '../../src/api/node.js';
 import { type Call, type Handlers } from '../../src/api/server.js';
-import { type Bench, failure, gate, type Service, startBench } from './support.js';
+import { type Bench, failure, gate, type Service, startBench, temporaryFolder } from './support.js';
 
 let bench: Bench | undefined;
 
@@ -368,6 +370,62 @@ describe('stream of answers', () => {
     expect(await failure(client.watch({}, { deadlineMs: 40 }))).toMatchObject({
       status: Status.DEADLINE_EXCEEDED,
     });
+  });
+});
+
+describe('closing the client', () => {
+  const closed = { status: Status.CANCELLED, reason: 'CLIENT_CLOSED' };
+  const aborted = (signal: AbortSignal): Promise<void> =>
+    new Promise((done) => {
+      if (signal.aborted) done();
+      else signal.addEventListener('abort', () => done(), { once: true });
+    });
+
+  /** One of each kind, that would never end by itself. */
+  const calls: Readonly<
+    Record<string, (client: Bench['client']) => Promise<unknown> | AsyncIterable<unknown>>
+  > = {
+    diagnose: (client) => client.diagnose({}),
+    watch: (client) => client.watch({}),
+    apply: (client) =>
+      client.apply(
+        (async function* (): AsyncGenerator<ApplyRequestDraft> {
+          yield { begin: { owner: 'one', epoch: 1n } };
+          await new Promise(() => undefined);
+        })(),
+      ),
+  };
+
+  test.each(Object.entries(calls))('ends %s on both sides, and there are no others', async (_, ask) => {
+    const begun = gate<Call>();
+    const hang = async (call: Call): Promise<object> => {
+      begun.open(call);
+      await aborted(call.signal);
+      return {};
+    };
+    const { client } = await start({
+      diagnose: (__, call) => hang(call),
+      watch: async function* (__, call) {
+        yield { name: 'first' };
+        await hang(call);
+      },
+      apply: (__, call) => hang(call),
+    });
+    const failed = failure(ask(client));
+    const { signal } = await begun.promise;
+    client.close();
+    expect(await failed).toMatchObject(closed);
+    await aborted(signal);
+    expect(await failure(ask(client))).toMatchObject(closed);
+  });
+
+  test.each(Object.entries(calls))('ends %s that has reached nobody', async (_, ask) => {
+    const folder = temporaryFolder();
+    const client = connect(NodeService, { socketPath: join(folder.path, 'none.sock') });
+    const failed = failure(ask(client));
+    client.close();
+    expect(await failed).toMatchObject(closed);
+    folder.remove();
   });
 });
 

@@ -9,7 +9,7 @@ import { type ApiError, fromServiceError, Status } from '../../src/api/errors.js
 import { type MethodSchema, serviceSchema } from '../../src/api/schema.js';
 import { rawCall } from '../api/raw.js';
 import { Deployment, type Layer } from './deployment.js';
-import { hostile } from './hostile-values.js';
+import { hostile, type Seen } from './hostile-values.js';
 import { lax, type Loose } from './lax.js';
 import { CONNECTIVITY, INFRASTRUCTURE, PATHS, type Right, SERVICE } from './requests.js';
 
@@ -112,6 +112,8 @@ describe.each(SUITES)('%s', (service, layer, rights) => {
     return found;
   };
 
+  const seen = new Map<string, Seen>(methods.map(({ name }) => [name, new Map()]));
+
   test('each method has a right request', () => {
     expect(new Set(rights.map(({ method }) => method))).toEqual(new Set(methods.map(({ name }) => name)));
   });
@@ -133,7 +135,13 @@ describe.each(SUITES)('%s', (service, layer, rights) => {
     const wrong: string[] = [];
     let before = await pictureOf(layer);
     let moment = await deployment.moment(layer);
-    for (const { field, what, body, never } of hostile(method.request, right.requests[at] ?? {}, ignored)) {
+    const all = hostile(
+      method.request,
+      right.requests[at] ?? {},
+      ignored,
+      seen.get(right.method) ?? new Map(),
+    );
+    for (const { field, what, body, never } of all) {
       const requests = right.requests.map((one, i) => (i === at ? body : one));
       const error = await ask(client, method, requests);
       const told = error

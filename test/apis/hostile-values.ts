@@ -24,11 +24,25 @@ const STRINGS: readonly (readonly [what: string, value: unknown, never: boolean]
   ['unicode', 'ä💥\u202e', false],
 ];
 
-function alone(field: Field): readonly (readonly [what: string, value: unknown, never: boolean])[] {
+/** How often each field of each message has come in one RPC's requests. */
+export type Seen = Map<string, number>;
+
+/** Where a field comes again, in another request of the RPC or beside itself, it has two of them, others each time. */
+function stringsFor(times: number): typeof STRINGS {
+  if (times === 0) return STRINGS;
+  return STRINGS.filter(
+    (_, i) => i === (2 * times) % STRINGS.length || i === (2 * times + 1) % STRINGS.length,
+  );
+}
+
+function alone(
+  field: Field,
+  times: number,
+): readonly (readonly [what: string, value: unknown, never: boolean])[] {
   const { type } = field;
   switch (type.kind) {
     case 'string':
-      return STRINGS;
+      return stringsFor(times);
     case 'integer':
       return [['the largest', type.max, false]];
     case 'enum':
@@ -44,11 +58,15 @@ function alone(field: Field): readonly (readonly [what: string, value: unknown, 
   }
 }
 
-/** `base`: where it is read from as it should be; what is not in it is empty. `ignored`: fields that nobody reads. */
+/**
+ * `base`: where it is read from as it should be; what is not in it is empty. `ignored`: fields that nobody reads. `seen` is
+ * of all requests of one RPC: what takes long comes once for each field, whatever the message with it is in.
+ */
 export function* hostile(
   schema: MessageSchema,
   base: Loose,
   ignored: (path: string) => boolean,
+  seen: Seen,
   at = '',
 ): Generator<Hostile> {
   for (const field of schema.fields) {
@@ -67,8 +85,12 @@ export function* hostile(
       yield { field: here, what: 'given', never: false, body: put(defaultOf(field)) };
       continue;
     }
-    for (const [what, value, never] of alone(field)) yield { field: path, what, never, body: put(value) };
-    if (field.repeated) {
+    const key = `${schema.name}.${field.protoName}`;
+    const times = seen.get(key) ?? 0;
+    seen.set(key, times + 1);
+    for (const [what, value, never] of alone(field, times))
+      yield { field: path, what, never, body: put(value) };
+    if (field.repeated && times === 0) {
       const value = field.type.kind === 'string' ? (first ?? 'x') : defaultOf(field);
       yield {
         field: here,
@@ -86,7 +108,7 @@ export function* hostile(
     if (field.type.kind !== 'message') continue;
     if (given !== undefined)
       yield { field: here, what: 'absent', never: false, body: without(base, field.name) };
-    for (const inner of hostile(field.type.message, (first ?? {}) as Loose, ignored, path))
+    for (const inner of hostile(field.type.message, (first ?? {}) as Loose, ignored, seen, path))
       yield { ...inner, body: put(inner.body) };
   }
 }

@@ -12,6 +12,7 @@ export class Raw {
 export type Loose = Readonly<Record<string, unknown>>;
 
 function varint(value: bigint): Buffer {
+  if (value >= 0n && value < 128n) return Buffer.of(Number(value));
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, value);
   do {
@@ -23,7 +24,14 @@ function varint(value: bigint): Buffer {
 }
 
 function delimited(number: number, bytes: Uint8Array): Buffer {
-  return Buffer.concat([varint(BigInt(number << 3) | 2n), varint(BigInt(bytes.length)), bytes]);
+  if (number >= 16 || bytes.length >= 128)
+    return Buffer.concat([varint(BigInt(number << 3) | 2n), varint(BigInt(bytes.length)), bytes]);
+  // of which there may be a hundred thousand
+  const short = Buffer.allocUnsafe(2 + bytes.length);
+  short[0] = (number << 3) | 2;
+  short[1] = bytes.length;
+  short.set(bytes, 2);
+  return short;
 }
 
 function one(number: number, type: FieldType, value: unknown): Buffer {

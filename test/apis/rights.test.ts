@@ -145,7 +145,13 @@ describe.each(PLACES)('at $owner, $layer', (place) => {
     const client = clientOf(place, caller);
     const told: Record<string, string> = {};
     const wanted: Record<string, string> = {};
-    for (const { method, way } of methodsOf(place)) {
+    const call = async ({
+      method,
+      way,
+    }: {
+      readonly method: MethodSchema;
+      readonly way: Way;
+    }): Promise<void> => {
       const refused = `PERMISSION_DENIED ${place.reason(caller)}`;
       const may = mayCall(place, way, caller);
       if (may) {
@@ -154,22 +160,25 @@ describe.each(PLACES)('at $owner, $layer', (place) => {
         wanted[method.path] = 'let in';
       }
       // whoever gets in may still not touch what is another's
-      if (caller === place.owner || caller.startsWith('operator/') || caller === way.own) continue;
+      if (caller === place.owner || caller.startsWith('operator/') || caller === way.own) return;
       const answer = await outcome(client, method.path, encoded(method, way.harm));
-      if (may) continue;
+      if (may) return;
       told[method.path] = answer.told;
       wanted[method.path] = refused;
       // who was refused, and nothing of what is there
       expect(answer.message).toContain(caller);
-    }
+    };
+    await Promise.all(methodsOf(place).map(call));
     const guest =
       caller === place.owner ||
       caller.startsWith('operator/') ||
       methodsOf(place).some(({ way }) => mayCall(place, way, caller));
-    for (const [path, request] of STANDARD) {
-      told[path] = (await outcome(client, path, [request])).told;
-      wanted[path] = guest ? 'in' : `PERMISSION_DENIED ${place.reason(caller)}`;
-    }
+    await Promise.all(
+      STANDARD.map(async ([path, request]) => {
+        told[path] = (await outcome(client, path, [request])).told;
+        wanted[path] = guest ? 'in' : `PERMISSION_DENIED ${place.reason(caller)}`;
+      }),
+    );
     expect(told).toEqual(wanted);
     expect(await pictures()).toEqual(before);
   });
@@ -178,10 +187,15 @@ describe.each(PLACES)('at $owner, $layer', (place) => {
     const before = await pictures();
     const directory = directories.get(stranger) ?? '';
     const client = deployment.rawRemote(addressOf(place), directory, { anonymous: stranger === NOBODY });
-    for (const { method, way } of methodsOf(place))
-      expect((await outcome(client, method.path, encoded(method, way.harm))).told).toMatch(/^UNAVAILABLE/);
-    for (const [path, request] of STANDARD)
-      expect((await outcome(client, path, [request])).told).toMatch(/^UNAVAILABLE/);
+    const calls: readonly (readonly [path: string, requests: readonly Uint8Array[]])[] = [
+      ...methodsOf(place).map(({ method, way }) => [method.path, encoded(method, way.harm)] as const),
+      ...STANDARD.map(([path, request]) => [path, [request]] as const),
+    ];
+    await Promise.all(
+      calls.map(async ([path, requests]) =>
+        expect((await outcome(client, path, requests)).told, path).toMatch(/^UNAVAILABLE/),
+      ),
+    );
     expect(await pictures()).toEqual(before);
   });
 });

@@ -352,7 +352,7 @@ describe('changing what is bought', () => {
     },
   );
 
-  test('while less is asked for, no more than that is sold', async () => {
+  test('while less is asked for, no more is sold than that can carry', async () => {
     await harness.update({ customer: { name: 'customers/iptv' } });
     let go = (): void => undefined;
     const gate = new Promise<void>((done) => (go = done));
@@ -365,10 +365,11 @@ describe('changing what is bought', () => {
         links: [{ name: 'l', a: 'P', b: 'B', slo: { bitsPerSecond } }],
       },
     });
-    expect(await refusal(harness.update(network(301)))).toBe(
+    // 60/68 of 300
+    expect(await refusal(harness.update(network(265)))).toBe(
       'NO_CAPACITY resources[0].service_network.links[0]',
     );
-    await harness.update(network(300));
+    await harness.update(network(264));
     go();
     await harness.become('ready', 'links/P-B', 'customers/iptv/serviceNetworks/iptv');
     expect(leased()).toBe(300n);

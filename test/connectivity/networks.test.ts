@@ -251,7 +251,11 @@ describe('admitted', () => {
       { resources: { resources: [address] } },
       { commit: { resourceCount: 1 } },
     ]);
-    const before = one.applied.get(`${lease('P')} `)?.resources ?? [];
+    const contents = () =>
+      [[one, 'P'] as const, [two, 'M'] as const].map(
+        ([at, name]) => at.applied.get(`${lease(name)} `)?.resources ?? [],
+      );
+    const before = contents();
     const known = [one, two].map(({ applies }) => applies.length);
     const ports = [
       { vif: 'hp', port: 'st-1' },
@@ -263,18 +267,36 @@ describe('admitted', () => {
     ];
     await harness.update(network([PM], { nodes: changed }));
     await harness.become('ready', NETWORK);
-    const after = one.applied.get(`${lease('P')} `)?.resources ?? [];
-    const added = after.filter((r) => r.vif?.name === 'vns/iptv/nodes/P/vifs/hq');
-    expect(added).toHaveLength(1);
+    const after = contents();
     const text = (all: readonly object[]): string[] =>
       all.map((r) =>
         JSON.stringify(r, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
       );
-    expect(new Set(text(after.filter((r) => !added.includes(r))))).toEqual(new Set(text(before)));
-    // one Apply of ours, to the one machine where something is another
-    const ours = one.applies.slice(known[0]).filter(({ begin }) => begin.owner === '');
-    expect(ours.map(({ begin }) => begin.virtualNode)).toEqual([lease('P')]);
-    expect(two.applies).toHaveLength(known[1] ?? 0);
+    const others = (some: readonly object[], than: readonly object[]): object[] => {
+      const known = text(than);
+      return some.filter((r) => !known.includes(text([r])[0] ?? ''));
+    };
+    const [P = [], M = []] = after;
+    const [formerP = [], formerM = []] = before;
+    // the vif that is new, and thousandths of the 800 that the nodes below were bought with
+    expect(others(P, formerP)).toMatchObject([
+      { virtualNode: { name: 'vns/iptv/nodes/P', cpu: { share: 375 } } },
+      { vif: { name: 'vns/iptv/nodes/P/vifs/hq' } },
+    ]);
+    expect(others(formerP, P)).toMatchObject([
+      { virtualNode: { name: 'vns/iptv/nodes/P', cpu: { share: 1 } } },
+    ]);
+    expect(others(M, formerM)).toMatchObject([
+      { virtualNode: { name: 'vns/iptv/nodes/M', cpu: { share: 125 } } },
+    ]);
+    expect(others(formerM, M)).toMatchObject([
+      { virtualNode: { name: 'vns/iptv/nodes/M', cpu: { share: 500 } } },
+    ]);
+    // one Apply of ours to each machine where something is another
+    for (const [i, at] of [one, two].entries()) {
+      const told = at.applies.slice(known[i]).filter(({ begin }) => begin.owner === '');
+      expect(told.map(({ begin }) => begin.virtualNode)).toEqual([lease(i === 0 ? 'P' : 'M')]);
+    }
     expect(one.applied.get(`${lease('P')} iptv`)?.resources).toMatchObject([address]);
     // a port in use by the customer's own may go, and another's may not be taken
     await harness.update(network([PM], { nodes: [{ name: 'P', ports: [ports[1]] }, { name: 'M' }] }));

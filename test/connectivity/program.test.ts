@@ -103,7 +103,29 @@ describe('stages', () => {
           expect(carried).toEqual(wanted ? { active: wanted, old: [] } : { old: [] });
         },
       ),
-      { numRuns: 2000 },
+      {
+        numRuns: 2000,
+        examples: [
+          // gone and wished again at once: the far end still has the earlier vif
+          [
+            [['a', 'z'], null, ['a', 'z']],
+            ['wish', 'z', 'wish', 'wish', 'a'],
+          ],
+          [
+            [['a', 'p', 'z'], null, ['a', 'z']],
+            ['wish', 'p', 'z', 'wish', 'wish', 'a'],
+          ],
+          // … an end moved away and back
+          [
+            [
+              ['a', 'z'],
+              ['a', 'y'],
+              ['a', 'z'],
+            ],
+            ['wish', 'a', 'z', 'wish', 'wish', 'a'],
+          ],
+        ],
+      },
     );
   });
 });

@@ -34,11 +34,12 @@ beforeEach(async () => {
   harness = new Harness({ clock });
   one = await harness.supplier('one');
   await harness.open();
+  // of each, 60/68 can be sold: 882, 441 and 802
   await harness.update(
     { supplier: { name: 'suppliers/one', address: one.address } },
     { customer: { name: 'customers/iptv' } },
     ...['P', 'Q', 'R', 'M'].map(node),
-    ...[link('P', 'Q'), link('Q', 'M'), link('P', 'R', 500), link('R', 'M', 500), link('P', 'M', 800)],
+    ...[link('P', 'Q'), link('Q', 'M'), link('P', 'R', 500), link('R', 'M', 500), link('P', 'M', 910)],
   );
   await harness.become('ready', 'links/P-Q', 'links/Q-M', 'links/P-R', 'links/R-M', 'links/P-M');
   await until(async () => ((await harness.keys('watches/')).length === 1 ? undefined : 'not watched'));

@@ -1,5 +1,7 @@
 /** Leases that are changed in place: admitted by the difference, in force when it is committed, or not at all. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { type Resource } from '../../src/api/node.js';
 
 import {
   conn,
@@ -40,6 +42,14 @@ const wide = (bitsPerSecond: bigint, more: object = {}) => ({
   virtualLinks: [link('P', 'M', { slo: { bitsPerSecond }, ...more })],
 });
 
+const MACHINES = ['P', 'Q', 'M'];
+
+/** All that the agent of this machine has, in an order. */
+function toldAt(machine: string): readonly Resource[] {
+  const told = [...(one.agents.get(machine)?.holdings.values() ?? [])];
+  return told.flatMap(({ resources }) => resources);
+}
+
 async function sold(): Promise<bigint | undefined> {
   return (await operator.get({ name: 'wires/p-q' })).resource?.wire?.soldAToB;
 }
@@ -52,8 +62,8 @@ async function offered() {
   return (await customer.get({ name: 'offers/P' })).resource?.offer;
 }
 
-test('a link: admitted by the difference, in force with its commit, and its machines are told nothing new', async () => {
-  const before = one.agents.get('P')?.applies.length;
+test('a link: admitted by the difference, in force with its commit, and all that its machines are told is its rates', async () => {
+  const before = new Map(MACHINES.map((name) => [name, toldAt(name)]));
   const labels = await operator.list({ collection: 'machines/-/labels' });
   const { reservation } = await reserved('more', wide(GIGABIT));
   expect(reservation).toMatchObject({
@@ -69,7 +79,19 @@ test('a link: admitted by the difference, in force with its commit, and its mach
   expect(await operator.list({ collection: 'machines/-/labels' })).toMatchObject({
     resources: labels.resources,
   });
-  expect(one.agents.get('P')?.applies.length).toBe(before);
+  // the agents take it as it comes
+  for (const name of ['P', 'M']) await vi.waitFor(() => expect(toldAt(name)).not.toEqual(before.get(name)));
+  for (const name of MACHINES) {
+    const former = before.get(name) ?? [];
+    const now = toldAt(name);
+    expect(now.map(({ vif, ...rest }) => (vif ? { ...vif, sent: 0, received: 0 } : rest))).toEqual(
+      former.map(({ vif, ...rest }) => (vif ? { ...vif, sent: 0, received: 0 } : rest)),
+    );
+    const rates = (all: readonly Resource[]) =>
+      all.flatMap(({ vif }) => (vif?.sent ? [vif.sent.bitsPerSecond] : []));
+    expect(rates(former)).toEqual(name === 'Q' ? [] : [600_000_000n]);
+    expect(rates(now)).toEqual(name === 'Q' ? [] : [GIGABIT]);
+  }
   // less: what is given back is free when it is committed
   await reserved('less', wide(1n));
   expect(await sold()).toBe(GIGABIT);

@@ -37,10 +37,13 @@ export function towards(now: Carried, way: Way | undefined): Carried {
 /** The next step, or undefined where all is as it is to be. */
 export function nextStep(now: Carried): Step | undefined {
   if (now.next) {
-    // whoever receives, and knows already where to deliver
-    const receivers = now.active ? nodesOf(now.next) : transitOf(now.next);
+    // whoever receives, and knows already where to deliver; where nothing is active, its ends must be rid of earlier vifs,
+    // which would be there without knowing the new labels
+    const nodes = now.active
+      ? nodesOf(now.next)
+      : new Set([...transitOf(now.next), ...shared(endsOf(now.next), now.old.flatMap(endsOf))]);
     return {
-      nodes: receivers,
+      nodes,
       after: { active: now.next, old: [...(now.active ? [now.active] : []), ...now.old] },
     };
   }
@@ -56,6 +59,10 @@ function nodesOf(way: Way): Set<string> {
 
 function transitOf(way: Way): Set<string> {
   return new Set(way.there.slice(0, -1).map(({ to }) => to));
+}
+
+function shared(some: readonly string[], others: readonly string[]): string[] {
+  return some.filter((node) => others.includes(node));
 }
 
 function endsOf(way: Way): string[] {
