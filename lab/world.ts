@@ -22,7 +22,7 @@ import { packageRoot } from './paths.js';
 import { loadedOf } from './plan.js';
 
 /** Emulated processors, and others who want the host's, ms. */
-const PATIENCE = 90_000;
+const PATIENCE = 150_000;
 
 export interface LabWorldOptions {
   /** Stations that are guests of their own. */
@@ -127,7 +127,7 @@ export class LabWorld {
       ...plan.interfaces.flatMap((one) => ['--interface', one.name]),
       ...(plan.jumbo ? ['--jumbo'] : []),
     ]);
-    await machine.agent.prints(' forwarding ');
+    await machine.agent.prints(' forwarding ', PATIENCE);
     machine.socket ??= await guest.forward(socket);
     machine.client = connect(NodeService, { socketPath: machine.socket });
     await machine.client.ready(PATIENCE);
