@@ -11,7 +11,7 @@ const VIF = /^[A-Za-z0-9_-]{1,15}$/;
 /** What a network namespace has already: its loopback, and two names that net.ipv4.conf gives a meaning to. */
 const TAKEN: ReadonlySet<string> = new Set(['lo', 'all', 'default']);
 const MTU = { least: 576, most: 9600 };
-const MOST_VIA = 32;
+const MOST_VIA = 16;
 const MILLION = 1_000_000;
 
 export function checkPools(pools: readonly string[], wrong: Wrong): void {
