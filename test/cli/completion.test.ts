@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { knownWorlds } from '../../src/world/state.js';
 import { infrastructureController } from './servers.js';
 import { command, Home } from './support.js';
 
@@ -42,7 +43,7 @@ afterEach(async () => {
 });
 
 /** Candidates for the last word, and what was printed besides. */
-async function complete(...words: string[]): Promise<string> {
+async function complete(...typed: string[]): Promise<string> {
   const script = [
     'source <(cabernet completion bash)',
     'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))',
@@ -50,7 +51,7 @@ async function complete(...words: string[]): Promise<string> {
     '_cabernet',
     'printf "%s\\n" "${COMPREPLY[@]}"',
   ].join('\n');
-  const child = spawn('bash', ['--norc', '-c', script, 'bash', 'cabernet', ...words], {
+  const child = spawn('bash', ['--norc', '-c', script, 'bash', 'cabernet', ...typed], {
     env: { ...process.env, ...home.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -59,7 +60,10 @@ async function complete(...words: string[]): Promise<string> {
     stream.setEncoding('utf8').on('data', (more: string) => (text += more));
   const status = await new Promise((done) => child.once('close', done));
   expect(status).toBe(0);
-  return text.trim().split('\n').join(' ');
+  // worlds that are up on this host have contexts too
+  const ofHost = new Set(knownWorlds());
+  const words = text.trim().split('\n');
+  return words.filter((word) => !ofHost.has(word.replace(/^--context=/, '').split('/')[0] ?? '')).join(' ');
 }
 
 test.each([
