@@ -116,13 +116,6 @@ export function changeLink(planning: Planning, leased: Link, asked: Link, field:
           `${field}.${side}.${shown}`,
           `The ends of ${leased.name} cannot change; lease another link.`,
         );
-  for (const [of, shown] of FIXED)
-    if (spec[of] !== leased[of])
-      throw refused(
-        'IMMUTABLE',
-        `${field}.${shown}`,
-        `${shown} of ${leased.name} cannot change; lease another link beside it, and end this one.`,
-      );
   if (spec.kind !== types.LinkKind.LINK_KIND_UNSPECIFIED && spec.kind !== leased.kind)
     throw refused(
       'IMMUTABLE',
@@ -136,6 +129,13 @@ export function changeLink(planning: Planning, leased: Link, asked: Link, field:
       `${field}.name`,
       `${leased.name} ${leased.b?.provider === '' ? 'is no tunnel' : 'leads to another provider'}, and cannot be changed in place; lease another link beside it, and end this one.`,
     );
+  for (const [of, shown] of FIXED)
+    if (spec[of] !== leased[of])
+      throw refused(
+        'IMMUTABLE',
+        `${field}.${shown}`,
+        `${shown} of ${leased.name} cannot change; lease another link beside it, and end this one.`,
+      );
   const way = routing.way(machineAt(planning, a).name, machineAt(planning, b).name);
   if (!way)
     throw refused('NO_PATH', `${field}.name`, `No wires lead from ${a.offer} to ${b.offer} any more.`);

@@ -207,6 +207,15 @@ test('of no kind: a tunnel where that keeps the promise, else an lsp, and the le
   );
 });
 
+test('is not changed in place yet, and says so, whatever is asked of it', async () => {
+  await leaseNodes();
+  await lease(between('l', 'P', 'M', { kind: LSP }));
+  const change = between('l', 'P', 'M', { kind: LSP, slo: { bitsPerSecond: MBIT } });
+  expect(await refusal(customer.reserve({ virtualLinks: [change] }))).toBe(
+    'CHANGE_UNAVAILABLE virtual_links[0].name',
+  );
+});
+
 test('diverse from another link: by other wires, machines and risk groups; what cannot be avoided is told', async () => {
   await leaseNodes();
   await lease(between('first', 'P', 'M', { kind: LSP }));
