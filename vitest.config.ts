@@ -1,5 +1,6 @@
-// Every folder of test/ with tests in it is a suite; they run one after the other, file by file, for network namespaces,
-// BPF programs and the machine's two hands are shared. `npm test` is the way to start them: it sets up, and becomes root.
+// Every folder of test/ with tests in it is a suite; they run one after the other, and most of them file by file, for network
+// namespaces, BPF programs and the machine's two hands are shared. `npm test` is the way to start them: it sets up, and
+// becomes root.
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,11 @@ import { SuiteReporter } from './scripts/suite-reporter.js';
 
 // What all else stands on comes first; suites of pure code, not named here, come before it.
 const last = ['native', 'packets', 'model', 'hostile', 'worlds'];
+
+/** Of these, which have folders and sockets of their own and nothing else of the machine, two files at once. */
+const beside = new Set([
+  ...['api', 'cli', 'connectivity', 'controller', 'graph', 'identity', 'infrastructure', 'service', 'store'],
+]);
 
 // Random worlds by the hundred, held against the real thing: bound by the processor, however busy it is.
 const patience: Readonly<Record<string, number>> = { model: 180_000 };
@@ -35,7 +41,6 @@ export default defineConfig({
   test: {
     ...(transformed ? { experimental: { fsModuleCache: true, fsModuleCachePath: transformed } } : {}),
     pool: 'forks',
-    fileParallelism: false,
     passWithNoTests: false,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
@@ -45,6 +50,7 @@ export default defineConfig({
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
+        maxWorkers: beside.has(name) ? 2 : 1,
         sequence: { groupOrder },
         testTimeout: patience[name] ?? 30_000,
       },

@@ -53,7 +53,6 @@ describe('reading', () => {
       ],
       wires: [],
       stations: [],
-      manifests: [],
       jumbo: false,
     };
     const yaml = `
@@ -198,11 +197,11 @@ networks: [{name: n, routeSource: KERNEL}]
     ['%YAML 1.1\n---\nname: yes', '1:1 : the file asks for another YAML; only 1.2 is read'],
     [
       '__proto__: {name: x}',
-      '1:1 __proto__: World has no field __proto__; it has name, machines, wires, networks, stations, manifests, jumbo',
+      '1:1 __proto__: World has no field __proto__; it has name, machines, wires, networks, stations, jumbo',
     ],
     [
       'constructor: x',
-      '1:1 constructor: World has no field constructor; it has name, machines, wires, networks, stations, manifests, jumbo',
+      '1:1 constructor: World has no field constructor; it has name, machines, wires, networks, stations, jumbo',
     ],
   ])('%j', (text, expected) => {
     expect(problem(text)).toBe(expected);
