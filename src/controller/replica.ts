@@ -2,6 +2,7 @@
  * One process of a controller, from its first call to its last: it waits until it leads, makes the controller from the
  * store, and serves it; when it leads no longer it is silent at once, and waits again. Alone it leads from the start.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { ApiError, Status } from '../api/errors.js';
@@ -123,6 +124,8 @@ export class Replica {
     const { store } = leadership;
     const stale = new AbortController();
     const over = AbortSignal.any([ending, leadership.lost, stale.signal]);
+    // one for each node, supplier and peer is no leak
+    setMaxListeners(0, over);
     const dialer = new EndableDialer(dialerWith(credentials));
     const forgetting = setInterval(() => {
       forgetRequests(store).catch((error: unknown) => log.warn('old requests are not forgotten', { error }));
