@@ -13,7 +13,7 @@ const last = ['native', 'packets', 'model', 'hostile', 'worlds'];
 
 /** Of these, which have folders and sockets of their own and nothing else of the machine, two files at once. */
 const beside = new Set([
-  ...['api', 'cli', 'connectivity', 'controller', 'graph', 'identity', 'infrastructure', 'service', 'store'],
+  ...['api', 'cli', 'connectivity', 'controller', 'graph', 'identity', 'infrastructure', 'service'],
 ]);
 
 // Random worlds by the hundred, held against the real thing: bound by the processor, however busy it is.

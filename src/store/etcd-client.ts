@@ -29,7 +29,8 @@ const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 2000;
 
 /** What grpc-js and the breaker say of a call that never left. */
-const NEVER_SENT = /No connection established|Name resolution failed|Execution prevented because the circuit/;
+const NEVER_SENT =
+  /No connection established|Name resolution failed|Channel closed before call started|Execution prevented because the circuit/;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

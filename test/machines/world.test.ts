@@ -169,7 +169,7 @@ describe.skipIf(missing !== undefined)(titled('three machines'), () => {
     // M stays alone
     await Promise.all(['P', 'Q'].map((name) => world.startAgent(name)));
     const { owners } = await world.client('P').getMachine({});
-    expect(owners.map(({ owner }) => owner).toSorted()).toEqual(['conn', 'iptv', 'narrow', 'one']);
+    expect(owners.map(({ owner }) => owner).toSorted()).toEqual(['conn', 'conn.iptv', 'conn.narrow', 'one']);
     for (const to of [far[4], far[6]]) expect(await world.ping('hp', to), to).toBe(3);
   });
 });
