@@ -58,7 +58,7 @@ export function fromEtcd(error: unknown, doing: string): StoreError {
 
 export function connect(options: EtcdOptions): Etcd3 {
   const { hosts, tls, auth, timeout = TIMEOUT } = options;
-  // Another member is asked only if the first never got the call: a commit is not sent twice.
+  // Another member is asked, or a lone one again over a new channel, only if nobody got the call: a commit is not sent twice.
   const unsent = handleWhen((error) => NEVER_SENT.test(messageOf(error)));
   return new Etcd3({
     hosts: [...hosts],
@@ -81,7 +81,7 @@ export function connect(options: EtcdOptions): Etcd3 {
     },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeout }),
     faultHandling: {
-      global: hosts.length > 1 ? retry(unsent, { maxAttempts: hosts.length - 1 }) : noop,
+      global: retry(unsent, { maxAttempts: Math.max(1, hosts.length - 1) }),
       // Among several members one that does not answer is passed over for a while.
       host: () =>
         hosts.length > 1
