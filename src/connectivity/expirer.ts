@@ -2,12 +2,13 @@
 import { type ServiceNetwork } from '../api/connectivity.js';
 import { type Logger } from '../api/log.js';
 import { type LeaseState, types } from '../api/types.js';
-import { type Clock, sleep } from '../controller/clock.js';
+import { type Clock } from '../controller/clock.js';
 import { leaseAt, nextMoment } from '../controller/terms.js';
 import { writeSold } from './admit-network.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { TERM_IS_OVER } from './network-terms.js';
+import { Rounds } from './rounds.js';
 import { withStatus } from './status.js';
 
 export interface ExpirerOptions {
@@ -18,51 +19,34 @@ export interface ExpirerOptions {
   readonly ending: AbortSignal;
 }
 
-const INTERRUPTED = 1000;
-
 export class Expirer {
   readonly #options: ExpirerOptions;
-  #running: Promise<void> | undefined;
-  #again = false;
+  readonly #rounds: Rounds;
   #timer: (() => void) | undefined;
 
   constructor(options: ExpirerOptions) {
     this.#options = options;
+    this.#rounds = new Rounds({ ...options, trouble: 'terms cannot be kept' }, () => this.#round());
   }
 
   /** Networks, or the time, have changed. */
   kick(): void {
-    if (this.#options.ending.aborted) return;
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#again) this.kick();
-    });
+    this.#rounds.kick();
   }
 
   async end(): Promise<void> {
     this.#timer?.();
-    await this.#running;
+    await this.#rounds.end();
   }
 
-  async #run(): Promise<void> {
-    const { state, clock, log, ending } = this.#options;
-    while (this.#again && !ending.aborted) {
-      this.#again = false;
-      this.#timer?.();
-      try {
-        for (const { name, term, lease } of state.all('serviceNetwork'))
-          if (leaseAt(term, clock.now()) !== lease) await state.transact((tx) => this.#turn(tx, name));
-        const now = clock.now();
-        const next = Math.min(...state.all('serviceNetwork').map(({ term }) => nextMoment(term, now)));
-        if (next < Infinity) this.#timer = clock.after(next - now, () => this.kick());
-      } catch (error) {
-        if (ending.aborted) return;
-        log.error('terms cannot be kept', { error });
-        await sleep(clock, INTERRUPTED, ending);
-        this.#again = true;
-      }
-    }
+  async #round(): Promise<void> {
+    const { state, clock } = this.#options;
+    this.#timer?.();
+    for (const { name, term, lease } of state.all('serviceNetwork'))
+      if (leaseAt(term, clock.now()) !== lease) await state.transact((tx) => this.#turn(tx, name));
+    const now = clock.now();
+    const next = Math.min(...state.all('serviceNetwork').map(({ term }) => nextMoment(term, now)));
+    if (next < Infinity) this.#timer = clock.after(next - now, () => this.kick());
   }
 
   /** As its term has it now: it may have been renewed since it was looked at. */

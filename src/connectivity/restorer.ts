@@ -4,12 +4,13 @@
  */
 import { type ServiceNetwork } from '../api/connectivity.js';
 import { type Logger } from '../api/log.js';
-import { type Clock, sleep } from '../controller/clock.js';
+import { type Clock } from '../controller/clock.js';
 import { writeSold } from './admit-network.js';
 import { type Home, type Homes } from './homes.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { isUp, type Ledger } from './ledger.js';
 import { demandOf, placeLinks } from './placing.js';
+import { Rounds } from './rounds.js';
 import { withStatus } from './status.js';
 import { supplyOf } from './supply-of.js';
 import { bitsOf, Usage } from './usage.js';
@@ -25,7 +26,6 @@ export interface RestorerOptions {
 
 /** The wait to restore of ITU-T G.808.1 and RFC 6378: what was lost is steady when it has been back for so long. */
 export const WAIT_TO_RESTORE = 300_000;
-const INTERRUPTED = 1000;
 
 export class Restorer {
   readonly #options: RestorerOptions;
@@ -33,12 +33,12 @@ export class Restorer {
   readonly #since = new Map<string, number>();
   /** Links below that are bought and not there. */
   readonly #lost = new Set<string>();
-  #running: Promise<void> | undefined;
-  #again = false;
+  readonly #rounds: Rounds;
   #timer: (() => void) | undefined;
 
   constructor(options: RestorerOptions) {
     this.#options = options;
+    this.#rounds = new Rounds({ ...options, trouble: 'restoring is interrupted' }, () => this.#round());
     const now = options.clock.now();
     for (const name of options.ledger.links.keys())
       if (isUp(options.ledger, name)) this.#since.set(name, now);
@@ -59,35 +59,21 @@ export class Restorer {
         else this.#lost.delete(name);
       }
     }
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#again) this.kick();
-    });
+    this.#rounds.kick();
   }
 
   async end(): Promise<void> {
     this.#timer?.();
-    await this.#running;
+    await this.#rounds.end();
   }
 
-  async #run(): Promise<void> {
-    const { state, clock, log, ending } = this.#options;
-    while (this.#again && !ending.aborted) {
-      this.#again = false;
-      try {
-        for (const { name, links } of state.all('serviceNetwork'))
-          if (links.some(({ path }) => !this.#isThere(path)) || this.#due(name).length > 0)
-            await state.transact((tx) => this.#restore(tx, name));
-        await this.#forget();
-        this.#wait();
-      } catch (error) {
-        if (ending.aborted) return;
-        log.error('restoring is interrupted', { error });
-        await sleep(clock, INTERRUPTED, ending);
-        this.#again = true;
-      }
-    }
+  async #round(): Promise<void> {
+    const { state } = this.#options;
+    for (const { name, links } of state.all('serviceNetwork'))
+      if (links.some(({ path }) => !this.#isThere(path)) || this.#due(name).length > 0)
+        await state.transact((tx) => this.#restore(tx, name));
+    await this.#forget();
+    this.#wait();
   }
 
   #isThere(path: readonly string[]): boolean {
