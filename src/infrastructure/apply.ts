@@ -4,16 +4,17 @@
  */
 import { ApiError, failedPrecondition, invalidArgument } from '../api/errors.js';
 import { type ApplyBegin, type ApplyRequest, type ApplyResponse } from '../api/infrastructure.js';
-import { type Resource } from '../api/node.js';
+import { type Resource, type ResourceDraft } from '../api/node.js';
 import { type Call } from '../api/server.js';
 import { types } from '../api/types.js';
 import { missing } from '../controller/access.js';
 import { readStream } from '../controller/stream.js';
 import { indexIn } from './agent.js';
 import { checkPorts, checkTenant, ContentCheck, shareExceeded } from './content-check.js';
-import { Chunks, type ContentFacts, type ContentHead } from './content-store.js';
+import { Chunks, type ContentFacts } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { machineOf } from './ledger.js';
+import { type OwnerIntent } from './machine-intent.js';
 import { errorUp } from './rename.js';
 import { nodesOn } from './settle.js';
 import { exceededBy, usedBy } from './sold.js';
@@ -45,16 +46,13 @@ export async function applyContent(
   check(options, candidate);
   const worker = options.fleet.of(machineOf(lease));
   if (!worker) throw missing(lease.name, 'begin.virtual_node');
-  const before = elsewhere(options, candidate);
+  const count = { beside: 0 };
   let answer;
   try {
-    answer = await worker.validate(owner, joined(options, before, chunks), call.signal);
+    const stream = (beside: OwnerIntent): AsyncIterable<ResourceDraft> => joined(beside, chunks, count);
+    answer = await worker.validate(owner, lease.name, stream, call.signal);
   } catch (error) {
-    throw told(
-      customer,
-      error,
-      before.reduce((sum, head) => sum + head.resources, 0),
-    );
+    throw told(customer, error, count.beside);
   }
   const { created, updated, deleted, unchanged } = answer;
   const response = { epoch: begin.epoch, created, updated, deleted, unchanged };
@@ -166,19 +164,16 @@ function check({ state, contents }: Options, { begin, lease, owner, facts }: Can
   }
 }
 
-/** What the same owner wants in other nodes on that machine: it comes first. */
-function elsewhere({ state, contents }: Options, { lease, owner }: Candidate): readonly ContentHead[] {
-  return nodesOn(state, machineOf(lease))
-    .filter((other) => other.name !== lease.name && other.lease !== types.LeaseState.LEASE_STATE_SUSPENDED)
-    .flatMap(({ name }) => contents.headOf(name, owner) ?? []);
-}
-
+/** What the same owner has in other nodes on that machine comes first, and is counted. */
 async function* joined(
-  { contents }: Options,
-  before: readonly ContentHead[],
+  beside: OwnerIntent,
   chunks: Chunks,
-): AsyncGenerator<Resource> {
-  for (const head of before) yield* contents.resources(head);
+  count: { beside: number },
+): AsyncGenerator<ResourceDraft> {
+  for await (const resource of beside.resources()) {
+    count.beside++;
+    yield resource;
+  }
   yield* chunks.resources();
 }
 

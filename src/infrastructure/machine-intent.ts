@@ -49,13 +49,42 @@ export interface Refusals {
   readonly contents: ReadonlySet<string>;
 }
 
-export function composeMachine(
-  view: View,
-  contents: ContentStore,
-  provider: string,
-  machine: string,
-  refused: Refusals,
-): readonly OwnerIntent[] {
+/** Of one machine, all that its streams are made of. */
+export interface Machine {
+  readonly view: View;
+  readonly contents: ContentStore;
+  readonly provider: string;
+  readonly machine: string;
+  readonly refused: Refusals;
+}
+
+export function composeMachine(on: Machine): readonly OwnerIntent[] {
+  const { parts, heads, there } = wantedOn(on);
+  const owners = new Map<string, ContentHead[]>();
+  for (const head of heads) owners.set(head.owner, [...(owners.get(head.owner) ?? []), head]);
+  // a tenant's name has its owner's before it, and so comes after it
+  const sorted = [...owners].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    providerIntent(on.provider, parts),
+    ...sorted.map(([owner, own]) => contentIntent(on.contents, owner, own, there)),
+  ];
+}
+
+/** What the owner's stream would be without its content of one node, which is to be another. */
+export function composeBeside(on: Machine, owner: string, lease: string): OwnerIntent {
+  const { heads, there } = wantedOn(on);
+  const beside = heads.filter((head) => head.owner === owner && head.lease !== lease);
+  return contentIntent(on.contents, owner, beside, there);
+}
+
+interface WantedOn {
+  readonly parts: readonly Part[];
+  readonly heads: readonly ContentHead[];
+  /** Vifs: the links', and what contents put over those. */
+  readonly there: ReadonlySet<string>;
+}
+
+function wantedOn({ view, contents, machine, refused }: Machine): WantedOn {
   const parts = composeProvider(view, machine, refused.leases, (lease) =>
     limitsIn(contents.headsOf(lease).map(({ facts }) => facts)),
   );
@@ -66,18 +95,9 @@ export function composeMachine(
     .filter(({ name, lease }) => lease !== LeaseState.LEASE_STATE_SUSPENDED && !refused.leases.has(name))
     .flatMap(({ name }) => contents.headsOf(name))
     .filter(({ generation }) => !refused.contents.has(generation));
-  const there = standing(vifs, heads);
-  const owners = new Map<string, ContentHead[]>();
-  for (const head of heads) owners.set(head.owner, [...(owners.get(head.owner) ?? []), head]);
-  // a tenant's name has its owner's before it, and so comes after it
-  const sorted = [...owners].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return [
-    providerIntent(provider, parts),
-    ...sorted.map(([owner, own]) => contentIntent(contents, owner, own, there)),
-  ];
+  return { parts, heads, there: standing(vifs, heads) };
 }
 
-/** Vifs that are there: the links', and what contents put over those. */
 function standing(vifs: ReadonlySet<string>, heads: readonly ContentHead[]): ReadonlySet<string> {
   const there = new Set(vifs);
   let left = heads.flatMap(({ facts }) => facts.vifs);

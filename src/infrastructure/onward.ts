@@ -2,7 +2,7 @@
  * Ways to another provider (RFC 5441): neighbours are asked for theirs from each peering on, recursively, and the
  * cheapest within the bounds is taken. Nothing of anybody's inside is told: entry points, sums and prices.
  */
-import { ApiError, failedPrecondition } from '../api/errors.js';
+import { ApiError, failedPrecondition, Status, unavailable } from '../api/errors.js';
 import { type ComputeTreeRequest, type EntryPoint, PathService } from '../api/infrastructure.js';
 import { type Price, type Slo } from '../api/types.js';
 import { type Dialer } from '../controller/dial.js';
@@ -40,6 +40,16 @@ export interface Onward {
   readonly providers: readonly string[];
 }
 
+/** What neighbours say of their ways to a target. */
+export interface Neighbourhood {
+  /** By peering: where they come in, and what it takes from there on. */
+  readonly entries: ReadonlyMap<string, EntryPoint>;
+  /** Some did not answer: there may be other ways. */
+  readonly silent: boolean;
+}
+
+export const NOBODY: Neighbourhood = { entries: new Map(), silent: false };
+
 export function sumsOfSlo(slo: Slo | undefined): Sums {
   return {
     delayUs: slo?.delayUs ?? 0,
@@ -50,17 +60,16 @@ export function sumsOfSlo(slo: Slo | undefined): Sums {
   };
 }
 
-/** Where neighbours come in, and what it takes from there on. Those that do not answer are passed over. */
 export async function askNeighbours(
   view: View,
   dialer: Dialer,
   target: Target,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, EntryPoint>> {
+): Promise<Neighbourhood> {
   const neighbours = new Map<string, Peering>();
   for (const peering of view.all('peering'))
     if (!target.passed.includes(peering.provider)) neighbours.set(peering.provider, peering);
-  const request = { ...target, bounds: target.bounds };
+  let silent = false;
   const answers = await Promise.all(
     [...neighbours.values()].map(async (peering): Promise<readonly EntryPoint[]> => {
       const client = dialer.dial(PathService, peering.controller, {
@@ -68,29 +77,33 @@ export async function askNeighbours(
         name: peering.provider,
       });
       try {
-        const { entryPoints } = await client.computeTree(request, { signal, deadlineMs: PATIENCE });
+        const { entryPoints } = await client.computeTree({ ...target }, { signal, deadlineMs: PATIENCE });
         // of peerings with us only: what it says of others is none of its business
         return entryPoints.filter(
           (entry) => view.get('peering', entry.peering)?.provider === peering.provider,
         );
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof ApiError) return [];
-        throw error;
+        if (!(error instanceof ApiError)) throw error;
+        silent ||= error.status === Status.UNAVAILABLE || error.status === Status.DEADLINE_EXCEEDED;
+        return [];
       } finally {
         client.close();
       }
     }),
   );
-  return new Map(answers.flat().map((entry) => [entry.peering, entry]));
+  return { entries: new Map(answers.flat().map((entry) => [entry.peering, entry])), silent };
 }
 
-/** The cheapest way from a machine of ours on. @throws ApiError NO_PATH, NO_CAPACITY, MTU_TOO_BIG: why there is none */
+/**
+ * The cheapest way from a machine of ours on.
+ * @throws ApiError NO_PATH, NO_CAPACITY, MTU_TOO_BIG: why there is none; NEIGHBOUR_SILENT: nobody can say that now
+ */
 export function chooseOnward(
   view: View,
   from: string,
   target: Target,
-  entries: ReadonlyMap<string, EntryPoint>,
+  { entries, silent }: Neighbourhood,
   field: string,
   ledger = new Ledger(view),
 ): Onward {
@@ -123,6 +136,12 @@ export function chooseOnward(
         : 1,
   )[0];
   if (best) return best;
+  if (silent)
+    throw unavailable({
+      reason: 'NEIGHBOUR_SILENT',
+      field,
+      message: `No way to ${target.virtualNode.slice(0, 120)} at ${target.provider} is known now, for a provider on the way does not answer; ask again later.`,
+    });
   throw (
     refusal ??
     failedPrecondition({

@@ -1,9 +1,10 @@
 /** PathService: what neighbours ask of this provider, for links that cross peerings. */
 import {
   alreadyExists,
-  type ApiError,
+  ApiError,
   failedPrecondition,
   invalidArgument,
+  Status,
   unavailable,
 } from '../api/errors.js';
 import {
@@ -70,24 +71,22 @@ class Paths {
       return { entryPoints: entriesHere(state, provider, peerings, machineOf(node), request) };
     }
     const target = this.#target(request, [...request.passed, name]);
-    const entries = await askNeighbours(state, dialer, target, call.signal);
-    return {
-      entryPoints: peerings.flatMap((peering): EntryPoint[] => {
-        try {
-          const { sums, price, providers } = chooseOnward(
-            state,
-            peering.end?.machine ?? '',
-            target,
-            entries,
-            '',
-          );
-          const achieved = achievedOf(sums, target);
-          return [{ peering: peering.name, achieved, price, providers: [provider, ...providers] }];
-        } catch {
-          return [];
-        }
-      }),
-    };
+    const neighbours = await askNeighbours(state, dialer, target, call.signal);
+    let unknown: ApiError | undefined;
+    const entryPoints = peerings.flatMap((peering): EntryPoint[] => {
+      try {
+        const from = peering.end?.machine ?? '';
+        const { sums, price, providers } = chooseOnward(state, from, target, neighbours, '');
+        const achieved = achievedBy(sums, target.bounds.bitsPerSecond);
+        return [{ peering: peering.name, achieved, price, providers: [provider, ...providers] }];
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.status === Status.UNAVAILABLE) unknown = error;
+        return [];
+      }
+    });
+    if (unknown && entryPoints.length === 0) throw unknown;
+    return { entryPoints };
   }
 
   #target(
@@ -145,9 +144,9 @@ class Paths {
       return state.transact((tx) => holdEnd(tx, request, upstream, clock.now()));
     const target = this.#target(request, [upstream]);
     const from = state.get('peering', request.peering)?.end?.machine ?? '';
-    const entries = await askNeighbours(state, dialer, target, call.signal);
+    const neighbours = await askNeighbours(state, dialer, target, call.signal);
     return state.transact((tx) =>
-      holdTransit(tx, request, upstream, chooseOnward(tx, from, target, entries, 'bounds'), clock.now()),
+      holdTransit(tx, request, upstream, chooseOnward(tx, from, target, neighbours, 'bounds'), clock.now()),
     );
   }
 
@@ -187,10 +186,6 @@ class Paths {
     }
     return {};
   }
-}
-
-function achievedOf(sums: Parameters<typeof achievedBy>[0], target: Target): ReturnType<typeof achievedBy> {
-  return achievedBy(sums, target.bounds.bitsPerSecond);
 }
 
 function answer(segment: Segment, tunnelAddress: string, label: number): ReserveSegmentResponse {

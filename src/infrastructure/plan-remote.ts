@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 
 import { type ApiError, aborted, invalidArgument } from '../api/errors.js';
-import { type EntryPoint } from '../api/infrastructure.js';
 import { parseVifName } from '../api/names.js';
 import { types } from '../api/types.js';
 import { achievedBy } from './carry.js';
@@ -10,7 +9,7 @@ import { formatTime } from '../controller/clock.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { addressOf, allocatePeerLabel, checkTunnel } from './labels.js';
 import { customerOf } from './ledger.js';
-import { chooseOnward, NO_BOUNDS, type Target } from './onward.js';
+import { chooseOnward, type Neighbourhood, NO_BOUNDS, type Target } from './onward.js';
 import { checkLink, endOf, machineAt } from './plan-link.js';
 import { type Planning } from './planning.js';
 import { checkFarEnd, type Segment } from './segments.js';
@@ -72,7 +71,7 @@ function checkTunnelled({ kind }: Link, field: string): void {
 export function planRemote(
   planning: Planning,
   asked: Link,
-  entries: ReadonlyMap<string, EntryPoint>,
+  neighbours: Neighbourhood,
   holdUntil: number,
   field: string,
 ): Link {
@@ -81,7 +80,7 @@ export function planRemote(
   checkTunnelled(spec, field);
   const from = machineAt(planning, endOf(planning, spec, 'a', field));
   const target = targetOf(spec, customer, provider, field);
-  const { peering, way, sums, price } = chooseOnward(view, from.name, target, entries, field, ledger);
+  const { peering, way, sums, price } = chooseOnward(view, from.name, target, neighbours, field, ledger);
   const localAddress = addressOf(from, spec.tunnelFamily === 6 ? 6 : 4);
   if (localAddress === undefined)
     throw failedPrecondition({

@@ -1,11 +1,11 @@
 /** What a reservation with links to other providers needs of the neighbours, before and after it is written here. */
 import { aborted, ApiError, failedPrecondition, Status } from '../api/errors.js';
-import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
+import { type ReserveRequest } from '../api/infrastructure.js';
 import { type Dialer } from '../controller/dial.js';
 import { type State } from '../controller/state.js';
 import { type Bodies } from './kinds.js';
 import { cancel } from './leases.js';
-import { askNeighbours } from './onward.js';
+import { askNeighbours, type Neighbourhood } from './onward.js';
 import { type Peers } from './peers.js';
 import { completeSegment, isRemote, segmentsOf, targetOf } from './plan-remote.js';
 import { onwardRequest } from './segments.js';
@@ -22,20 +22,20 @@ export interface RemoteOptions {
   readonly peers: Peers;
 }
 
-/** By link: where neighbours would come in. */
-export async function entriesFor(
+/** By link: what neighbours say of the way there. */
+export async function neighboursFor(
   { provider, state, dialer }: RemoteOptions,
   request: ReserveRequest,
   customer: string,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, ReadonlyMap<string, EntryPoint>>> {
-  const entries = new Map<string, ReadonlyMap<string, EntryPoint>>();
+): Promise<ReadonlyMap<string, Neighbourhood>> {
+  const neighbours = new Map<string, Neighbourhood>();
   for (const [i, link] of request.virtualLinks.entries()) {
     if (!isRemote(link, provider)) continue;
     const target = targetOf(link, customer, provider, `virtual_links[${i}]`);
-    entries.set(link.name, await askNeighbours(state, dialer, target, signal));
+    neighbours.set(link.name, await askNeighbours(state, dialer, target, signal));
   }
-  return entries;
+  return neighbours;
 }
 
 /** All of them, or the reservation is let go of. */

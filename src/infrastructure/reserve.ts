@@ -2,12 +2,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 import { invalidArgument, permissionDenied, resourceExhausted } from '../api/errors.js';
-import { type EntryPoint, type ReserveRequest } from '../api/infrastructure.js';
+import { type ReserveRequest } from '../api/infrastructure.js';
 import { formatTime } from '../controller/clock.js';
 import { byWire } from './compose-wires.js';
 import { changeLink, changeNode, leasedLink, leasedNode } from './change.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { customerOf } from './ledger.js';
+import { type Neighbourhood, NOBODY } from './onward.js';
 import { planLink } from './plan-link.js';
 import { planNode } from './plan-node.js';
 import { isRemote, planRemote } from './plan-remote.js';
@@ -88,7 +89,7 @@ export function reserve(
   name: string,
   provider: string,
   now: number,
-  entries: ReadonlyMap<string, ReadonlyMap<string, EntryPoint>> = new Map(),
+  neighbours: ReadonlyMap<string, Neighbourhood> = new Map(),
 ): Reservation {
   const customer = customerOf(name);
   const planning = planningOf(tx, customer, provider, now);
@@ -115,13 +116,7 @@ export function reserve(
     const leased = leasedLink(planning, asked.name);
     if (leased) return changeLink(planning, leased, asked, field);
     if (!isRemote(asked, provider)) return planLink(planning, asked, field);
-    return planRemote(
-      planning,
-      asked,
-      entries.get(asked.name) ?? new Map<string, EntryPoint>(),
-      holdUntil,
-      field,
-    );
+    return planRemote(planning, asked, neighbours.get(asked.name) ?? NOBODY, holdUntil, field);
   });
   checkQuota(planning, account);
   checkLabels(virtualLinks);

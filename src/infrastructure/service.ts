@@ -19,7 +19,7 @@ import { checkUse } from './content-check.js';
 import { type Fleet } from './fleet.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { cancel, commit, renew } from './leases.js';
-import { commitOnward, entriesFor, type RemoteOptions, renewOnward, reserveOnward } from './remote.js';
+import { commitOnward, neighboursFor, type RemoteOptions, renewOnward, reserveOnward } from './remote.js';
 import { undo } from './undo.js';
 import { checkReserve, digestOf, reservationName, reserve } from './reserve.js';
 import { failedPrecondition, invalidArgument } from '../api/errors.js';
@@ -71,8 +71,8 @@ export class Leasing {
     const name = reservationName(customer, request.requestId);
     const digest = digestOf(request);
     const key = `reserved/${name}`;
-    const entries = await entriesFor(this.#options, request, customer, call.signal);
-    const work = (tx: Tx): Reservation => reserve(tx, request, name, provider, clock.now(), entries);
+    const neighbours = await neighboursFor(this.#options, request, customer, call.signal);
+    const work = (tx: Tx): Reservation => reserve(tx, request, name, provider, clock.now(), neighbours);
     if (request.validateOnly) return this.#shown(call, await state.tryOut(work));
     const reservation = await state.transact(async (tx): Promise<Reservation> => {
       const known = tx.get('reservation', name);

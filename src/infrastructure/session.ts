@@ -10,7 +10,7 @@ import { type ContentStore } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { forgetInParts, quarantinedBy } from './labels.js';
 import { customerOf } from './ledger.js';
-import { composeMachine, type OwnerIntent } from './machine-intent.js';
+import { composeBeside, composeMachine, type Machine, type OwnerIntent } from './machine-intent.js';
 import { errorUp } from './rename.js';
 import { leasesOn, type Progress, type Said } from './progress.js';
 
@@ -98,7 +98,7 @@ export class Session {
       for (const [lease, { generation }] of this.#refusedLeases)
         if (generations.get(lease) !== generation) this.#refusedLeases.delete(lease);
       const forgotten = quarantinedBy(state, machine).map(({ name }) => name);
-      const intents = this.#compose();
+      const intents = composeMachine(this.#machine());
       let whole = true;
       let again = false;
       for (const intent of intents) {
@@ -116,13 +116,18 @@ export class Session {
     }
   }
 
-  #compose(): readonly OwnerIntent[] {
+  /** What an owner's content of one node would be sent together with. */
+  beside(owner: string, lease: string): OwnerIntent {
+    return composeBeside(this.#machine(), owner, lease);
+  }
+
+  #machine(): Machine {
     const { state, contents, provider, machine } = this.#options;
     const refused = {
       leases: new Set(this.#refusedLeases.keys()),
       contents: new Set(this.#refusedContents.keys()),
     };
-    return composeMachine(state, contents, provider, machine, refused);
+    return { view: state, contents, provider, machine, refused };
   }
 
   /** `again`: something was refused and left out; `failed`: all of this owner's, for now. */

@@ -10,6 +10,7 @@ import { type Dialer } from '../controller/dial.js';
 import { type AgentClient, applyTo } from './agent.js';
 import { type Had, Session, type SessionOptions } from './session.js';
 import { forgetInParts, quarantinedBy } from './labels.js';
+import { type OwnerIntent } from './machine-intent.js';
 import { settle, stateOf } from './settle.js';
 import { Signal } from './signal.js';
 
@@ -50,19 +51,24 @@ export class Worker {
     await this.#running;
   }
 
-  /** Whether the agent would take it, and what it would change. @throws ApiError as the agent says it */
+  /**
+   * Whether the agent would take it, and what it would change. @throws ApiError as the agent says it
+   * @param resources of one lease, in a stream with what the same owner has in others on that machine
+   */
   async validate(
     owner: string,
-    resources: AsyncIterable<ResourceDraft>,
+    lease: string,
+    resources: (beside: OwnerIntent) => AsyncIterable<ResourceDraft>,
     signal: AbortSignal,
   ): Promise<ApplyResponse> {
     // what was leased just now is there first
     const changes = this.#changed.count;
     while (this.#client && this.#done < changes) await this.#rounds.next(signal);
-    const client = this.#client;
-    if (!client) throw this.#unreachable();
+    const [client, session] = [this.#client, this.#session];
+    if (!client || !session) throw this.#unreachable();
     // the largest epoch: whatever was sent before, this one is not stale, and it is not kept
-    return applyTo(client, { owner, epoch: 2n ** 64n - 1n, validateOnly: true, resources }, signal);
+    const begin = { owner, epoch: 2n ** 64n - 1n, validateOnly: true };
+    return applyTo(client, { ...begin, resources: resources(session.beside(owner, lease)) }, signal);
   }
 
   /**

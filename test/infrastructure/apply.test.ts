@@ -137,6 +137,50 @@ test('while a link is suspended or gone, what stands on it is left out, and only
   expect(agent?.resourcesOf('conn').map(({ kind }) => kind)).toEqual(['virtualNode', 'vif']);
 });
 
+test('two nodes of one machine, both of which have an address on a vif that is gone', async () => {
+  await customer.reserve({ virtualNodes: [node('P2', { offer: 'offers/P' })], requestId: 'p2' });
+  await customer.commit({ name: 'customers/conn/reservations/p2' });
+  const p2 = 'customers/conn/virtualNodes/P2';
+  const [P, P2] = ['P', 'P2'].map((one): ResourceDraft[] => {
+    const [vn, own] = [`vns/iptv/nodes/${one}`, `vns/conn/nodes/${one}`];
+    return [
+      { virtualNode: { name: vn, tenant: 'iptv' } },
+      { vif: { name: `${vn}/vifs/x`, link: { paths: [{ vif: `${own}/vifs/toM`, label: 5001 }] } } },
+    ];
+  });
+  const address = (one: string): ResourceDraft[] => [
+    { address: { vif: `vns/iptv/nodes/${one}/vifs/x`, prefix: '10.9.9.0/31' } },
+  ];
+  if (!P || !P2) throw new Error('two nodes');
+  const second = link('P2', 'M', { b: { virtualNode: 'customers/conn/virtualNodes/M', vif: 'toP2' } });
+  await customer.reserve({ virtualLinks: [second], requestId: 'l' });
+  await customer.commit({ name: 'customers/conn/reservations/l' });
+  await apply(P);
+  await apply(P2, { virtualNode: p2 });
+  await apply(address('P'), { owner: 'iptv' });
+  await apply(address('P2'), { owner: 'iptv', virtualNode: p2 });
+  const agent = one.agents.get('P');
+  expect(agent?.resourcesOf('conn.iptv')).toHaveLength(2);
+  // as the agent does
+  if (agent)
+    agent.refuse = ({ owner, resources }) => {
+      const vifs = new Set(agent.resourcesOf('conn').map(({ vif }) => vif?.name));
+      const i = resources.findIndex((one) => one.address && !vifs.has(one.address.vif));
+      if (owner !== 'conn.iptv' || i < 0) return undefined;
+      const message = `there is no ${resources[i]?.address?.vif ?? ''} on this machine`;
+      return failedPrecondition({ reason: 'VIF_NOT_FOUND', field: `resources[${i}].address.vif`, message });
+    };
+  await apply(P.slice(0, 1));
+  await apply(P2.slice(0, 1), { virtualNode: p2 });
+  // its own is refused, with its own index; what the other has on the same machine keeps neither from being told
+  expect(await refusal(apply([...address('P'), ...address('P')], { owner: 'iptv' }))).toBe(
+    'VIF_NOT_FOUND resources[0].address.vif',
+  );
+  await apply([], { owner: 'iptv' });
+  await apply([], { owner: 'iptv', virtualNode: p2 });
+  expect(agent?.resourcesOf('conn.iptv')).toEqual([]);
+});
+
 test('100 000 routes', { timeout: 120_000 }, async () => {
   await apply(service);
   const routes = Array.from({ length: 100_000 }, (_, i): ResourceDraft => ({

@@ -236,6 +236,22 @@ test('a neighbour that dies in between: nothing stays held anywhere once it is b
   await allGone(one, two, three);
 });
 
+test('while a neighbour does not answer, nobody is told that there is no way', async () => {
+  await two.stop();
+  const told = (slo: object): Promise<string> => refusal(customer.reserve({ virtualLinks: [link(slo)] }));
+  const silent = 'NEIGHBOUR_SILENT virtual_links[0]';
+  // the direct way is too slow, or too narrow
+  expect(await told({ delayUs: 10_000 })).toBe(silent);
+  expect(await told({ bitsPerSecond: 100_000_001n })).toBe(silent);
+  // through the transit, which finds the end silent
+  await two.start();
+  await three.stop();
+  expect(await told({ delayUs: 10_000 })).toBe(silent);
+  await three.start();
+  expect(await refusal(customer.reserve({ virtualLinks: [link({ delayUs: 2999 })] }))).toMatch(/^NO_PATH/);
+  await allGone(one, two, three);
+});
+
 test('refused by the next: what was held here is let go of', async () => {
   await two.stop();
   const real = dialerWith(undefined);
