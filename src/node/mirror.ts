@@ -39,7 +39,7 @@ export interface MirrorVif {
   readonly mac: Uint8Array;
   /** Of the device in the namespace. */
   readonly index: number;
-  /** A link of IP packets: no neighbour has a MAC address, and none is asked for. */
+  /** A link of IP packets: no neighbour has a MAC address, none is asked for, and what the kernel has of them counts for nothing. */
   readonly carriesIp: boolean;
 }
 
@@ -107,8 +107,11 @@ export class Mirror {
     this.#table = plane.routes(node);
     this.#neighbours = new NodeNeighbours({
       net,
-      deviceOf: (index) => this.deviceOf(index),
-      indexOf: (device) => (this.isUp(device) ? this.deviceIndex(device) : undefined),
+      deviceOf: (index) => (this.#vifOf(index)?.carriesIp === false ? this.deviceOf(index) : ''),
+      indexOf: (device) => {
+        const vif = this.#vifs.get(device);
+        return vif?.carriesIp === false && this.isUp(device) ? vif.index : undefined;
+      },
       changed: (...neighbour) => this.#neighbourChanged(...neighbour),
     });
     this.#hops = new NextHops(plane, node, {
@@ -193,6 +196,10 @@ export class Mirror {
 
   deviceOf(index: number): string {
     return this.#devices.get(index) ?? '';
+  }
+
+  #vifOf(index: number): MirrorVif | undefined {
+    return this.#vifs.get(this.deviceOf(index));
   }
 
   /** A vif of this node is there, or is another than before. */

@@ -15,9 +15,9 @@ export const MAX_NEIGHBOURS = 4096;
 
 export interface NodeNeighboursOptions {
   readonly net: NetState;
-  /** The vif's device with this interface index, or ''. */
+  /** The vif's device with this interface index, or '' where none is or its neighbours have no MAC addresses. */
   readonly deviceOf: (index: number) => string;
-  /** The interface index of a vif's device while it is up. */
+  /** The other way round, while it is up. */
   readonly indexOf: (device: string) => number | undefined;
   /** A neighbour's MAC address is another, or known at last, or (`known` false) not any more. */
   readonly changed: (device: string, address: Address, text: string, known: boolean) => void;

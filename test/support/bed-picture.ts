@@ -48,10 +48,19 @@ export async function pictureOf(
     if (!own) continue;
     const nodes = await agent.nodes();
     const routes: Record<string, readonly string[]> = {};
+    const gateways = new Set<string>();
     for (const { virtualNode } of nodes) {
       const name = virtualNode?.name ?? '';
-      routes[name] = (await agent.routes(name)).map(shown).sort();
+      const all = await agent.routes(name);
+      routes[name] = all.map(shown).sort();
+      for (const { route } of all)
+        for (const { vif, gateway } of route?.nextHops ?? []) gateways.add(`${vif} ${gateway}`);
     }
+    // a record each: those that some packet made known
+    const met = (await agent.neighbours()).filter(
+      ({ vif, address, mac }) =>
+        mac !== '' && !address.startsWith('fe80') && !gateways.has(`${vif} ${address}`),
+    );
     const { owners, tables, interfaces } = await client.getMachine({});
     pictures[machine] = {
       nodes: nodes.map(({ virtualNode, owner, namespace, vifs, labels, vifsAbove, ...rest }) =>
@@ -102,7 +111,9 @@ export async function pictureOf(
         .map(({ name, role, xdpMode }) => `${name} ${role} ${xdpMode}`)
         .sort(),
       vifInterfaces: interfaces.filter(({ role }) => role === 'vif').length,
-      tables: Object.fromEntries(tables.map(({ table, used }) => [table, Number(used)])),
+      tables: Object.fromEntries(
+        tables.map(({ table, used }) => [table, Number(used) - (table === 'nextHops' ? met.length : 0)]),
+      ),
     };
   }
   for (const machine of agents.keys()) {

@@ -17,10 +17,14 @@ afterAll(() => {
   world?.down();
 }, 60_000);
 
+/** The address of M at the other end. */
+function farOf(of: World): string {
+  const vifs = of.get<{ vif: string; addresses: string }>('vifs', 'iptv/M');
+  return vifs.find((v) => v.vif.endsWith('/to-P'))?.addresses.split(/[/, ]/)[0] ?? '';
+}
+
 test('stations reach each other, and the far router', () => {
-  const vifs = world.get<{ vif: string; addresses: string }>('vifs', 'iptv/M');
-  const far = vifs.find((v) => v.vif.endsWith('/to-P'))?.addresses.split(/[/, ]/)[0] ?? '';
-  for (const to of ['10.0.3.2', 'fd00:0:0:3::2', far]) {
+  for (const to of ['10.0.3.2', 'fd00:0:0:3::2', farOf(world)]) {
     expect(world.ping('iptv/hp', to).received, to).toBe(3);
     expect(world.ping('iptv/P', to).received, to).toBe(3);
   }
@@ -46,6 +50,16 @@ test('no neighbour is asked for, and the routes over it go without one', () => {
     flags: string[];
   }[];
   expect(link?.flags).toContain('NOARP');
+  // what the kernel notes for itself, whoever pinged, is none
+  expect(world.exec('iptv/P', 'ping', '-c1', farOf(world)).status).toBe(0);
+  expect(world.exec('iptv/P', 'ip', 'neigh', 'show', 'nud', 'noarp', 'dev', 'to-M').stdout).toContain(
+    'NOARP',
+  );
+  expect(world.exec('iptv/P', 'ip', 'neigh', 'show', 'nud', 'all', 'dev', 'to-M').stdout).not.toMatch(
+    /managed/,
+  );
+  const neighbours = world.get<{ vif: string }>('neighbours', 'iptv/P').map(({ vif }) => vif);
+  expect(neighbours.filter((vif) => vif.endsWith('/to-M'))).toEqual([]);
   const drops = world.get<{ reason: string }>('drops', 'iptv/P').map((row) => row.reason);
   expect(drops).not.toContain('NOT_IP');
 });

@@ -19,6 +19,8 @@ function rowsOf(node: VirtualNode): Row[] {
     const device = node.mirror.deviceOf(index);
     const parsed = parseAddress(address);
     if (device === '' || !parsed || !isUnicast(parsed)) continue;
+    // of a link of IP packets: the kernel's own way of saying that there is none
+    if (state === 'noarp') continue;
     rows.push({ vif: `${node.name}/vifs/${device}`, address, mac: lladdr ?? '', state });
   }
   return rows;
