@@ -62,6 +62,9 @@ export async function pictureOf(
         mac !== '' && !address.startsWith('fe80') && !gateways.has(`${vif} ${address}`),
     );
     const { owners, tables, interfaces } = await client.getMachine({});
+    // of those the epochs are remembered
+    const empty = owners.filter(({ resources }) => resources === 0);
+    const apart: Readonly<Record<string, number>> = { nextHops: met.length, names: empty.length };
     pictures[machine] = {
       nodes: nodes.map(({ virtualNode, owner, namespace, vifs, labels, vifsAbove, ...rest }) =>
         shown([
@@ -112,7 +115,7 @@ export async function pictureOf(
         .sort(),
       vifInterfaces: interfaces.filter(({ role }) => role === 'vif').length,
       tables: Object.fromEntries(
-        tables.map(({ table, used }) => [table, Number(used) - (table === 'nextHops' ? met.length : 0)]),
+        tables.map(({ table, used }) => [table, Number(used) - (apart[table] ?? 0)]),
       ),
     };
   }
