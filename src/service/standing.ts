@@ -1,6 +1,6 @@
 /** What is written into the resources' status and output fields: how far what was asked for is in force. */
 import { sloType, types, type Price, type ResourceStatus, type Slo } from '../api/types.js';
-import { type ServiceLink } from '../api/connectivity.js';
+import { type ServiceLink, type ServiceNetwork } from '../api/connectivity.js';
 import { type Applier } from './applier.js';
 import { keyOf } from './admit.js';
 import { askAgain, compose, partsOf } from './compose.js';
@@ -35,6 +35,7 @@ export class Standing {
   readonly #deal: Deal;
   readonly #applier: Applier;
   readonly #tables: Tables;
+  #parts: { readonly of: ServiceNetwork; readonly parts: ReadonlyMap<string, string> } | undefined;
 
   constructor(state: ServiceState, self: string, deal: Deal, applier: Applier, tables: Tables) {
     this.#state = state;
@@ -66,18 +67,13 @@ export class Standing {
       refused: record?.refusal?.resource,
     };
     const wanted = compose(view, this.#self);
-    const [now, then] = [wanted ? partsOf(wanted) : undefined, granted && partsOf(askAgain(granted))];
+    const [now, then] = [wanted && partsOf(wanted), this.#grantedParts(granted)];
     const links = new Map(granted?.links.map((link) => [`links/${link.name}`, link]));
     const isGranted = (name: string): boolean =>
       then?.has(name) === true && now?.get(name) === then.get(name);
     const changes: [KindName, Bodies[KindName]][] = [];
     const put = <K extends KindName>(kind: K, before: Bodies[K], after: Bodies[K]): void => {
-      const { catalogue } = this.#state;
-      const [old, fresh] = [
-        catalogue.encode({ kind, body: before }),
-        catalogue.encode({ kind, body: after }),
-      ];
-      if (!fresh.equals(old)) changes.push([kind, after]);
+      if (!isSaid(before, after)) changes.push([kind, after]);
     };
     for (const network of view.all('network')) {
       const status = settled(network.status, this.#ofNetwork(view, deal));
@@ -108,6 +104,13 @@ export class Standing {
     for (const route of view.all('route'))
       put('route', route, { ...route, status: settled(route.status, this.#ofRoute(route)) });
     return changes;
+  }
+
+  /** Thousands of turns come with the same grant. */
+  #grantedParts(granted: ServiceNetwork | undefined): ReadonlyMap<string, string> | undefined {
+    if (this.#parts?.of !== granted)
+      this.#parts = granted && { of: granted, parts: partsOf(askAgain(granted)) };
+    return this.#parts?.parts;
   }
 
   #ofNetwork(view: View, { phase, message }: DealNow): Word {
@@ -159,6 +162,28 @@ export class Standing {
     if (contents.holds(keyOf(destination))) return this.#ofEnds([node], status);
     return { state: 'unused', message: contents.whyNot(keyOf(destination)), settled: true };
   }
+}
+
+interface Said {
+  readonly status?: ResourceStatus | undefined;
+  readonly price?: Price | undefined;
+  readonly achieved?: Slo | undefined;
+  readonly lease?: number;
+}
+
+/** Whether a resource says already all that is written into it here. */
+function isSaid(before: Said, after: Said): boolean {
+  return (
+    (before.lease ?? 0) === (after.lease ?? 0) &&
+    sameFields(before.status, after.status) &&
+    sameFields(before.price, after.price) &&
+    sameFields(before.achieved, after.achieved)
+  );
+}
+
+function sameFields<T extends object>(a: T | undefined, b: T | undefined): boolean {
+  if (!a || !b) return a === b;
+  return (Object.keys(b) as (keyof T)[]).every((field) => a[field] === b[field]);
 }
 
 function pending(message: string): Word {
