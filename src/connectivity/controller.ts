@@ -25,7 +25,7 @@ import { Restorer } from './restorer.js';
 import { Homes } from './homes.js';
 import { Expirer } from './expirer.js';
 import { followChanges } from './follow.js';
-import { named, refusedAmong, withPlacement } from './given.js';
+import { againstNow, named, refusedAmong } from './given.js';
 import { networkReady } from './ready.js';
 import { Suppliers } from './suppliers.js';
 
@@ -56,10 +56,9 @@ export async function makeConnectivity(
     releases.kick();
     buyer.kick();
   };
+  const common = { state, access: accessOf(self), callerOf: context.callerOf, against: againstNow };
   const methods = resourceMethods<Bodies, Resource>({
-    state,
-    access: accessOf(self),
-    callerOf: context.callerOf,
+    ...common,
     admit: (tx: Tx, changes: readonly Admission<Bodies>[], _caller: Caller) => {
       admit(purchase(), tx, changes);
       tx.onCommit(kick);
@@ -69,9 +68,7 @@ export async function makeConnectivity(
   const tryOut = async (request: UpdateRequest, call: Call): Promise<{ resources: readonly Resource[] }> => {
     const deals: Deal[] = [];
     const { resources } = await resourceMethods<Bodies, Resource>({
-      state,
-      access: accessOf(self),
-      callerOf: context.callerOf,
+      ...common,
       admit: (tx: Tx, changes: readonly Admission<Bodies>[]) =>
         admit({ ...purchase(), onDeal: (deal) => deals.push(deal) }, tx, changes),
     }).update(request, call);
@@ -104,8 +101,7 @@ export async function makeConnectivity(
     services: [
       implement(ConnectivityService, {
         ...methods,
-        async update(given, call) {
-          const request = { ...given, resources: given.resources.map((one) => withPlacement(one, state)) };
+        async update(request, call) {
           if (request.validateOnly) return tryOut(request, call);
           const refusedBefore = refusedAmong(request.resources.flatMap(named), state);
           const answer = await methods.update(request, call);

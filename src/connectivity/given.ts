@@ -1,6 +1,6 @@
 /** What callers give in an Update, seen against what there is. */
-import { type Resource } from '../api/connectivity.js';
-import { type ConnectivityState } from './kinds.js';
+import { type Resource, type ServiceNetwork } from '../api/connectivity.js';
+import { type Bodies, type ConnectivityState, type KindName } from './kinds.js';
 import { sameTerm } from './network-terms.js';
 
 export function named(resource: Resource): string[] {
@@ -11,14 +11,20 @@ export function named(resource: Resource): string[] {
 }
 
 /** What we write into the links of a network is as it was, whatever the caller gives: else every repetition is a change. */
-export function withPlacement(resource: Resource, state: ConnectivityState): Resource {
-  if (resource.kind !== 'serviceNetwork') return resource;
-  const { serviceNetwork } = resource;
-  const before = state.get('serviceNetwork', serviceNetwork.name);
+export function againstNow<K extends KindName>(
+  kind: K,
+  given: Bodies[K],
+  before: Bodies[K] | undefined,
+): Bodies[K] {
+  if (kind !== 'serviceNetwork') return given;
+  return withPlacement(given as ServiceNetwork, before as ServiceNetwork | undefined) as Bodies[K];
+}
+
+function withPlacement(given: ServiceNetwork, before: ServiceNetwork | undefined): ServiceNetwork {
   const known = new Map(before?.links.map((link) => [link.name, link]));
-  const links = serviceNetwork.links.map((given) => {
-    const old = known.get(given.name);
-    const { name, a, b, vifA, vifB, slo, mtu, payload, via } = given;
+  const links = given.links.map((link) => {
+    const old = known.get(link.name);
+    const { name, a, b, vifA, vifB, slo, mtu, payload, via } = link;
     return {
       ...{ name, a, b, vifA, vifB, mtu, payload, via },
       ...(slo && { slo }),
@@ -30,8 +36,8 @@ export function withPlacement(resource: Resource, state: ConnectivityState): Res
       ...(old?.price && { price: old.price }),
     };
   });
-  const term = sameTerm(serviceNetwork.term, before?.term);
-  return { kind: 'serviceNetwork', serviceNetwork: { ...serviceNetwork, links, ...(term && { term }) } };
+  const term = sameTerm(given.term, before?.term);
+  return { ...given, links, ...(term && { term }) };
 }
 
 export function refusedAmong(names: readonly string[], state: ConnectivityState): string[] {

@@ -30,6 +30,15 @@ export interface MethodOptions<Bodies extends Shape<Bodies>> {
   /** Who calls, from what the connection has proven. */
   readonly callerOf: (call: Call) => Caller;
   /**
+   * What a caller gives, seen against what there is: for fields inside of fields that are the controller's to write.
+   * Whether a request is a repeated one is told by what was given.
+   */
+  readonly against?: <K extends keyof Bodies & string>(
+    kind: K,
+    given: Bodies[K],
+    before: Bodies[K] | undefined,
+  ) => Bodies[K];
+  /**
    * Decides about changes, which are in the transaction already; may write more. Throws ApiErrors to refuse all of it.
    * Also called to validate only: no effects but through `tx`.
    */
@@ -193,11 +202,15 @@ class Methods<Bodies extends Shape<Bodies>, R extends object> {
     });
   }
 
-  #put(tx: Transaction<Bodies>, { kind, name, field, spec, etag }: Given<Bodies>): Admission<Bodies>[] {
-    const { state } = this.#options;
+  #put(
+    tx: Transaction<Bodies>,
+    { kind, name, field, spec: given, etag }: Given<Bodies>,
+  ): Admission<Bodies>[] {
+    const { state, against } = this.#options;
     const { catalogue } = state;
     const before = tx.get(kind, name);
     this.#checkEtag(name, etag, `${field}.status.etag`);
+    const spec = against?.(kind, given, before) ?? given;
     if (before && catalogue.sameSpec(kind, spec, before)) return [];
     const generation = (before?.status?.generation ?? 0n) + 1n;
     const settled = catalogue.kinds[kind].reconciles !== true;

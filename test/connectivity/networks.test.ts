@@ -164,6 +164,19 @@ describe('admitted', () => {
     expect(await harness.get('serviceNetwork', NETWORK)).toEqual(before);
   });
 
+  test('asked for again under the same request id, when it has been placed long since', async () => {
+    const again = { resources: [network([PM])], requestId: 'once' };
+    await harness.client.update(again);
+    await harness.become('ready', NETWORK);
+    const before = await harness.get('serviceNetwork', NETWORK);
+    expect(before.links[0]?.path).toHaveLength(2);
+    await harness.client.update(again);
+    expect(await harness.get('serviceNetwork', NETWORK)).toEqual(before);
+    expect(await refusal(harness.client.update({ ...again, resources: [network([])] }))).toBe(
+      'REQUEST_ID_REUSED request_id',
+    );
+  });
+
   test('two customers with networks of one name do not meet', async () => {
     await harness.update(network([PM]));
     const other = {
