@@ -1,20 +1,19 @@
-// Every folder of test/ with tests in it is a suite; they run one after the other, and most of them file by file, for network
-// namespaces, BPF programs and the machine's two hands are shared. `npm test` is the way to start them: it sets up, and
-// becomes root.
+// Every folder of test/ with tests in it is a suite. `npm test` is the way to start them: it sets up, and becomes root.
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { SuiteReporter } from './scripts/suite-reporter.js';
 
-// What all else stands on comes first; suites of pure code, not named here, come before it.
-const last = ['native', 'packets', 'model', 'hostile', 'worlds'];
-
-/** Of these, which have folders and sockets of their own and nothing else of the machine, two files at once. */
-const beside = new Set([
-  ...['api', 'cli', 'connectivity', 'controller', 'graph', 'identity', 'infrastructure', 'service'],
-]);
+/**
+ * Of the machine's two hands these need both, or count what else runs: one after the other, file by file. What all else
+ * stands on is among them, so they come first, after suites of pure code.
+ */
+const alone = ['dataplane', 'nic', 'native', 'packets', 'model'];
+/** The others' files run two at once, whatever their suite; those of the longest come first, so that none ends alone. */
+const longest = ['worlds', 'hostile', 'node', 'cli', 'controller'];
 
 // Random worlds by the hundred, held against the real thing: bound by the processor, however busy it is.
 const patience: Readonly<Record<string, number>> = { model: 180_000 };
@@ -23,11 +22,17 @@ const folder = fileURLToPath(new URL('test', import.meta.url));
 const suites = readdirSync(folder, { withFileTypes: true })
   // the tests with machines have a configuration of their own
   .filter((entry) => entry.isDirectory() && entry.name !== 'machines' && hasTests(join(folder, entry.name)))
-  .map((entry) => entry.name)
-  .toSorted((a, b) => last.indexOf(a) - last.indexOf(b) || a.localeCompare(b));
+  .map((entry) => entry.name);
 
 function hasTests(directory: string): boolean {
   return readdirSync(directory, { recursive: true }).some((name) => String(name).endsWith('.test.ts'));
+}
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ project }: TestSpecification): number => (longest.indexOf(project.name) + 1 || 100) - 1;
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
 }
 
 /** What is transformed once need not be again: tests/machines runs the packet tests in guests that are slow. */
@@ -44,14 +49,15 @@ export default defineConfig({
     passWithNoTests: false,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
+    sequence: { sequencer: LongestFirst },
     reporters: [new SuiteReporter(asked, results && join(results, 'closing')), 'default'],
-    projects: suites.map((name, groupOrder) => ({
+    projects: suites.map((name) => ({
       extends: true,
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
-        maxWorkers: beside.has(name) ? 2 : 1,
-        sequence: { groupOrder },
+        maxWorkers: alone.includes(name) ? 1 : 2,
+        sequence: { groupOrder: alone.includes(name) ? alone.indexOf(name) : alone.length },
         testTimeout: patience[name] ?? 30_000,
       },
     })),

@@ -42,6 +42,8 @@ interface Told {
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #watching = new Map<string, Watching>();
+  /** By lease: the last that was told of what we do not call ours yet. While there is any, no token is kept that is later. */
+  readonly #early = new Map<string, Told>();
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -51,6 +53,7 @@ export class Leases {
   kick(): void {
     const { ledger, state, ending } = this.#options;
     if (ending.aborted) return;
+    this.#takeEarly();
     const wanted = new Set([...ledger.nodes.values()].map(({ body }) => body.supplier));
     for (const supplier of wanted) {
       const address = state.get('supplier', supplier)?.address;
@@ -61,6 +64,30 @@ export class Leases {
       const signal = AbortSignal.any([stop.signal, ending]);
       this.#watching.set(supplier, { address, stop, run: this.#watch(supplier, address, signal) });
     }
+  }
+
+  /** What became ours meanwhile. */
+  #takeEarly(): void {
+    const { state, log } = this.#options;
+    const ours = [...this.#early].filter(([, told]) => this.#isOurs(told));
+    if (ours.length === 0) return;
+    for (const [lease] of ours) this.#early.delete(lease);
+    state
+      .transact((tx) => {
+        for (const [, told] of ours) this.#take(tx, told);
+      })
+      .catch((error: unknown) => {
+        for (const [lease, told] of ours) if (!this.#early.has(lease)) this.#early.set(lease, told);
+        log.warn('what a supplier told is not taken yet', { error });
+      });
+  }
+
+  #isOurs({ node, link }: Told): boolean {
+    const { ledger } = this.#options;
+    return (
+      (node !== undefined && ledger.nodes.has(`nodes/${idOf(node.name)}`)) ||
+      (link !== undefined && ledger.links.has(`links/${idOf(link.name)}`))
+    );
   }
 
   async end(): Promise<void> {
@@ -110,7 +137,7 @@ export class Leases {
       await state.transact((tx) => {
         this.#take(tx, told);
         if (type === EventType.EVENT_TYPE_SYNCED) this.#loseAllBut(tx, supplier, seen);
-        if (token !== '') tx.putEntry(TOKENS + supplier, Buffer.from(token));
+        if (token !== '' && this.#early.size === 0) tx.putEntry(TOKENS + supplier, Buffer.from(token));
       });
     }
   }
@@ -119,6 +146,8 @@ export class Leases {
     const { ledger } = this.#options;
     const lease = node ?? link;
     if (!lease || lease.lease === LeaseState.LEASE_STATE_RESERVED) return;
+    if (gone || this.#isOurs({ node, link, gone })) this.#early.delete(lease.name);
+    else this.#early.set(lease.name, { node, link, gone });
     const facts = {
       lease: gone ? LeaseState.LEASE_STATE_UNSPECIFIED : lease.lease,
       ...(lease.price && { price: lease.price }),

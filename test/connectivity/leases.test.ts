@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { unavailable } from '../../src/api/errors.js';
-import { types } from '../../src/api/types.js';
+import { statusType, types } from '../../src/api/types.js';
 import { TestClock } from '../support/clock.js';
 import { Harness, refusal, until } from './harness.js';
 import { type TestSupplier } from './supplier.js';
@@ -69,6 +69,23 @@ test('a renewal that fails is shown, and tried again', async () => {
     return status?.message === '' ? undefined : (status?.message ?? '');
   });
   expect(one.nodes.get(P)?.term?.expireTime).toBe('2026-12-01T09:42:00Z');
+});
+
+test('what becomes of a lease before its deal is done counts', async () => {
+  one.after = async (method) => {
+    const link = one.links.get('customers/conn/virtualLinks/second');
+    const node = one.nodes.get(Q);
+    if (method !== 'commit' || !link || !node) return;
+    one.after = () => undefined;
+    one.tellLink({ ...link, status: statusType.complete({ state: 'down', message: 'cut' }) }, false);
+    // the one after the other
+    one.tell({ ...node, lease: types.LeaseState.LEASE_STATE_SUSPENDED }, false);
+    await harness.become('suspended', 'nodes/Q');
+  };
+  await harness.update({
+    link: { name: 'links/second', a: 'nodes/P', b: 'nodes/Q', vifA: 'x', vifB: 'y', termSeconds: 7200 },
+  });
+  await harness.become('down', 'links/second');
 });
 
 test('expired, back, and lost: shown, and nothing more is sold of it', async () => {

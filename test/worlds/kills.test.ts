@@ -17,7 +17,7 @@ import { LISTED, MADE, nameOf, type Draft, Operators, type Wanted } from '../sup
 import { Dice, Operations } from '../support/bed-operations.js';
 import { pictureOf } from '../support/bed-picture.js';
 
-const OPERATIONS = Number(process.env['CABERNET_KILLS_OPERATIONS'] ?? 30);
+const OPERATIONS = Number(process.env['CABERNET_KILLS_OPERATIONS'] ?? 100);
 const seed = Number(process.env['CABERNET_KILLS_SEED'] ?? 1);
 
 /** P and Q are of one provider, M of another; what is bought of both crosses peerings. */
