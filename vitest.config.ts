@@ -12,7 +12,11 @@ import { SuiteReporter } from './scripts/suite-reporter.js';
  * stands on is among them, so they come first, after suites of pure code.
  */
 const alone = ['dataplane', 'nic', 'native', 'packets', 'model'];
-/** The others' files run two at once, whatever their suite; those of the longest come first, so that none ends alone. */
+/**
+ * The others' files run two at once, whatever their suite; those of the longest come first, so that none ends alone. What
+ * they import is loaded once for all of them, but where one of them puts something else in its place.
+ */
+const ownCopies = ['node'];
 const longest = ['worlds', 'hostile', 'node', 'cli', 'controller'];
 
 // Random worlds by the hundred, held against the real thing: bound by the processor, however busy it is.
@@ -57,6 +61,7 @@ export default defineConfig({
         name,
         include: [`test/${name}/**/*.test.ts`],
         maxWorkers: alone.includes(name) ? 1 : 2,
+        isolate: alone.includes(name) || ownCopies.includes(name),
         sequence: { groupOrder: alone.includes(name) ? alone.indexOf(name) : alone.length },
         testTimeout: patience[name] ?? 30_000,
       },
