@@ -67,7 +67,8 @@ function worldFile(grid: Grid, { nodes, links, stations }: Service): string {
 export function fullGrid(grid: Grid): string {
   const { machines, wires } = machinesOf(grid);
   const links = wires.filter(({ a, b }) => a[1] === b[1] || a.endsWith('0'));
-  return worldFile(grid, { nodes: machines, links, stations: machines.map(({ name }) => name) });
+  const names = machines.map(({ name }) => name);
+  return worldFile(grid, { nodes: names.map((name) => ({ name })), links, stations: names });
 }
 
 /** A service network on so many machines in a row, with stations at its ends. */

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { WorldError } from '../../src/world/errors.js';
+import { fullGrid, gridWithChain } from '../../bench/grid.js';
 import { exampleDraft, planOf, type WorldDraft } from './worlds.js';
 
 const three = exampleDraft('three');
@@ -212,4 +213,12 @@ describe('a world with', () => {
     expect(ports[0]).toBe('st-h');
     for (const port of ports) expect(port).toMatch(/^st-.{1,12}$/);
   });
+});
+
+it.each([
+  ['30 machines', fullGrid({ columns: 6, rows: 5 }), 30],
+  ['100 machines', fullGrid({ columns: 10, rows: 10 }), 100],
+  ['a service on 10 of 30', gridWithChain({ columns: 6, rows: 5 }, 10), 30],
+])('the benchmarks’ worlds are worlds: %s', (_, json, machines) => {
+  expect(planOf(JSON.parse(json) as WorldDraft).machines).toHaveLength(machines);
 });
