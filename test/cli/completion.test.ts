@@ -42,6 +42,20 @@ afterEach(async () => {
   home.remove();
 });
 
+/** All that a shell prints, where `cabernet` is ours. */
+async function shellSays(shell: string, ...args: string[]): Promise<string> {
+  const child = spawn(shell, args, {
+    env: { ...process.env, ...home.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (more: string) => (text += more));
+  const status = await new Promise((done) => child.once('close', done));
+  expect({ text, status }).toMatchObject({ status: 0 });
+  return text;
+}
+
 /** Candidates for the last word, and what was printed besides. */
 async function complete(...typed: string[]): Promise<string> {
   const script = [
@@ -51,15 +65,7 @@ async function complete(...typed: string[]): Promise<string> {
     '_cabernet',
     'printf "%s\\n" "${COMPREPLY[@]}"',
   ].join('\n');
-  const child = spawn('bash', ['--norc', '-c', script, 'bash', 'cabernet', ...typed], {
-    env: { ...process.env, ...home.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (more: string) => (text += more));
-  const status = await new Promise((done) => child.once('close', done));
-  expect(status).toBe(0);
+  const text = await shellSays('bash', '--norc', '-c', script, 'bash', 'cabernet', ...typed);
   // worlds that are up on this host have contexts too
   const ofHost = new Set(knownWorlds());
   const words = text.trim().split('\n');
@@ -67,7 +73,7 @@ async function complete(...typed: string[]): Promise<string> {
 }
 
 test.each([
-  [['de'], 'demo describe delete'],
+  [['co'], 'context completion connectivity'],
   [['context', ''], 'list use add remove show'],
   [['context', 'use', ''], 'one two'],
   [['get', 'machine', '--context', ''], 'one two'],
@@ -112,9 +118,31 @@ test('a broken contexts file is silence', async () => {
 test.each(['bash', 'zsh', 'fish'])('%s accepts its script', async (shell) => {
   const { stdout, status } = await home.run('completion', shell);
   expect(status).toBe(0);
-  expect(stdout).toContain('__complete');
   const check = spawnSync(shell, ['-n', home.file('script', stdout)], { encoding: 'utf8' });
-  if (shell === 'bash') expect(check.error).toBeUndefined();
-  if (!check.error) expect({ status: check.status, stderr: check.stderr }).toEqual({ status: 0, stderr: '' });
+  expect({ status: check.status, stderr: check.stderr }).toEqual({ status: 0, stderr: '' });
   expect((await home.run('completion', 'csh')).status).toBe(2);
+});
+
+test('fish', async () => {
+  home.file('a file', '');
+  const of = (typed: string): Promise<string> =>
+    shellSays('fish', '--no-config', '-c', `cabernet completion fish | source; complete -C '${typed}'`);
+  expect(await of('cabernet get machines ')).toBe('P\nQ\n');
+  expect(await of('cabernet context us')).toBe('use\n');
+  // files where there is nothing else
+  expect(await of(`cabernet apply -f ${home.folder}/a`)).toMatch(/a\\? file\n$/);
+});
+
+test('zsh, by its line editor', async () => {
+  const start =
+    'PS1="> "; autoload -Uz compinit; compinit -D -u; source <(cabernet completion zsh); echo rea""dy';
+  const typing = [
+    'zmodload zsh/zpty; zpty z zsh -f -i',
+    `zpty -w z '${start}'; zpty -r -m z seen '*ready[^"]*'`,
+    `zpty -w -n z $'cabernet desc\\t'; zpty -r -m z seen '*describe*'`,
+    `zpty -w -n z $' mac\\t'; zpty -r -m z seen '*machines/*'`,
+    'zpty -d z; echo complete',
+  ].join('\n');
+  // what is not completed is waited for in vain
+  expect(await shellSays('timeout', '20', 'zsh', '-f', '-c', typing)).toBe('complete\n');
 });

@@ -29,9 +29,14 @@ const FISH = `# cabernet completion fish | source
 function __cabernet_complete
     set -l words (commandline --tokenize --cut-at-cursor --current-process)
     set -l typed (commandline --current-token --cut-at-cursor)
-    $words[1] __complete -- $words[2..] "$typed" 2>/dev/null
+    set -l found ($words[1] __complete -- $words[2..] "$typed" 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path "$typed"
+    end
 end
-complete --command cabernet --arguments '(__cabernet_complete)'
+complete --command cabernet --no-files --arguments '(__cabernet_complete)'
 `;
 
 export function completionScript(shell: string): string {
