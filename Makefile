@@ -76,9 +76,11 @@ GENERATOR := scripts/generate-layout.ts tsconfig.native.json $(wildcard native/l
 
 gen: $(GENERATED) build/gen.done
 
-gen/cabernet.js: $(PROTOS)
+# Without what nobody calls, which every process would read and keep.
+gen/cabernet.js: $(PROTOS) Makefile
 	mkdir -p gen
-	$(BIN)/pbjs --path proto --target static-module --wrap esm --dts --out $@ $(PROTOS)
+	$(BIN)/pbjs --path proto --target static-module --wrap esm --dts \
+		--no-verify --no-convert --no-delimited --out $@ $(PROTOS)
 gen/cabernet.d.ts: gen/cabernet.js
 gen/cabernet.json: $(PROTOS)
 	mkdir -p gen
