@@ -16,7 +16,7 @@ const alone = ['dataplane', 'nic', 'native', 'packets', 'model'];
  * The others' files run two at once, whatever their suite; those of the longest come first, so that none ends alone. What
  * they import is loaded once for all of them, but where one of them puts something else in its place.
  */
-const ownCopies = ['node'];
+const ownCopies = new Set(['node']);
 const longest = ['worlds', 'hostile', 'node', 'cli', 'controller'];
 
 // Random worlds by the hundred, held against the real thing: bound by the processor, however busy it is.
@@ -61,7 +61,7 @@ export default defineConfig({
         name,
         include: [`test/${name}/**/*.test.ts`],
         maxWorkers: alone.includes(name) ? 1 : 2,
-        isolate: alone.includes(name) || ownCopies.includes(name),
+        isolate: alone.includes(name) || ownCopies.has(name),
         sequence: { groupOrder: alone.includes(name) ? alone.indexOf(name) : alone.length },
         testTimeout: patience[name] ?? 30_000,
       },

@@ -7,7 +7,7 @@ import { checkCustomer, checkLink, checkNode, checkSupplier, checkTariff } from 
 import { checkNetwork } from './check-network.js';
 
 export type Bodies = BodiesOf<Resource>;
-export type KindName = keyof Bodies & string;
+export type KindName = keyof Bodies;
 export type ConnectivityState = State<Bodies>;
 export type Tx = Transaction<Bodies>;
 
