@@ -210,8 +210,11 @@ export class Deal {
       if (!(error instanceof ApiError) || isPassing(error)) throw error;
       const { message, field } = error;
       log.warn('refused by the supplier', { reason: error.reason, field, message });
-      const until = now + patience.refusedMs;
-      const refusal = { digest, message, resource: resourceOfField(field, wanted), until };
+      const [first, most] = patience.refusedMs;
+      const known = this.#record?.refusal;
+      const wait = known?.digest === digest ? Math.min(most, 2 * (known.wait ?? most)) : first;
+      const resource = resourceOfField(field, wanted);
+      const refusal = { digest, message, resource, until: now + wait, wait };
       // a refused renewal is tried again like any other failure: the lease goes on meanwhile
       const renewal = this.#record?.digest === digest;
       await this.#change(

@@ -20,6 +20,8 @@ export interface Refusal {
   readonly resource?: string | undefined;
   /** Not to be asked again before, milliseconds since 1970. */
   readonly until: number;
+  /** How long that is from when it was refused, milliseconds; missing in what is older. */
+  readonly wait?: number | undefined;
 }
 
 export interface Record {

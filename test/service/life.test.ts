@@ -163,6 +163,33 @@ function sameMap(
   return [...a].every(([key, value]) => value.join() === b.get(key)?.join());
 }
 
+test('refused, it is asked for again later and later', async () => {
+  const clock = new TestClock();
+  provider.clock = clock;
+  provider.patience = { firstMs: 5, mostMs: 40, refusedMs: [10_000, 30_000] };
+  await provider.start();
+  let asked = 0;
+  supplier.admit = () => {
+    asked++;
+    throw failedPrecondition({ reason: 'NO', message: 'Not today.' });
+  };
+  await provider.update(networkOf(supplier.address), ...exampleNetwork('three', 'iptv'));
+  const times = async (count: number): Promise<void> => {
+    await provider.until(`it was asked for ${count} times`, () => asked === count);
+    const known = (): number => provider.log.filter((line) => line.includes('refused by')).length;
+    await provider.until('that is known', () => known() === count);
+  };
+  await times(1);
+  for (const [i, wait] of [10_000, 20_000, 30_000, 30_000].entries()) {
+    clock.pass(wait - 1);
+    // whatever is due comes before the answer to this
+    await provider.network();
+    expect(asked).toBe(i + 1);
+    clock.pass(1);
+    await times(i + 2);
+  }
+});
+
 describe('refused', () => {
   beforeEach(() => provider.start());
 

@@ -22,7 +22,7 @@ import { SqliteStore } from '../../src/store/sqlite.js';
 export type ServiceDraft = Draft<cabernet.service.v1.Resource>;
 export type ServiceClient = Client<cabernet.service.v1.ServiceNetworkService>;
 
-const QUICK: Patience = { firstMs: 5, mostMs: 40, refusedMs: 50 };
+const QUICK: Patience = { firstMs: 5, mostMs: 40, refusedMs: [50, 50] };
 
 export class Provider {
   readonly folder = mkdtempSync(join(tmpdir(), 'cabernet-service-'));
