@@ -3,8 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { AUTHORITIES, CERTIFICATE, KEY } from '../identity/credentials.js';
-import { EtcdLeader } from '../store/etcd-leader.js';
-import { EtcdStore, type EtcdOptions } from '../store/etcd.js';
+import { type EtcdOptions } from '../store/etcd.js';
 import { type Leader, SqliteLeader } from '../store/leader.js';
 import { SqliteStore } from '../store/sqlite.js';
 import { type Place } from './place.js';
@@ -39,6 +38,9 @@ export async function openSeat({ place, owner, credentials, failover }: SeatOpti
       close: () => store.close(),
     };
   }
+  // its client takes a quarter of a controller's start: only who uses it pays
+  const { EtcdStore } = await import('../store/etcd.js');
+  const { EtcdLeader } = await import('../store/etcd-leader.js');
   const tls = credentials === undefined ? undefined : await readTls(credentials);
   const store = await EtcdStore.open({ hosts: place.hosts, owner, tls });
   return {
