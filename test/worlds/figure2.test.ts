@@ -139,7 +139,9 @@ describe('transport', () => {
   test('UDP at a modest rate', async () => {
     const server = world.start('iptv/hm', ['iperf3', '-s', '-1', '--forceflush'], 'listening');
     await server.ready;
-    const { end } = iperf('iptv/hp', '-u', '-b', '10M', '-l', '1200', '-c', '10.0.3.2');
+    // room for whatever comes while the receiver waits for a processor: 0.4 s, by the kernel's own largest buffer
+    const modest = ['-u', '-b', '5M', '-l', '1200', '-w', '208K'];
+    const { end } = iperf('iptv/hp', ...modest, '-c', '10.0.3.2');
     expect(end.sum?.packets ?? 0).toBeGreaterThan(1000);
     expect(end.sum?.lost_packets).toBe(0);
   });
