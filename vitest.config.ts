@@ -9,7 +9,7 @@ import { SuiteReporter } from './scripts/suite-reporter.js';
 
 /**
  * Of the machine's two hands these need both, or count what else runs: one after the other, file by file. What all else
- * stands on is among them, so they come first, after suites of pure code.
+ * stands on is among them, so they come first.
  */
 const alone = ['dataplane', 'nic', 'native', 'packets', 'model'];
 /**
@@ -34,7 +34,10 @@ function hasTests(directory: string): boolean {
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ project }: TestSpecification): number => (longest.indexOf(project.name) + 1 || 100) - 1;
+    const rank = ({ project }: TestSpecification): number => {
+      const place = longest.indexOf(project.name);
+      return place < 0 ? longest.length : place;
+    };
     return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
   }
 }

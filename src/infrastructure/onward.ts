@@ -77,7 +77,7 @@ export async function askNeighbours(
         name: peering.provider,
       });
       try {
-        const { entryPoints } = await client.computeTree({ ...target }, { signal, deadlineMs: PATIENCE });
+        const { entryPoints } = await client.computeTree(target, { signal, deadlineMs: PATIENCE });
         // of peerings with us only: what it says of others is none of its business
         return entryPoints.filter(
           (entry) => view.get('peering', entry.peering)?.provider === peering.provider,

@@ -39,7 +39,7 @@ export interface MirrorVif {
   readonly mac: Uint8Array;
   /** Of the device in the namespace. */
   readonly index: number;
-  /** A link of IP packets: no neighbour has a MAC address, none is asked for, and what the kernel has of them counts for nothing. */
+  /** A link of IP packets: no neighbour has a MAC address or is asked for, and the kernel's count for nothing. */
   readonly carriesIp: boolean;
 }
 
