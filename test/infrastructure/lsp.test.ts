@@ -1,158 +1,38 @@
-/*
- * LSPs and circuits with recording agents: P - Q - M in a row, and A, which only forwards, beside Q. The way by A is
- * slower and has the better metric.
- */
+/** Lsps: where they go, what is held for them, and labels that nobody is given too early. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { failedPrecondition } from '../../src/api/errors.js';
-import { type Resource as Told } from '../../src/api/node.js';
 import { types } from '../../src/api/types.js';
-import { type RecordingAgent } from './agent.js';
 import {
-  conn,
-  eventually,
-  link,
-  local,
-  node,
-  Provider,
-  type ProviderClient,
-  refusal,
-  tariff,
-  until,
-  wire,
-} from './provider.js';
+  agentOf,
+  between,
+  clientsAnew,
+  CIRCUIT,
+  customer,
+  labels,
+  lease,
+  leased,
+  leaseNodes,
+  linkName,
+  LSP,
+  MACHINES,
+  MBIT,
+  noLabels,
+  one,
+  openMesh,
+  operator,
+  ready,
+  soldOf,
+  term,
+  toldTo,
+  TUNNEL,
+  vifOf,
+  walk,
+} from './mesh.js';
+import { eventually, link, node, refusal, until, wire } from './provider.js';
 
-const { LINK_KIND_TUNNEL: TUNNEL, LINK_KIND_LSP: LSP, LINK_KIND_CIRCUIT: CIRCUIT } = types.LinkKind;
-const MBIT = 1_000_000n;
-
-/** The wires of each machine, by its interfaces. */
-const WIRES = [
-  ['P', 'Q', { metric: 2 }],
-  ['Q', 'M', { metric: 2 }],
-  ['P', 'A', { delayUs: 5000 }],
-  ['A', 'M', { delayUs: 5000, bitsPerSecond: 500n * MBIT, riskGroups: ['duct'] }],
-  ['A', 'Q', { metric: 10, mtu: 9000 }],
-] as const;
-const MACHINES = ['P', 'Q', 'M', 'A'] as const;
-
-let one: Provider;
-let operator: ProviderClient;
-let customer: ProviderClient;
-
-const mac = (from: string, to: string): string =>
-  `02:00:00:00:0${MACHINES.findIndex((name) => name === from)}:0${MACHINES.findIndex((name) => name === to)}`;
-
-beforeEach(async () => {
-  one = new Provider();
-  for (const name of MACHINES) {
-    const agent = await one.agent(name);
-    agent.interfaces = WIRES.flatMap(([a, b]) => (a === name ? [b] : b === name ? [a] : [])).map((other) => ({
-      name: `to-${other}`,
-      role: 'underlay',
-      mac: mac(name, other),
-    }));
-  }
-  await one.start();
-  operator = one.as(local);
-  await operator.update({
-    resources: [
-      ...MACHINES.map((name, i) => one.machine(name, i + 1, { transitOnly: name === 'A' })),
-      ...WIRES.map(([a, b, more]) => wire(a, b, more)),
-      tariff,
-      { customer: { name: 'customers/conn' } },
-      { customer: { name: 'customers/other' } },
-    ],
-  });
-  for (const name of MACHINES)
-    await until(operator, `machines/${name}`, (resource) => resource.machine?.status?.state === 'ready');
-  customer = one.as(conn);
-});
+beforeEach(openMesh);
 afterEach(() => one.end());
-
-const agentOf = (name: string): RecordingAgent => {
-  const agent = one.agents.get(name);
-  if (!agent) throw new Error(`no agent ${name}`);
-  return agent;
-};
-const toldTo = (name: string): readonly Told[] => agentOf(name).resourcesOf('one');
-const linkName = (id: string): string => `customers/conn/virtualLinks/${id}`;
-
-const term = { expireTime: '2026-12-01T09:00:00Z', graceSeconds: 3600 };
-
-/** Links between leased nodes P, M and Q; each with vifs of its own. */
-const between = (id: string, a: string, b: string, more: object = {}): object => ({
-  ...link(a, b, more),
-  name: linkName(id),
-  a: { virtualNode: `customers/conn/virtualNodes/${a}`, vif: id },
-  b: { virtualNode: `customers/conn/virtualNodes/${b}`, vif: id },
-});
-
-async function leaseNodes(): Promise<void> {
-  await customer.reserve({ virtualNodes: ['P', 'Q', 'M'].map((id) => node(id)), requestId: 'nodes' });
-  await customer.commit({ name: 'customers/conn/reservations/nodes' });
-}
-
-async function lease(...links: { name?: string }[]): Promise<void> {
-  const ids = links.map(({ name }) => name?.split('/').at(-1) ?? '');
-  const requestId = ids.join('.');
-  await customer.reserve({ virtualLinks: links, requestId });
-  await customer.commit({ name: `customers/conn/reservations/${requestId}` });
-  for (const id of ids) await ready(id);
-}
-
-const ready = (id: string): Promise<unknown> =>
-  until(
-    customer,
-    linkName(id),
-    ({ virtualLink }) => virtualLink?.status?.state === 'ready' && !virtualLink.status.reconciling,
-  );
-
-async function leased(id: string): Promise<{ wires: readonly string[]; kind: number; shared?: object }> {
-  const { resource } = await operator.get({ name: linkName(id) });
-  if (!resource?.virtualLink) throw new Error(`no ${id}`);
-  return resource.virtualLink;
-}
-
-async function labels(): Promise<
-  { name: string; link: string; label: number; upstream: string; wire: string }[]
-> {
-  const { resources } = await operator.list({ collection: 'machines/-/labels' });
-  return resources.flatMap(({ label }) => (label ? [label] : []));
-}
-
-async function noLabels(): Promise<void> {
-  for (let left = await labels(); left.length > 0; left = await labels());
-}
-
-async function soldOf(name: string): Promise<bigint | undefined> {
-  return (await operator.get({ name: `wires/${name}` })).resource?.wire?.soldAToB;
-}
-
-/**
- * From the vif at one end to the vif at the other, as the agents have been told: by which wires, and where it is delivered.
- * Each label is looked up in the context of the wire it arrives on.
- */
-function walk(from: string, vif: string): string[] {
-  let at = from;
-  let path = toldTo(from).find((one) => one.vif?.name === vif)?.vif?.link?.paths[0];
-  const steps: string[] = [];
-  while (path?.wire !== undefined) {
-    const sent: string = path.wire;
-    const { label: number } = path;
-    const there = toldTo(at).find((one) => one.wire?.name === sent)?.wire;
-    expect(there?.kind).toBe(1);
-    const next = there?.interface.slice('to-'.length) ?? '';
-    expect(there?.neighbourMac).toBe(mac(next, at));
-    at = next;
-    steps.push(sent);
-    const arrives = toldTo(at).find((one) => one.label?.wire === sent && one.label.label === number)?.label;
-    if (arrives?.deliver !== undefined) return [...steps, `${at} ${arrives.deliver}`];
-    path = arrives?.swap;
-  }
-  return [...steps, `${at}: lost`];
-}
-
-const vifOf = (at: string, id: string): string => `vns/conn/nodes/${at}/vifs/${id}`;
 
 test('by the path that keeps the bounds, with labels and wires on every machine of it', async () => {
   await leaseNodes();
@@ -369,7 +249,7 @@ describe('killed, and started again', () => {
   const again = async (): Promise<void> => {
     await one.stop();
     await one.start();
-    [operator, customer] = [one.as(local), one.as(conn)];
+    clientsAnew();
   };
 
   test('between Reserve and Commit: the same labels; after it: nothing is sent anew', async () => {
@@ -403,7 +283,7 @@ describe('killed, and started again', () => {
     await one.stop();
     one.clock.pass(10_000);
     await one.start();
-    [operator, customer] = [one.as(local), one.as(conn)];
+    clientsAnew();
     await until(operator, 'wires/p-a', (resource) => resource.wire?.soldAToB === 0n);
     expect(await labels()).toEqual([]);
   });
@@ -454,7 +334,7 @@ test('withdrawn while the machine between does not answer: no label is free befo
   one.clock.pass(1000 * 3_600_000);
   await one.stop();
   await one.start();
-  [operator, customer] = [one.as(local), one.as(conn)];
+  clientsAnew();
   expect(await waitingFor()).toEqual(Array(4).fill('machines/A'));
   // nor may the wire be moved or become a circuit
   expect(await refusal(operator.delete({ names: ['wires/p-a'] }))).toBe('IN_USE names[0]');
@@ -606,82 +486,4 @@ test.each<[string, object[], string]>([
   // and what it can become is told of
   await operator.update({ resources: [wire('P', 'Q', { metric: 20, delayUs: 1500 })] });
   expect(await leased('l')).toMatchObject({ wires: ['wires/p-q', 'wires/q-m'], achieved: { delayUs: 2500 } });
-});
-
-describe('a circuit', () => {
-  test('has its wire alone, and all of it', async () => {
-    await leaseNodes();
-    await lease(between('c', 'P', 'Q', { kind: CIRCUIT, slo: { bitsPerSecond: MBIT } }));
-    expect(await leased('c')).toMatchObject({
-      kind: CIRCUIT,
-      wires: ['wires/p-q'],
-      achieved: { bitsPerSecond: 1000n * MBIT },
-      price: { microsPerHour: 500n + 3000n },
-    });
-    expect(await soldOf('p-q')).toBe(1000n * MBIT);
-    const told = toldTo('P');
-    expect(told.map(({ kind }) => kind)).toEqual(['virtualNode', 'wire', 'vif']);
-    expect(told[1]?.wire).toMatchObject({
-      name: 'wires/p-q',
-      kind: 2,
-      interface: 'to-Q',
-      neighbourMac: mac('Q', 'P'),
-    });
-    expect(told[2]?.vif?.link?.paths).toMatchObject([{ wire: 'wires/p-q', label: 0 }]);
-    // the way by A is there for others
-    const by = async (more: object, a = 'P', b = 'Q'): Promise<string> =>
-      refusal(customer.reserve({ virtualLinks: [between('x', a, b, more)], validateOnly: true }));
-    expect(await by({ kind: CIRCUIT })).toBe('NO_CAPACITY virtual_links[0].kind');
-    expect(await by({ kind: TUNNEL })).toBe('NO_CAPACITY virtual_links[0].slo.bits_per_second');
-    expect(await by({ kind: LSP })).toBe('not refused');
-    expect(await by({})).toBe('not refused');
-    // routes that would lead over it are refused
-    expect(
-      await refusal(
-        operator.update({ resources: [wire('A', 'Q', { metric: 10, mtu: 9000, riskGroups: ['x'] })] }),
-      ),
-    ).toBe('not refused');
-    await lease(between('t', 'P', 'M', { kind: TUNNEL }));
-    expect(
-      await refusal(operator.update({ resources: [wire('P', 'A', { metric: 9, delayUs: 5000 })] })),
-    ).toBe('IN_USE resources');
-    // and what was asked for is what the wire must keep
-    await operator.update({ resources: [wire('P', 'Q', { metric: 2, bitsPerSecond: 2n * MBIT })] });
-    expect(await soldOf('p-q')).toBe(2n * MBIT);
-    expect(
-      await refusal(operator.update({ resources: [wire('P', 'Q', { metric: 2, bitsPerSecond: 1n })] })),
-    ).toBe('IN_USE resources');
-  });
-
-  test('is not to be had where anything else passes, and counts whole in what a customer may lease', async () => {
-    await leaseNodes();
-    await lease(between('t', 'P', 'Q', { kind: TUNNEL }));
-    const asked = { virtualLinks: [between('c', 'P', 'Q', { kind: CIRCUIT })], requestId: 'c' };
-    expect(await refusal(customer.reserve(asked))).toBe('NO_CAPACITY virtual_links[0].kind');
-    await customer.cancel({ name: 'customers/conn/reservations/t' });
-    await operator.update({
-      resources: [{ customer: { name: 'customers/conn', bitsPerSecond: 999n * MBIT } }],
-    });
-    expect(await refusal(customer.reserve(asked))).toBe('QUOTA virtual_links');
-    await operator.update({ resources: [{ customer: { name: 'customers/conn' } }] });
-    await lease(between('c', 'P', 'Q', { kind: CIRCUIT }));
-  });
-
-  test('leaves its wire to others when both machines have forgotten it', async () => {
-    await leaseNodes();
-    await lease(between('c', 'Q', 'P', { kind: CIRCUIT }));
-    const q = agentOf('Q');
-    await q.stop();
-    await until(operator, 'machines/Q', (resource) => resource.machine?.status?.state === 'unreachable');
-    await customer.cancel({ name: 'customers/conn/reservations/c' });
-    await eventually(() => toldTo('P').length === 1, 'P has forgotten');
-    const lsp = {
-      virtualLinks: [between('l', 'P', 'M', { kind: LSP, slo: { delayUs: 3000 } })],
-      validateOnly: true,
-    };
-    expect(await refusal(customer.reserve(lsp))).toBe('NO_PATH virtual_links[0].slo.delay_us');
-    await q.start();
-    await noLabels();
-    await lease(between('l', 'P', 'M', { kind: LSP, slo: { delayUs: 3000 } }));
-  });
 });
