@@ -100,7 +100,7 @@ const nextHop = (id: number): fc.Arbitrary<Tables['nextHops'][number]> =>
     });
 
 /** Of a meter: frames above are too much. Most vifs have none. */
-const burst = pick(0, 0, 0, 0, 0, 0, 150, 700);
+const burst = pick(0, 0, 0, 0, 0, 150, 150, 700);
 
 const arbitraryTables: fc.Arbitrary<Tables> = fc.record<Required<Tables>>({
   ports: fc.constant<Tables['ports']>([
@@ -358,8 +358,8 @@ function judge(got: Outcome, allowed: Expectation): string {
   return problems.includes('') ? '' : problems.join(' | ');
 }
 
-test('random tables, random packets: the programs do what the model does', async () => {
-  const seen = new Map<string, number>();
+/** Tables, and packets for them: the programs against the model, 40 times over. Counts what became of them in `seen`. */
+async function compare(seen: Map<string, number>): Promise<void> {
   await fc.assert(
     fc.asyncProperty(
       arbitraryTables,
@@ -384,11 +384,19 @@ test('random tables, random packets: the programs do what the model does', async
     ),
     { numRuns: 40 },
   );
+}
+
+test('random tables, random packets: the programs do what the model does', async () => {
+  const seen = new Map<string, number>();
+  /* what only some tables let happen may need more than one round of them */
+  const wanted = ['sent_rate', 'received_rate'];
+  for (let round = 0; round < 6 && (round === 0 || !wanted.every((kind) => seen.has(kind))); round++)
+    await compare(seen);
   /* a generator that reaches little would prove little */
   expect([...seen.keys()].length, JSON.stringify([...seen])).toBeGreaterThan(15);
-  expect([...seen.keys()]).toEqual(expect.arrayContaining(['sent_rate', 'received_rate']));
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(wanted));
   expect(seen.get('redirect') ?? 0).toBeGreaterThan(100);
-}, 180_000);
+}, 300_000);
 
 test('routes: the data plane’s trie and the kernel’s LPM trie give the same answers', async () => {
   const base: Tables = {
