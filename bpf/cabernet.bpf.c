@@ -2,10 +2,13 @@
 /*
  * The data plane's entry points. A packet's way: wire -> infrastructure.h ->
  * connectivity.h -> service.h -> descend.h -> egress.h. A station's frame
- * begins at service.h, a virtual node's own frame at descend.h.
+ * begins at service.h, a virtual node's own frame at descend.h, a packet that
+ * watches a path at channel.h. sweep.h runs by a timer.
  */
 #include "infrastructure.h"
+#include "channel.h"
 #include "egress.h"
+#include "sweep.h"
 
 /* Metadata on arrival is a stranger's: veth hands on what the last namespace wrote. */
 static __always_inline bool strip_metadata(struct xdp_md *ctx)
@@ -47,6 +50,20 @@ static __always_inline int enter(struct xdp_md *ctx, bool from_kernel)
 
 #ifndef CABERNET_TRACE
 
+/* A packet of the sender's, for a path. */
+static __always_inline int send_channel(struct xdp_md *ctx)
+{
+	struct packet pk = { .ifindex = arrival_interface(ctx), .channel = true };
+	struct cursor cursor;
+
+	if (!strip_metadata(ctx))
+		return drop(ctx, &pk, DROP_HEADROOM);
+	pk.size = frame_length(ctx);
+	pk.length = pk.size;
+	cursor = cursor_at(ctx);
+	return send_from_sender(ctx, &pk, &cursor);
+}
+
 /* On wires and on stations' cables. */
 SEC_XDP
 int cabernet_port(struct xdp_md *ctx)
@@ -59,6 +76,21 @@ SEC_XDP
 int cabernet_vif(struct xdp_md *ctx)
 {
 	return enter(ctx, true);
+}
+
+/* On the data plane's end of the sender's veth. */
+SEC_XDP
+int cabernet_channel(struct xdp_md *ctx)
+{
+	return send_channel(ctx);
+}
+
+/* On nothing: run once, by a test run. */
+SEC_XDP
+int cabernet_arm(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return arm_sweep();
 }
 
 /* On every entry of the device table. */
@@ -94,6 +126,19 @@ SEC_XDP
 int cabernet_egress_test(struct xdp_md *ctx)
 {
 	return egress(ctx, 0);
+}
+
+/* One tick, when the tests want it. */
+SEC_XDP
+int cabernet_sweep_test(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct sweep_control *control = bpf_map_lookup_elem(&sweep_control, &zero);
+
+	(void)ctx;
+	if (control)
+		sweep(control);
+	return XDP_PASS;
 }
 #endif
 

@@ -7,6 +7,7 @@
 #define CABERNET_CONNECTIVITY_H
 
 #include "labels.h"
+#include "liveness.h"
 #include "service.h"
 
 static __always_inline void begin_at(struct packet *pk, const struct cursor *cursor)
@@ -71,13 +72,19 @@ static __always_inline enum drop_reason open_ip(struct cursor *cursor, const str
 	return DROP_NONE;
 }
 
-/* Arrived: to the vif of the top layer. */
+/* Arrived, with `label` in `context`: to the vif of the top layer. */
 static __always_inline int arrive_at_vif(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor,
-					 const struct vif *vif)
+					 const struct vif *vif, __u32 context, __u32 label)
 {
+	__u32 offset = cursor->offset;
 	enum drop_reason reason;
 
 	reason = vif->flags & VIF_IP ? open_ip(cursor, vif) : open_control_word(pk, cursor);
+	if (reason == DROP_CHANNEL_UNKNOWN) {
+		reason = receive_channel(ctx, offset, context, label);
+		if (reason == DROP_NONE)
+			return XDP_DROP; /* for us: it ends here */
+	}
 	if (reason != DROP_NONE)
 		return drop(ctx, pk, reason);
 	begin_at(pk, cursor);
@@ -133,7 +140,7 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 		if (!vif)
 			return drop(ctx, pk, DROP_VIF_DOWN);
 		if (entry_bottom(word))
-			return arrive_at_vif(ctx, pk, cursor, vif);
+			return arrive_at_vif(ctx, pk, cursor, vif, context, entry_label(word));
 
 		/* the layer above this vif's: its labels mean something here only */
 		if (exceeds(pk, vif, target, METER_RECEIVED, pk->length))

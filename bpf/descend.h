@@ -9,6 +9,7 @@
 #define CABERNET_DESCEND_H
 
 #include "police.h"
+#include "protection.h"
 #include "punt.h"
 
 #define CONTROL_WORD_BYTES ((__u32)sizeof(struct control_word))
@@ -89,6 +90,13 @@ static __always_inline int leave_by_circuit(struct xdp_md *ctx, const struct pac
 	return leave_by_hop(ctx, pk, tag, path);
 }
 
+/* The path in use: of most vifs there is one. */
+static __always_inline __u32 vif_path(const struct packet *pk, struct tag *tag, const struct vif *vif,
+				      __u32 vif_id)
+{
+	return vif->flags & VIF_LINK ? link_path(pk, tag, vif_id) : vif->path;
+}
+
 /*
  * From a path of the layer at hand to the wire. `innermost` is the label
  * stack's first entry as far as it is not the path's: 0 where the frame begins
@@ -106,7 +114,8 @@ static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct
 		path = bpf_map_lookup_elem(&paths, &path_id);
 		if (!path || !path->label)
 			return drop(ctx, pk, DROP_NO_PATH);
-		count_path(path_id, pk->length);
+		if (!pk->channel)
+			count_path(path_id, pk->length);
 		trace(PATH, pk, path->label == LABEL_IMPLICIT_NULL && i ? 0 : LABEL_BYTES, path_id,
 		      path->label, path->vif, path->tunnel, path->wire);
 		if (path->label == LABEL_IMPLICIT_NULL)
@@ -125,9 +134,10 @@ static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct
 		vif = bpf_map_lookup_elem(&vifs, &path->vif);
 		if (!vif || !(vif->flags & VIF_UP))
 			return drop(ctx, pk, DROP_VIF_DOWN);
-		if (exceeds(pk, vif, path->vif, METER_SENT, carried_bytes(pk, tag)))
+		/* what watches a link is nobody's to hold back */
+		if (!pk->channel && exceeds(pk, vif, path->vif, METER_SENT, carried_bytes(pk, tag)))
 			return refuse(ctx, path->vif, vif->node, pk->ifindex, METER_SENT);
-		path_id = vif->path;
+		path_id = vif_path(pk, tag, vif, path->vif);
 	}
 	return drop(ctx, pk, DROP_DEPTH);
 }
@@ -148,7 +158,7 @@ static __always_inline int leave_by_vif(struct xdp_md *ctx, struct packet *pk, s
 	} else {
 		tag->flags |= TAG_CONTROL_WORD;
 	}
-	return descend(ctx, pk, tag, vif->path, 0);
+	return descend(ctx, pk, tag, vif_path(pk, tag, vif, vif_id), 0);
 }
 
 #endif

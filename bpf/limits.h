@@ -27,6 +27,13 @@
 #define MAX_FLOWS4 32768                     /* per CPU, 32 B each; a power of two */
 #define MAX_FLOWS6 16384                     /* per CPU, 64 B each; a power of two */
 
+#define MAX_SESSIONS 4096
+
+/* Ways that one link may be carried at the same time. */
+#define MAX_LINK_PATHS 4
+/* Shares of them by flow: a weight of 1 is a sixteenth. A power of two. */
+#define LINK_WAYS 16
+
 #define LABEL_SLOTS 4
 #define TUNNEL_SLOTS 4
 /* Equal ways of a tunnel or of a route; a power of two, chosen by flow. */
@@ -43,6 +50,7 @@
 #define SAMPLE_BYTES 128
 #define CAPTURE_BYTES 1536
 #define RECORD_RING_BYTES (1 << 20)
+#define EVENT_RING_BYTES (1 << 18)
 
 /* Sampled drops a second and CPU. */
 #define SAMPLE_RATE 64
@@ -66,6 +74,6 @@
 #define ENTROPY_PORT_MASK 0x3fff
 
 /* `struct` layouts of pinned maps: raised with every change of one. */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 #endif

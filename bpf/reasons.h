@@ -46,7 +46,9 @@
 	X(WIRE_ADDRESS, "labels on a wire, not from its neighbour's MAC address to this machine's")   \
 	X(WIRE_UNRESOLVED, "the wire's interface or its neighbour's MAC address is not known")        \
 	X(SENT_RATE, "the node sends more by the vif than its rate")                                  \
-	X(RECEIVED_RATE, "more arrives for the vif than its rate")
+	X(RECEIVED_RATE, "more arrives for the vif than its rate")                                    \
+	X(SESSION_PACKET, "a BFD packet that its session has to discard (RFC 5880 §6.8.6)")           \
+	X(CHANNEL_FRAME, "a frame of the BFD sender that is none, or for a session that has ended")
 
 /* X(NAME, packets a second and virtual node, sentence) */
 #define PUNT_KINDS(X)                                                              \
@@ -82,7 +84,9 @@
 	X(REWRITE)      \
 	X(PUSH)         \
 	X(STRIP)        \
-	X(WIRE)
+	X(WIRE)         \
+	X(LINK)         \
+	X(CHANNEL)
 
 #define X(name, ...) DROP_##name,
 enum drop_reason { DROP_NONE, DROP_REASONS(X) DROP_COUNT };

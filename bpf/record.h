@@ -27,7 +27,8 @@ struct packet {
 	__u32 size;   /* of the frame as it arrived */
 	__u32 length; /* of the frame at this depth */
 	__u16 entropy;
-	__u8 offset; /* where that frame begins */
+	__u8 offset;  /* where that frame begins */
+	bool channel; /* it is the sender's: not counted, not charged */
 	__u64 now;   /* of its meters; 0: none yet */
 };
 

@@ -49,6 +49,11 @@ enum limit {
 	LIMIT_VIF_IP = VIF_IP,
 	LIMIT_VIF_SENT_RATE = VIF_SENT_RATE,
 	LIMIT_VIF_RECEIVED_RATE = VIF_RECEIVED_RATE,
+	LIMIT_VIF_LINK = VIF_LINK,
+	LIMIT_MAX_LINK_PATHS = MAX_LINK_PATHS,
+	LIMIT_LINK_WAYS = LINK_WAYS,
+	LIMIT_SESSION_ADMIN_DOWN = SESSION_ADMIN_DOWN,
+	LIMIT_ETHERTYPE_CHANNEL = ETHERTYPE_CHANNEL,
 	LIMIT_METER_TICKS_SHIFT = METER_TICKS_SHIFT,
 	LIMIT_METER_DEPTH_SHIFT = METER_DEPTH_SHIFT,
 	LIMIT_TUNNEL_CHECKSUM = TUNNEL_CHECKSUM,
@@ -66,6 +71,10 @@ struct shared_types {
 	struct trace_event trace_event;
 	struct tunnel_key6 tunnel_key6;
 	struct wire_key wire_key;
+	struct session_key session_key;
+	struct session_event session_event;
+	struct channel_frame channel_frame;
+	struct bfd_control bfd_control;
 	enum limit limit;
 	enum drop_reason drop_reason;
 	enum punt_kind punt_kind;
@@ -77,6 +86,9 @@ struct shared_types {
 	enum next_hop_kind next_hop_kind;
 	enum record_kind record_kind;
 	enum name_table name_table;
+	enum link_kind link_kind;
+	enum bfd_state bfd_state;
+	enum bfd_diagnostic bfd_diagnostic;
 } shared_types;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -16,6 +16,7 @@
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bfd.h"
 #include "limits.h"
 #include "reasons.h"
 
@@ -26,6 +27,7 @@ enum port_role {
 	PORT_UNDERLAY, /* a wire */
 	PORT_ACCESS,   /* a station's cable: the port of `vif` */
 	PORT_VIF,      /* the machine's end of `vif`'s veth */
+	PORT_CHANNEL,  /* where the sender's frames come from */
 };
 
 #define PORT_CAPTURE 1u
@@ -244,13 +246,14 @@ struct {
 #define VIF_IP 4u        /* the link carries IP packets, without Ethernet header and control word */
 #define VIF_SENT_RATE 8u /* look at this meter: see police.h */
 #define VIF_RECEIVED_RATE 16u
+#define VIF_LINK 32u /* several paths, or one that is watched: see struct link */
 
 struct vif {
 	__u32 flags; /* first: a vif is switched on by this one write */
 	__u32 node;
 	__u32 veth; /* the machine's end of the veth into the virtual node */
 	__u32 port; /* the interface of a station's cable; 0: a virtual link */
-	__u32 path; /* the path in use */
+	__u32 path; /* the only path; 0 with VIF_LINK */
 	__u32 mtu;
 	__u8 mac[6];
 	__u8 reserved[2];
@@ -279,6 +282,112 @@ struct {
 	__type(key, __u32);
 	__type(value, struct path);
 } paths SEC(".maps");
+
+/* ---- links of several paths, and the sessions that watch them ---- */
+
+enum link_kind {
+	LINK_FIRST,    /* by the first path that is fit for use: 1:1 */
+	LINK_WEIGHTED, /* by all that are, by flow */
+};
+
+/* key: vif. A cache line. */
+struct link {
+	__u32 state; /* written by programs only, see protection.h: LINK_DOWN and LINK_USED */
+	__u32 kind;  /* enum link_kind */
+	__u32 avoid; /* bits of paths to use only where there is no other */
+	__u32 paths[MAX_LINK_PATHS]; /* in the order of preference; 0: none */
+	__u8 ways[LINK_WAYS];        /* LINK_WEIGHTED: which path, by flow */
+	__u32 switches;              /* of the path in use; written by programs, as what follows */
+	__u64 switched;              /* when last, CLOCK_MONOTONIC, ns */
+	__u32 lost;                  /* times that no path was fit */
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_VIFS);
+	__type(key, __u32);
+	__type(value, struct link);
+} links SEC(".maps");
+
+/* Whose packets bear this label in this context. */
+struct session_key {
+	__u32 context;
+	__u32 label;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, struct session_key);
+	__type(value, __u32);
+} session_ends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct session);
+} sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct session_heard);
+} sessions_heard SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct session_state);
+} session_states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct session_sent);
+} sessions_sent SEC(".maps");
+
+/* The clock that ends silent sessions. key 0. */
+struct sweep_control {
+	__u32 period; /* ns; 0: the sweep stops */
+	__u32 end;    /* sessions below this id are looked at */
+	__u64 ticks;  /* written by the sweep, as what follows */
+	__u64 last;
+	__u64 worst; /* the longest that a tick came after the one before */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sweep_control);
+} sweep_control SEC(".maps");
+
+/* What became of a session, or of a link, as it happened. */
+struct session_event {
+	__u64 time;
+	__u32 session;
+	__u32 vif;
+	__u32 index;
+	__u32 before; /* session_state.word */
+	__u32 after;
+	__u32 link; /* link.state, after */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EVENT_RING_BYTES);
+} session_events SEC(".maps");
 
 /* ---- meters: see police.h ---- */
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Which of a link's paths is used. Everything that decides is one word per
+ * link, which only compare-and-swap changes: a forwarding program reads it, a
+ * session's failure is one bit of it. No user space in the loop.
+ *
+ * The word: bit i, path i is down; from LINK_USED_SHIFT on, the path in use.
+ * What user space adds is `avoid`: paths to leave alone while there is any
+ * other. With none left, the last one stays in use: it may be the watching
+ * that has failed.
+ */
+#ifndef CABERNET_PROTECTION_H
+#define CABERNET_PROTECTION_H
+
+#include "record.h"
+
+#define LINK_PATHS_MASK ((1u << MAX_LINK_PATHS) - 1)
+#define LINK_USED_SHIFT 8
+
+/* Each lost race is another path of the same link that changed at once. */
+#define LINK_TRIES 4
+
+static __always_inline __u32 link_used(__u32 state)
+{
+	return state >> LINK_USED_SHIFT & (MAX_LINK_PATHS - 1);
+}
+
+/* The first set bit, of MAX_LINK_PATHS. */
+static __always_inline __u32 first_path(__u32 bits)
+{
+	return bits & 1 ? 0 : bits & 2 ? 1 : bits & 4 ? 2 : 3;
+}
+_Static_assert(MAX_LINK_PATHS == 4, "first_path() knows four");
+
+/* Bits of the paths that there are. */
+static __always_inline __u32 link_present(const struct link *link)
+{
+	__u32 bits = 0;
+
+#pragma unroll
+	for (int i = 0; i < MAX_LINK_PATHS; i++)
+		bits |= link->paths[i] ? 1u << i : 0;
+	return bits;
+}
+
+/* `down` with the path that goes with it. */
+static __always_inline __u32 link_decide(const struct link *link, __u32 down, __u32 used)
+{
+	__u32 fit = link_present(link) & ~down;
+
+	if (fit & ~link->avoid)
+		fit &= ~link->avoid;
+	return (down & LINK_PATHS_MASK) | (fit ? first_path(fit) : used) << LINK_USED_SHIFT;
+}
+
+/*
+ * Marks a path of a link down or fit, and decides again. Without a path
+ * (MAX_LINK_PATHS) it only decides: user space may have changed its mind.
+ * Returns the state after.
+ */
+static __always_inline __u32 link_mark(__u32 vif, __u32 index, bool down, __u64 now)
+{
+	struct link *link = bpf_map_lookup_elem(&links, &vif);
+	__u32 before, after, bit, seen;
+
+	if (!link)
+		return 0;
+	bit = index < MAX_LINK_PATHS ? 1u << index : 0;
+#pragma unroll
+	for (int i = 0; i < LINK_TRIES; i++) {
+		before = *(volatile __u32 *)&link->state;
+		after = link_decide(link, down ? before | bit : before & ~bit, link_used(before));
+		if (after == before)
+			return after;
+		seen = __sync_val_compare_and_swap(&link->state, before, after);
+		if (seen != before)
+			continue;
+		if (link_used(after) != link_used(before)) {
+			link->switched = now;
+			__sync_fetch_and_add(&link->switches, 1);
+		}
+		if ((after & LINK_PATHS_MASK & link_present(link)) == link_present(link))
+			__sync_fetch_and_add(&link->lost, 1);
+		return after;
+	}
+	/* the next tick of the sweep does it */
+	return before;
+}
+
+/*
+ * One source port for everything on a path of such a link, so that what lies
+ * below treats the watching as it treats the watched.
+ */
+static __always_inline __u16 path_entropy(__u32 path)
+{
+	return ENTROPY_PORT_FIRST | ((path * 0x9e3779b1u >> 16) & ENTROPY_PORT_MASK);
+}
+
+/* The path of a frame that leaves by a vif with VIF_LINK; 0: there is none. */
+static __always_inline __u32 link_path(const struct packet *pk, struct tag *tag, __u32 vif)
+{
+	const struct link *link = bpf_map_lookup_elem(&links, &vif);
+	__u32 state, index, path;
+
+	if (!link)
+		return 0;
+	state = *(volatile __u32 *)&link->state;
+	index = link_used(state);
+	if (link->kind == LINK_WEIGHTED) {
+		/* of all, also of those chosen by the same hash on another machine */
+		__u32 way = link->ways[(tag->entropy ^ tag->entropy >> 7) & (LINK_WAYS - 1)] &
+			    (MAX_LINK_PATHS - 1);
+
+		if (!((state | link->avoid) >> way & 1))
+			index = way;
+	}
+	path = link->paths[index];
+	tag->entropy = path_entropy(path);
+	(void)pk;
+	trace(LINK, pk, 0, path, state, link->kind, index, link->avoid);
+	return path;
+}
+
+#endif

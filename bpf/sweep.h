@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The clock of the sessions: a timer in a pinned map, which runs on whoever
+ * armed it. Each tick ends the sessions that have been silent for their
+ * detection time, and gives back to traffic the paths that have been up for
+ * long enough.
+ */
+#ifndef CABERNET_SWEEP_H
+#define CABERNET_SWEEP_H
+
+#include "liveness.h"
+
+#ifndef CLOCK_MONOTONIC
+#define CLOCK_MONOTONIC 1
+#endif
+
+/* A path that fails again and again: each time twice the hold, up to 2^this. */
+#define MAX_DAMPING 6
+/* Up for this many holds: what was before is forgotten. */
+#define STABLE_HOLDS 8
+
+struct sweep_timer {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sweep_timer);
+} sweep_timers SEC(".maps");
+
+/* RFC 5880 §6.8.4, asynchronous mode; ns. */
+static __always_inline __u64 detection_time(const struct session *session, const struct session_heard *heard,
+					    const struct session_sent *sent)
+{
+	__u64 interval = session->min_rx;
+
+	/* what the peer has not been told yet, it may not keep to */
+	if (sent->min_rx > interval)
+		interval = sent->min_rx;
+	if (heard->min_tx > interval)
+		interval = heard->min_tx;
+	return interval * heard->multiplier * NS_PER_US;
+}
+
+/* ns that a path which has failed must be up before it is used. */
+static __always_inline __u64 restore_hold(const struct session *session, const struct session_state *state)
+{
+	__u32 recent = state->recent;
+
+	if (!recent)
+		return 0;
+	if (recent > MAX_DAMPING)
+		recent = MAX_DAMPING;
+	return session->restore * NS_PER_MS << (recent - 1);
+}
+
+static __always_inline void sweep_up(const struct session *session, struct session_state *state, __u32 word,
+				     __u64 now)
+{
+	__u64 hold = restore_hold(session, state), up = now - state->since;
+
+	if (up < hold || up >> 63)
+		return;
+	link_mark(session->vif, session->index, false, now);
+	/* it may have failed, and been marked, just before that */
+	if (*(volatile __u32 *)&state->word != word) {
+		link_mark(session->vif, session->index, true, now);
+		return;
+	}
+	if (up > STABLE_HOLDS * hold)
+		state->recent = 0;
+}
+
+static long sweep_session(__u32 id, void *context)
+{
+	__u64 now = *(__u64 *)context;
+	const struct session *session = bpf_map_lookup_elem(&sessions, &id);
+	struct session_state *state = bpf_map_lookup_elem(&session_states, &id);
+	const struct session_heard *heard = bpf_map_lookup_elem(&sessions_heard, &id);
+	const struct session_sent *sent = bpf_map_lookup_elem(&sessions_sent, &id);
+	__u32 word;
+
+	if (!session || !state || !heard || !sent || !session->discriminator)
+		return 0;
+	word = *(volatile __u32 *)&state->word;
+	if (session->flags & SESSION_ADMIN_DOWN) {
+		if (STATE_OF(word) != BFD_ADMIN_DOWN)
+			session_move(id, session, word, STATE_WORD(BFD_ADMIN_DOWN, BFD_ADMINISTRATIVELY_DOWN),
+				     false, now);
+		link_mark(session->vif, session->index, false, now);
+		return 0;
+	}
+	if (STATE_OF(word) == BFD_ADMIN_DOWN) {
+		/* new, or enabled again: nothing is known of the path yet */
+		session_move(id, session, word, STATE_WORD(BFD_DOWN, BFD_DIAGNOSTIC_NONE), true, now);
+		return 0;
+	}
+	if (STATE_OF(word) >= BFD_INIT &&
+	    (__s64)(now - *(volatile __u64 *)&heard->at - detection_time(session, heard, sent)) > 0) {
+		session_move(id, session, word, STATE_WORD(BFD_DOWN, BFD_DETECTION_TIME_EXPIRED), true, now);
+		return 0;
+	}
+	if (STATE_OF(word) == BFD_UP)
+		sweep_up(session, state, word, now);
+	else
+		/* user space may avoid another path than a tick ago */
+		link_mark(session->vif, MAX_LINK_PATHS, false, now);
+	return 0;
+}
+
+static __always_inline void sweep(struct sweep_control *control)
+{
+	__u64 now = liveness_clock(), gap = now - control->last;
+
+	if (control->ticks && gap > control->worst)
+		control->worst = gap;
+	control->last = now;
+	control->ticks++;
+	bpf_loop(control->end < MAX_SESSIONS ? control->end : MAX_SESSIONS, sweep_session, &now, 0);
+}
+
+static int sweep_tick(void *map, const __u32 *key, struct sweep_timer *value)
+{
+	__u32 zero = 0, period;
+	struct sweep_control *control = bpf_map_lookup_elem(&sweep_control, &zero);
+
+	(void)map;
+	(void)key;
+	if (!control)
+		return 0;
+	sweep(control);
+	period = control->period;
+	if (period)
+		bpf_timer_start(&value->timer, period, 0);
+	return 0;
+}
+
+/* Called once by who has loaded the programs; the timer then goes on for as long as the map is pinned. */
+static __always_inline int arm_sweep(void)
+{
+	__u32 zero = 0;
+	struct sweep_timer *value = bpf_map_lookup_elem(&sweep_timers, &zero);
+	struct sweep_control *control = bpf_map_lookup_elem(&sweep_control, &zero);
+
+	if (!value || !control)
+		return XDP_ABORTED;
+	/* it is there already where an earlier program has armed it */
+	bpf_timer_init(&value->timer, &sweep_timers, CLOCK_MONOTONIC);
+	if (bpf_timer_set_callback(&value->timer, sweep_tick) < 0)
+		return XDP_ABORTED;
+	return bpf_timer_start(&value->timer, control->period, 0) < 0 ? XDP_ABORTED : XDP_PASS;
+}
+
+#endif
