@@ -46,11 +46,12 @@ static __always_inline void arrive_by_circuit(struct packet *pk, struct arrival 
 		arrival->reason = DROP_VIF_DOWN;
 		return;
 	}
-	arrival->context = id;
+	/* the link's own: not of the layer above, whose context the vif is */
 	if (entry_label(word) == LABEL_EXPLICIT_NULL && entry_bottom(word)) {
 		arrival->own = id;
 		return;
 	}
+	arrival->context = id;
 	begin_at(pk, cursor);
 	vif = enter_vif(pk, id);
 	if (!vif) {

@@ -53,6 +53,22 @@ static __always_inline __u32 link_decide(const struct link *link, __u32 down, __
 	return (down & LINK_PATHS_MASK) | (fit ? first_path(fit) : used) << LINK_USED_SHIFT;
 }
 
+static __always_inline void link_note(__u32 vif, const struct link *link, __u32 before, __u32 after,
+				      __u64 now)
+{
+	struct link_history *history = bpf_map_lookup_elem(&link_histories, &vif);
+	__u32 present = link_present(link);
+
+	if (!history)
+		return;
+	if (link_used(after) != link_used(before)) {
+		history->switched = now;
+		__sync_fetch_and_add(&history->switches, 1);
+	}
+	if ((after & present) == present && (before & present) != present)
+		__sync_fetch_and_add(&history->lost, 1);
+}
+
 /*
  * Marks a path of a link down or fit, and decides again. Without a path
  * (MAX_LINK_PATHS) it only decides: user space may have changed its mind.
@@ -75,12 +91,7 @@ static __always_inline __u32 link_mark(__u32 vif, __u32 index, bool down, __u64 
 		seen = __sync_val_compare_and_swap(&link->state, before, after);
 		if (seen != before)
 			continue;
-		if (link_used(after) != link_used(before)) {
-			link->switched = now;
-			__sync_fetch_and_add(&link->switches, 1);
-		}
-		if ((after & LINK_PATHS_MASK & link_present(link)) == link_present(link))
-			__sync_fetch_and_add(&link->lost, 1);
+		link_note(vif, link, before, after, now);
 		return after;
 	}
 	/* the next tick of the sweep does it */

@@ -14,6 +14,9 @@
 #define CLOCK_MONOTONIC 1
 #endif
 
+/* No table of sessions is larger. */
+#define MAX_SWEPT (1u << 20)
+
 /* A path that fails again and again: each time twice the hold, up to 2^this. */
 #define MAX_DAMPING 6
 /* Up for this many holds: what was before is forgotten. */
@@ -118,7 +121,7 @@ static __always_inline void sweep(struct sweep_control *control)
 		control->worst = gap;
 	control->last = now;
 	control->ticks++;
-	bpf_loop(control->end < MAX_SESSIONS ? control->end : MAX_SESSIONS, sweep_session, &now, 0);
+	bpf_loop(control->end < MAX_SWEPT ? control->end : MAX_SWEPT, sweep_session, &now, 0);
 }
 
 static int sweep_tick(void *map, const __u32 *key, struct sweep_timer *value)

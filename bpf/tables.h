@@ -292,15 +292,12 @@ enum link_kind {
 
 /* key: vif. A cache line. */
 struct link {
-	__u32 state; /* written by programs only, see protection.h: LINK_DOWN and LINK_USED */
+	__u32 state; /* written by programs only, see protection.h */
 	__u32 kind;  /* enum link_kind */
 	__u32 avoid; /* bits of paths to use only where there is no other */
 	__u32 paths[MAX_LINK_PATHS]; /* in the order of preference; 0: none */
 	__u8 ways[LINK_WAYS];        /* LINK_WEIGHTED: which path, by flow */
-	__u32 switches;              /* of the path in use; written by programs, as what follows */
-	__u64 switched;              /* when last, CLOCK_MONOTONIC, ns */
-	__u32 lost;                  /* times that no path was fit */
-	__u32 reserved;
+	__u32 reserved[5];
 };
 
 struct {
@@ -310,6 +307,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct link);
 } links SEC(".maps");
+
+/* key: vif. Written by programs. */
+struct link_history {
+	__u64 switched; /* to another path, when last: CLOCK_MONOTONIC, ns */
+	__u32 switches; /* ever */
+	__u32 lost;     /* times that no path was fit any more */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_VIFS);
+	__type(key, __u32);
+	__type(value, struct link_history);
+} link_histories SEC(".maps");
 
 /* Whose packets bear this label in this context. */
 struct session_key {

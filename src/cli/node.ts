@@ -11,6 +11,7 @@ const TABLES: Readonly<Record<keyof Capacities, true>> = {
   nodes: true,
   vifs: true,
   paths: true,
+  sessions: true,
   tunnels: true,
   wires: true,
   underlayHops: true,

@@ -27,6 +27,7 @@ export async function adoptTables(tables: TableSet): Promise<Map<number, FoundTa
   adoptSet(pools.path, (id) => tables.paths.isSet(id));
   adoptSet(pools.tunnel, (id) => tables.tunnels.isSet(id));
   adoptSet(pools.wire, (id) => tables.wires.isSet(id));
+  adoptSet(pools.session, (id) => tables.sessions.intents.isSet(id));
   for (const id of pools.tunnel.ids()) {
     for (const hop of tables.tunnels.read(id).hops) pools.underlayHop.adopt(hop);
   }

@@ -11,7 +11,7 @@ import { DataPlaneError, wrongArgument } from './errors.js';
 import { type Lock } from './lock.js';
 import { NameTable } from './names.js';
 import { load, objectPath, pinMaps, prepare, sharedMaps, SharedWord } from './objects.js';
-import { Programs } from './programs.js';
+import { type ProgramKind, Programs } from './programs.js';
 import { type FoundTables } from './routes.js';
 import { TableSet } from './tables.js';
 
@@ -85,7 +85,9 @@ export async function assemble(
     programs: {
       port: object.program('cabernet_port'),
       vif: object.program('cabernet_vif'),
+      channel: object.program('cabernet_channel'),
       egress: object.program('cabernet_egress'),
+      arm: object.program('cabernet_arm'),
     },
     devices: mapOf(maps, 'devices'),
     folder: join(pinDir, 'links'),
@@ -102,7 +104,7 @@ export async function assemble(
     const made: Instance = { layoutVersion: Limit.LIMIT_LAYOUT_VERSION, bootId: bootId(), capacities, jumbo };
     tables.names.set('instance', 0, JSON.stringify(made));
   } else {
-    programs.adopt((ifindex) => (tables.ports.read(ifindex).role === PortRole.PORT_VIF ? 'vif' : 'port'));
+    programs.adopt((ifindex) => kindOf(tables.ports.read(ifindex).role));
   }
   return {
     lock,
@@ -116,6 +118,11 @@ export async function assemble(
     capturesOn,
     found,
   };
+}
+
+function kindOf(role: number): ProgramKind {
+  if (role === PortRole.PORT_VIF) return 'vif';
+  return role === PortRole.PORT_CHANNEL ? 'channel' : 'port';
 }
 
 export function mapOf(maps: ReadonlyMap<string, BpfMap>, name: string): BpfMap {

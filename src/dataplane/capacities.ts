@@ -12,6 +12,8 @@ export interface Capacities {
   readonly nodes: number;
   readonly vifs: number;
   readonly paths: number;
+  /** Paths that are watched. */
+  readonly sessions: number;
   readonly tunnels: number;
   readonly wires: number;
   readonly underlayHops: number;
@@ -31,6 +33,7 @@ const MAPS: Readonly<Record<keyof Capacities, string>> = {
   nodes: 'nodes',
   vifs: 'vifs',
   paths: 'paths',
+  sessions: 'sessions',
   tunnels: 'tunnels',
   wires: 'wires',
   underlayHops: 'underlay_hops',
@@ -75,7 +78,7 @@ function tunnelBuckets(tunnels: number): number {
 
 /** Elements of each map. */
 export function maxEntries(capacities: Capacities): Readonly<Record<string, number>> {
-  const { interfaces, nodes, vifs, paths, tunnels, wires, underlayHops, nextHops, labels, chunks } =
+  const { interfaces, nodes, vifs, paths, sessions, tunnels, wires, underlayHops, nextHops, labels, chunks } =
     capacities;
   return {
     ports: interfaces,
@@ -87,6 +90,13 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     vifs,
     vif_counters: vifs,
     meters: vifs * MeterDirection.METER_DIRECTIONS,
+    links: vifs,
+    link_histories: vifs,
+    sessions,
+    sessions_heard: sessions,
+    session_states: sessions,
+    sessions_sent: sessions,
+    session_ends: sessions,
     paths,
     path_counters: paths,
     tunnels,

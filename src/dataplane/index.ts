@@ -31,6 +31,7 @@ export {
   type MeterTable,
   type Rate,
 } from './meters.js';
+export { type Session, type SessionEvent, type SessionStatus, type SessionTable } from './sessions.js';
 export { NAME_BYTES, type NamedTable, type NameTable } from './names.js';
 export { type Counters, type DropCount, type PathCount, type PuntCount, type VifCount } from './counters.js';
 export {
@@ -46,4 +47,13 @@ export { type TraceEvent, type TraceRequest, type TraceResult } from './trace.js
 export { type TunnelEnd, type TunnelEnds } from './tunnel-ends.js';
 export { type WireEnd, type WireEnds } from './wire-ends.js';
 export { dropReasons, puntKinds, traceKinds, type PuntText, type ReasonText } from '../../gen/reasons.js';
-export { Limit, NextHopKind, PortRole, TraceKind, WireKind } from '../../gen/layout.js';
+export {
+  BfdDiagnostic,
+  BfdState,
+  Limit,
+  LinkKind,
+  NextHopKind,
+  PortRole,
+  TraceKind,
+  WireKind,
+} from '../../gen/layout.js';

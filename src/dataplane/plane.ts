@@ -46,6 +46,9 @@ export class DataPlane {
   readonly nodes: TableSet['nodes'];
   readonly vifs: TableSet['vifs'];
   readonly paths: TableSet['paths'];
+  readonly links: TableSet['links'];
+  readonly linkHistories: TableSet['linkHistories'];
+  readonly sessions: TableSet['sessions'];
   readonly tunnels: TableSet['tunnels'];
   readonly wires: TableSet['wires'];
   readonly underlayHops: TableSet['underlayHops'];
@@ -75,6 +78,9 @@ export class DataPlane {
     this.nodes = tables.nodes;
     this.vifs = tables.vifs;
     this.paths = tables.paths;
+    this.links = tables.links;
+    this.linkHistories = tables.linkHistories;
+    this.sessions = tables.sessions;
     this.tunnels = tables.tunnels;
     this.wires = tables.wires;
     this.underlayHops = tables.underlayHops;
@@ -137,7 +143,7 @@ export class DataPlane {
       this.routes(id).dispose();
       this.#routes.delete(id);
     }
-    if (table !== 'underlayHop' && table !== 'nextHop') this.names.delete(table, id);
+    if (table !== 'underlayHop' && table !== 'nextHop' && table !== 'session') this.names.delete(table, id);
     pool.release(id);
   }
 
@@ -201,7 +207,10 @@ export class DataPlane {
     return this.#parts.programs.devices();
   }
 
-  /** `port` for wires and stations' cables, `vif` for the machine's end of a vif's veth; native mode or refused. */
+  /**
+   * `port` for wires and stations' cables, `vif` for the machine's end of a vif's veth, `channel` for the data plane's
+   * end of the BFD sender's; native mode or refused.
+   */
   async attach(ifindex: number, program: ProgramKind): Promise<void> {
     this.#open('attach');
     await this.#parts.programs.attach(ifindex, program);
@@ -214,6 +223,12 @@ export class DataPlane {
 
   attached(): Map<number, Attachment> {
     return this.#parts.programs.attached();
+  }
+
+  /** The sweep of sessions runs from now on, without this process too, by the programs of this release. */
+  async armSweep(): Promise<void> {
+    this.#open('armSweep');
+    await this.#parts.programs.arm();
   }
 
   /** Follows one frame through this machine without sending, counting or learning anything. */
@@ -229,8 +244,9 @@ export class DataPlane {
     };
     return [
       pool('nodes', pools.node, this.nodes.bytes),
-      pool('vifs', pools.vif, this.vifs.bytes + this.meters.bytes),
+      pool('vifs', pools.vif, this.vifs.bytes + this.meters.bytes + this.links.bytes),
       pool('paths', pools.path, this.paths.bytes),
+      pool('sessions', pools.session, this.sessions.bytes),
       pool('tunnels', pools.tunnel, this.tunnels.bytes),
       pool('wires', pools.wire, this.wires.bytes),
       pool('underlayHops', pools.underlayHop, this.underlayHops.bytes),
@@ -260,6 +276,7 @@ export class DataPlane {
     const { maps, programs } = this.#parts;
     this.captures.close();
     this.samples.close();
+    this.sessions.close();
     await this.#tracer.close();
     await this.#tables.grace.settle();
     programs.close();

@@ -14,8 +14,10 @@ import {
 } from '../../native/lib/index.js';
 import { DataPlaneError, type DataPlaneErrorCode, wrongArgument } from './errors.js';
 
-/** `port`: wires and stations' cables; `vif`: the machine's ends of vifs' veths. */
-export type ProgramKind = 'port' | 'vif';
+/** `port`: wires and stations' cables; `vif`: the machine's ends of vifs' veths; `channel`: that of the BFD sender's. */
+export type ProgramKind = 'port' | 'vif' | 'channel';
+
+const KINDS: readonly ProgramKind[] = ['port', 'vif', 'channel'];
 
 export interface Attachment {
   readonly program: ProgramKind;
@@ -27,7 +29,10 @@ export interface Attachment {
 export interface ProgramSet {
   readonly port: BpfProgram;
   readonly vif: BpfProgram;
+  readonly channel: BpfProgram;
   readonly egress: BpfProgram;
+  /** Run once. */
+  readonly arm: BpfProgram;
 }
 
 export interface ProgramsOptions {
@@ -41,6 +46,9 @@ export interface ProgramsOptions {
   readonly jumbo?: boolean;
   readonly log: (message: string) => void;
 }
+
+/** XDP_PASS */
+const ARMED = 2;
 
 /** What a refusal is about, as far as the kernel still knows it. */
 interface Refused {
@@ -175,7 +183,7 @@ export class Programs {
    */
   async attach(ifindex: number, program: ProgramKind): Promise<void> {
     const { programs, netns } = this.#options;
-    if (program !== 'port' && program !== 'vif') throw wrongArgument('attach', 'program', "'port' or 'vif'");
+    if (!KINDS.includes(program)) throw wrongArgument('attach', 'program', `one of ${KINDS.join(', ')}`);
     this.#check(ifindex, 'attach');
     const present = this.#links.get(ifindex);
     if (present !== undefined && present.link.info().ifindex === ifindex) {
@@ -199,6 +207,14 @@ export class Programs {
     } catch (cause) {
       throw await this.#refused(ifindex, programs[program], cause);
     }
+  }
+
+  /** Starts the timer of the sweep, or has it go on with these programs. */
+  async arm(): Promise<void> {
+    const { retval } = await this.#options.programs.arm.testRun({ data: new Uint8Array(64) });
+    if (retval === ARMED) return;
+    const detail = 'the kernel did not start the timer of the sweep';
+    throw new DataPlaneError({ code: 'KERNEL', operation: 'armSweep', subject: 'sweep_timers', detail });
   }
 
   /** Nothing runs on the interface any more; no error when nothing did. */

@@ -4,6 +4,8 @@
  */
 import {
   Chunk,
+  Link,
+  LinkHistory,
   NextHop,
   Node,
   Path,
@@ -23,13 +25,14 @@ import { MeterTable } from './meters.js';
 import { NameTable } from './names.js';
 import { Grace, IdPool } from './pool.js';
 import { RecordTable } from './records.js';
+import { SessionTable } from './sessions.js';
 import { type RouteStore } from './routes.js';
 import { type ChunkStore } from './trie.js';
 import { TunnelEnds } from './tunnel-ends.js';
 import { WireEnds } from './wire-ends.js';
 
 /** Tables whose ids are given out by `allocate`. */
-export type IdTable = 'node' | 'vif' | 'path' | 'tunnel' | 'wire' | 'underlayHop' | 'nextHop';
+export type IdTable = 'node' | 'vif' | 'path' | 'tunnel' | 'wire' | 'underlayHop' | 'nextHop' | 'session';
 
 type Offsets<T> = Readonly<Record<keyof T & string, number>>;
 export type Records<T extends object> = RecordTable<T, Offsets<T>>;
@@ -42,6 +45,9 @@ export class TableSet {
   readonly nodes: Records<Node>;
   readonly vifs: Records<Vif>;
   readonly paths: Records<Path>;
+  readonly links: Records<Link>;
+  readonly linkHistories: Records<LinkHistory>;
+  readonly sessions: SessionTable;
   readonly tunnels: Records<Tunnel>;
   readonly wires: Records<Wire>;
   readonly underlayHops: Records<UnderlayHop>;
@@ -88,6 +94,8 @@ export class TableSet {
       vif: pool('vif', 'vifs', async (ids) => {
         each(this.vifs, ids);
         each(this.meters, ids);
+        each(this.links, ids);
+        each(this.linkHistories, ids);
         await this.counters.clearVifs(ids);
       }),
       path: pool('path', 'paths', async (ids) => {
@@ -98,6 +106,7 @@ export class TableSet {
       wire: pool('wire', 'wires', (ids) => each(this.wires, ids)),
       underlayHop: pool('underlayHop', 'underlay_hops', (ids) => each(this.underlayHops, ids)),
       nextHop: pool('nextHop', 'next_hops', (ids) => each(this.nextHops, ids)),
+      session: pool('session', 'sessions', (ids) => each(this.sessions, ids)),
     };
     this.tablesPool = pool('tables', 'tables', (ids) => each(this.tableRoots, ids));
     const { pools } = this;
@@ -110,6 +119,12 @@ export class TableSet {
       kept: { field: 'flags', bits: Limit.LIMIT_VIF_CAPTURE },
     });
     this.paths = new RecordTable(map('paths'), Path, { pool: pools.path });
+    this.links = new RecordTable(map('links'), Link, {
+      pool: pools.vif,
+      kept: { field: 'state', bits: 0xffffffff },
+    });
+    this.linkHistories = new RecordTable(map('link_histories'), LinkHistory);
+    this.sessions = new SessionTable(map, pools.session);
     this.tunnels = new RecordTable(map('tunnels'), Tunnel, { pool: pools.tunnel });
     this.wires = new RecordTable(map('wires'), Wire, { pool: pools.wire });
     this.underlayHops = new RecordTable(map('underlay_hops'), UnderlayHop, { pool: pools.underlayHop });

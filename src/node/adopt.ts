@@ -113,15 +113,19 @@ function adoptWires(agent: Agent, holdings: Map<string, Holding>): void {
 /** A circuit leads to the vif whose path names it, or to none; an arriving frame finds no wire that is no more. */
 async function settleWires(agent: Agent): Promise<void> {
   for (const { intent, vif } of agent.wires.all) {
-    const below = agent.vifs.byId(vif)?.intent.path?.below;
-    if (vif !== 0 && below?.name !== intent.name) agent.wires.uncarry(vif);
+    const paths = agent.vifs.byId(vif)?.intent.paths ?? [];
+    if (vif !== 0 && !paths.some(({ below }) => below.name === intent.name)) agent.wires.forget(intent.name);
   }
   await agent.wires.sweep();
 }
 
 function readVifs(agent: Agent, holdings: Map<string, Holding>, found: Found): void {
   for (const [id, text] of agent.plane.names.entries('vif')) {
-    const named = readVif(text);
+    const paths = [...agent.plane.links.read(id).paths].filter((path) => path !== 0);
+    const named = readVif(
+      text,
+      paths.map((path) => agent.plane.names.get('path', path)),
+    );
     if (named && hold(holdings, named)) found.vifs.set(id, named);
   }
 }
@@ -167,6 +171,7 @@ function releaseOrphans(agent: Agent): void {
   const used = [
     ['vif', vifs],
     ['path', agent.paths.ids()],
+    ['session', agent.carriages.sessionIds()],
     ['tunnel', underlay.tunnels],
     ['wire', wires.wires],
     ['underlayHop', new Set([...underlay.hops, ...wires.hops])],
@@ -184,6 +189,7 @@ async function detachStrangers(agent: Agent): Promise<void> {
   const ours = new Set<number>();
   for (const { index } of agent.interfaces.all()) if (index !== undefined) ours.add(index);
   for (const vif of agent.vifs.all) if (vif.links) ours.add(vif.links.machine);
+  ours.add(agent.sender.channel);
   for (const index of plane.attached().keys()) {
     if (ours.has(index)) continue;
     await plane.detach(index);

@@ -3,13 +3,15 @@
  * Rooms: registry (wanted), underlay, wires, nodes, vifs, labels (present), applier (from the one to the other).
  */
 import { type Neighbour, type NetlinkEvent } from '../../native/lib/index.js';
-import { type Capacities, type Carrier, DataPlane } from '../dataplane/index.js';
+import { type Capacities, type Carrier, DataPlane, type SessionEvent } from '../dataplane/index.js';
 import { type Logger } from '../api/log.js';
 import { adopt } from './adopt.js';
 import { Applier } from './apply.js';
+import { Carriages } from './carriages.js';
 import { Cgroups, type NodeShare } from './cgroups.js';
 import { Interfaces } from './interfaces.js';
 import { Labels } from './labels.js';
+import { sessionFacts } from './liveness.js';
 import { ManagedNeighbours } from './managed.js';
 import { type Below } from './model.js';
 import { writeOwner, writeTunnel, writeWire } from './names.js';
@@ -19,6 +21,7 @@ import { Paths } from './paths.js';
 import { type Step } from './plan.js';
 import { asStepFailure } from './refusal.js';
 import { type Holding, Registry } from './registry.js';
+import { Sender } from './sender.js';
 import { shareBelow } from './shares.js';
 import { States } from './states.js';
 import { Underlay } from './underlay.js';
@@ -56,6 +59,8 @@ export class Agent {
   readonly wires: Wires;
   readonly nodes: VirtualNodes;
   readonly paths: Paths;
+  readonly carriages: Carriages;
+  readonly sender: Sender;
   readonly vifs: Vifs;
   readonly labels: Labels;
   readonly applier: Applier;
@@ -108,12 +113,19 @@ export class Agent {
       failed,
     });
     this.paths = new Paths({ plane, registry, carrierOf });
+    this.sender = new Sender({ plane, net, pinDir: options.pinDir, log: options.log.child('liveness') });
+    this.carriages = new Carriages({
+      plane,
+      paths: this.paths,
+      circuits: this.wires,
+      carrierOf,
+      watching: () => this.sender.need(),
+    });
     this.vifs = new Vifs({
       plane,
       net,
       nodes: this.nodes,
-      paths: this.paths,
-      circuits: this.wires,
+      carriages: this.carriages,
       interfaces: this.interfaces,
       changed: (name) => this.states.touch(name),
       failed,
@@ -122,6 +134,7 @@ export class Agent {
     this.applier = new Applier(this);
     this.cgroups = new Cgroups(options.netnsPrefix);
     net.listen((events) => this.#onLinks(events));
+    plane.sessions.watch((events) => this.#onSessions(events));
   }
 
   /** Opens or adopts what is pinned, and is up to date with the machine when the promise is kept. */
@@ -224,6 +237,7 @@ export class Agent {
     this.#closed = true;
     await this.applier.idle();
     await this.vifs.close();
+    this.sender.close();
     this.watchers.closeAll();
     this.nodes.close();
     this.net.close();
@@ -333,6 +347,21 @@ export class Agent {
         { kind: 'vif', name: vif.name, remove: false },
         { kind: 'contents', name: node, remove: false },
       ]);
+    }
+  }
+
+  /** What the programs have done already, for people and watchers. */
+  #onSessions(events: readonly SessionEvent[]): void {
+    const log = this.options.log.child('liveness');
+    for (const event of events) {
+      const vif = this.vifs.byId(event.vif);
+      if (!vif) continue;
+      const { index } = event;
+      const path = vif.intent.paths[index]?.below.name ?? '';
+      const facts = { vif: vif.name, path: index, by: path, ...sessionFacts(event) };
+      if (facts.lost) log.warn('path down', facts);
+      else log.info('session', facts);
+      this.states.touch(vif.name);
     }
   }
 

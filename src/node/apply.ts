@@ -4,7 +4,7 @@
  * is remembered and joined to the next Apply.
  */
 import { type Agent } from './agent.js';
-import { checkAuthority, labelsOf, lowestOf } from './authority.js';
+import { checkAuthority, waysDown } from './authority.js';
 import { type Collection, UnderWay } from './collect.js';
 import { checkCapacity } from './capacity.js';
 import { largestVifMtu } from './hop.js';
@@ -140,23 +140,21 @@ export class Applier {
         const text = `${vif.mtu}: at most ${LARGEST_MTU} without jumbo frames (agent option --jumbo)`;
         throw impossible('MTU_TOO_BIG', `${fieldOf(vif)}.mtu`, text);
       }
-      if (!vif.path) continue;
-      const lowest = lowestOf(after, vif.path);
-      const labels = labelsOf(after, vif.path);
-      if (!lowest || labels === undefined) continue;
-      if (!known.has(lowest.name)) known.set(lowest.name, await this.#mtuOf(after, lowest));
-      const carrier = known.get(lowest.name);
-      if (carrier === undefined) continue;
-      const largest = largestVifMtu(carrier.mtu, labels, carrier.kind);
-      if (vif.mtu <= largest) continue;
-      const { name } = lowest;
-      throw impossible(
-        'MTU_TOO_BIG',
-        `${fieldOf(vif)}.mtu`,
-        largest < SMALLEST_MTU
-          ? `no frame fits: ${name} leaves by an underlay of MTU ${carrier.mtu}`
-          : `${vif.mtu}: at most ${largest} fits, by ${name} over an underlay of MTU ${carrier.mtu} and ${labels} labels`,
-      );
+      for (const { labels, lowest } of vif.paths.flatMap((path) => waysDown(after, path) ?? [])) {
+        if (!known.has(lowest.name)) known.set(lowest.name, await this.#mtuOf(after, lowest));
+        const carrier = known.get(lowest.name);
+        if (carrier === undefined) continue;
+        const largest = largestVifMtu(carrier.mtu, labels, carrier.kind);
+        if (vif.mtu <= largest) continue;
+        const { name } = lowest;
+        throw impossible(
+          'MTU_TOO_BIG',
+          `${fieldOf(vif)}.mtu`,
+          largest < SMALLEST_MTU
+            ? `no frame fits: ${name} leaves by an underlay of MTU ${carrier.mtu}`
+            : `${vif.mtu}: at most ${largest} fits, by ${name} over an underlay of MTU ${carrier.mtu} and ${labels} labels`,
+        );
+      }
     }
   }
 

@@ -8,9 +8,12 @@ import {
   type Below,
   type Intent,
   type LabelIntent,
+  labelKey,
+  type LinkPathIntent,
   type NodeIntent,
   type PathIntent,
   type RouteIntent,
+  sameBelow,
   type TunnelIntent,
   type VifIntent,
   type WireIntent,
@@ -114,7 +117,9 @@ function checkUpperQuotas(scope: Scope): void {
     if (number > limit) throw exceeded(scope, intent, node, quota, { limit, wanted: number });
   };
   for (const label of wanted.labels.values()) count('labels', label.context, label);
-  for (const vif of wanted.vifs.values()) count('vifsAbove', vif.path?.below, vif);
+  for (const vif of wanted.vifs.values()) {
+    for (const { below } of vif.paths) count('vifsAbove', below, vif);
+  }
 }
 
 function exceeded(
@@ -198,20 +203,25 @@ function checkWirePlaces(scope: Scope): void {
   }
 }
 
+function isCircuit(scope: Scope, below: Below): boolean {
+  return below.kind === 'wire' && scope.after.wire(below.name)?.intent.type === 'circuit';
+}
+
 /** One circuit, one link. Only its owner may name it, so that its owner's intent has them all. */
 function checkCircuits(scope: Scope): void {
   const users = new Map<string, string>();
   for (const vif of scope.wanted.vifs.values()) {
-    const below = vif.path?.below;
-    if (below?.kind !== 'wire' || scope.after.wire(below.name)?.intent.type !== 'circuit') continue;
-    if (users.has(below.name)) {
-      throw impossible(
-        'CIRCUIT_IN_USE',
-        `${scope.fieldOf(vif)}.link.paths[0].wire`,
-        `${below.name} is a circuit, and carries the link of ${users.get(below.name)}`,
-      );
+    for (const [i, { below }] of vif.paths.entries()) {
+      if (!isCircuit(scope, below)) continue;
+      if (users.has(below.name)) {
+        throw impossible(
+          'CIRCUIT_IN_USE',
+          `${scope.fieldOf(vif)}.link.paths[${i}].wire`,
+          `${below.name} is a circuit, and carries the link of ${users.get(below.name)}`,
+        );
+      }
+      users.set(below.name, vif.name);
     }
-    users.set(below.name, vif.name);
   }
 }
 
@@ -227,7 +237,10 @@ function checkVif(scope: Scope, vif: VifIntent): void {
   if (node.owner !== scope.wanted.owner) {
     throw denied('NOT_OWNER', `${field}.name`, `${vif.node} belongs to another owner, and so do its vifs`);
   }
-  if (vif.path) checkPath(scope, vif.path, `${field}.link.paths[0]`);
+  for (const [i, path] of vif.paths.entries()) {
+    checkPath(scope, path, `${field}.link.paths[${i}]`);
+    checkLiveness(scope, vif, path, `${field}.link.paths[${i}].liveness`);
+  }
   if (vif.port !== undefined) checkPort(scope, vif.port, `${field}.port.interface`);
 }
 
@@ -287,7 +300,7 @@ function checkPath(scope: Scope, path: PathIntent, field: string): void {
 
 /** A circuit has no labels, everything else has. */
 function checkPathLabel(scope: Scope, { below, label }: PathIntent, field: string): void {
-  const circuit = below.kind === 'wire' && scope.after.wire(below.name)?.intent.type === 'circuit';
+  const circuit = isCircuit(scope, below);
   if (circuit && label !== 0) {
     throw invalid('CIRCUIT_LABEL', field, `${label}: ${below.name} is a circuit, which has no labels: 0`);
   }
@@ -296,27 +309,56 @@ function checkPathLabel(scope: Scope, { below, label }: PathIntent, field: strin
 }
 
 /**
- * How many layers a path descends, which is the labels that a frame on it bears, with one less over a circuit;
- * undefined where it never reaches a tunnel or a wire within the bound.
+ * What arrives on a watched path bears a label that leads to the vif: so nobody listens to another's link. Over a
+ * circuit it bears none.
  */
-export function labelsOf(lookup: Lookup, path: PathIntent): number | undefined {
-  let at: PathIntent | undefined = path;
-  for (let labels = 1; labels <= MAX_DEPTH; labels++) {
-    if (!at) return undefined;
-    if (at.below.kind !== 'vif') return labels;
-    at = lookup.vif(at.below.name)?.intent.path;
+function checkLiveness(
+  scope: Scope,
+  vif: VifIntent,
+  { below, liveness }: LinkPathIntent,
+  field: string,
+): void {
+  if (!liveness) return;
+  const { context, label } = liveness;
+  if (isCircuit(scope, below) && sameBelow(context, below)) {
+    if (label === 0) return;
+    throw invalid(
+      'CIRCUIT_LABEL',
+      `${field}.label`,
+      `${label}: ${below.name} is a circuit, which has no labels: 0`,
+    );
   }
-  return undefined;
+  const found = scope.wanted.labels.get(labelKey(context, label));
+  if (found?.deliver === vif.name) return;
+  const what = `label ${label} of ${context.name} does not deliver to ${vif.name}: nothing would be heard`;
+  throw impossible('LIVENESS_LABEL', `${field}.label`, what);
 }
 
-/** The tunnel or wire that a path ends in. */
-export function lowestOf(lookup: Lookup, path: PathIntent): Below | undefined {
-  let at: PathIntent | undefined = path;
-  for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
-    if (at.below.kind !== 'vif') return at.below;
-    at = lookup.vif(at.below.name)?.intent.path;
+/** A path all the way down: the labels that a frame on it bears, one more than on a circuit, and the tunnel or wire. */
+export interface WayDown {
+  readonly labels: number;
+  readonly lowest: Below;
+}
+
+/** Each of a path's ways down; undefined where one never reaches a tunnel or a wire within the bound. */
+export function waysDown(lookup: Lookup, path: PathIntent, depth = 1): WayDown[] | undefined {
+  const { below } = path;
+  if (below.kind !== 'vif') return [{ labels: depth, lowest: below }];
+  const paths = lookup.vif(below.name)?.intent.paths ?? [];
+  if (depth >= MAX_DEPTH || paths.length === 0) return undefined;
+  const ways: WayDown[] = [];
+  for (const next of paths) {
+    const found = waysDown(lookup, next, depth + 1);
+    if (!found) return undefined;
+    ways.push(...found);
   }
-  return undefined;
+  return ways;
+}
+
+/** Layers that a path descends, by its longest way; undefined: see waysDown(). */
+export function labelsOf(lookup: Lookup, path: PathIntent): number | undefined {
+  const ways = waysDown(lookup, path);
+  return ways && Math.max(...ways.map(({ labels }) => labels));
 }
 
 function checkLabel(scope: Scope, label: LabelIntent): void {
@@ -341,7 +383,7 @@ function checkLabel(scope: Scope, label: LabelIntent): void {
   if (vif.owner !== scope.wanted.owner) {
     throw denied('NOT_OWNER', `${field}.deliver`, `${label.deliver} belongs to another owner`);
   }
-  if (!vif.intent.path) {
+  if (vif.intent.paths.length === 0) {
     throw impossible(
       'NOT_A_LINK',
       `${field}.deliver`,

@@ -13,20 +13,24 @@ interface Demand {
   nodes: number;
   vifs: number;
   paths: number;
+  sessions: number;
   tunnels: number;
   wires: number;
   labels: number;
 }
 
 function demand(holding: Holding | undefined): Demand {
-  const wanted = { nodes: 0, vifs: 0, paths: 0, tunnels: 0, wires: 0, labels: 0 };
+  const wanted = { nodes: 0, vifs: 0, paths: 0, sessions: 0, tunnels: 0, wires: 0, labels: 0 };
   if (!holding) return wanted;
   wanted.nodes = holding.nodes.size;
   wanted.vifs = holding.vifs.size;
   wanted.tunnels = holding.tunnels.size;
   wanted.wires = holding.wires.size;
   wanted.labels = holding.labels.size;
-  for (const vif of holding.vifs.values()) if (vif.path) wanted.paths++;
+  for (const { paths } of holding.vifs.values()) {
+    wanted.paths += paths.length;
+    for (const { liveness } of paths) if (liveness) wanted.sessions++;
+  }
   for (const label of holding.labels.values()) if (label.swap) wanted.paths++;
   return wanted;
 }

@@ -2,7 +2,8 @@
  * One Apply stream as it comes in: begin, resources in batches, commit. Each batch is checked as it arrives, so
  * that a long stream never keeps the agent from its other work; nothing changes before the commit.
  */
-import { checkOwner, checkResource } from './intent.js';
+import { checkResource } from './intent.js';
+import { checkOwner } from './intent-names.js';
 import { type Intent, sameIntent } from './model.js';
 import { conflict, invalid, tooMuch } from './refusal.js';
 import { Holding } from './registry.js';

@@ -5,16 +5,6 @@
 import { createHash } from 'node:crypto';
 
 import {
-  formatVirtualNodeName,
-  isOwner,
-  NAME_RULES,
-  parseTunnelName,
-  parseVifName,
-  parseVirtualNodeName,
-  parseWireName,
-  type VirtualNodeName,
-} from '../api/names.js';
-import {
   type Address,
   formatAddress,
   formatMac,
@@ -28,20 +18,31 @@ import {
 } from './address.js';
 import {
   type AddressIntent,
-  type Below,
   type Intent,
   type LabelIntent,
   type Limits,
   type NextHopIntent,
   NO_LIMITS,
   type NodeIntent,
-  type PathIntent,
   type RouteIntent,
   type TunnelIntent,
   type VifIntent,
   type WireIntent,
   type WireType,
 } from './model.js';
+import {
+  checkBelow,
+  checkInterface,
+  checkLabelValue,
+  checkNodeName,
+  checkOwner,
+  checkTunnelName,
+  checkVifName,
+  checkWireName,
+  quote,
+  text,
+} from './intent-names.js';
+import { checkLink, checkSwap } from './link-intent.js';
 import { checkRate } from './rates.js';
 import { invalid } from './refusal.js';
 import type * as wire from './wire.js';
@@ -52,117 +53,9 @@ export const SMALLEST_MTU = 576;
 /** What a native XDP program leaves of a page; and for jumbo frames, what underlays of that name carry with our headers. */
 export const LARGEST_MTU = 3498;
 export const LARGEST_JUMBO_MTU = 9600;
-/** RFC 3032: 0 to 15 are reserved; 20 bits. */
-const FIRST_LABEL = 16;
-const LAST_LABEL = 0xfffff;
 const MAX_NEXT_HOPS = 8;
 /** cabernet.node.v1.Payload */
 const PAYLOAD_IP = 2;
-
-/** Of Linux: dev_valid_name(). */
-const INTERFACE = /^(?!\.{1,2}$)[^\s/:\p{Cc}]{1,15}$/u;
-/** A text of a message, shortened for an error's sentence. */
-function quote(value: unknown): string {
-  const text = typeof value === 'string' ? value : String(value);
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
-}
-
-function text(value: string | null | undefined): string {
-  return value ?? '';
-}
-
-export function checkOwner(value: string | null | undefined, field: string): string {
-  if (isOwner(text(value))) return text(value);
-  throw invalid('OWNER_NAME', field, `${quote(text(value))}: ${NAME_RULES.owner}`);
-}
-
-/** The last right answer: a stream names the same node, vif or gateway many times. */
-function remembering<T>(parse: (text: string) => T | undefined): (text: string) => T | undefined {
-  let last = '';
-  let answer: T | undefined;
-  return (value) => {
-    if (answer === undefined || value !== last) {
-      answer = parse(value);
-      last = value;
-    }
-    return answer;
-  };
-}
-
-const nodeOf = remembering((name: string): (VirtualNodeName & { readonly name: string }) | undefined => {
-  const parsed = parseVirtualNodeName(name);
-  return parsed && { ...parsed, name };
-});
-
-const vifOf = remembering((name: string): CheckedVifName | undefined => {
-  const parsed = parseVifName(name);
-  return parsed && { name, node: formatVirtualNodeName(parsed), device: parsed.vif };
-});
-
-function checkNodeName(
-  value: string | null | undefined,
-  field: string,
-): VirtualNodeName & { readonly name: string } {
-  const name = nodeOf(text(value));
-  if (name) return name;
-  throw invalid('NODE_NAME', field, `${quote(text(value))}: ${NAME_RULES.virtualNode}`);
-}
-
-interface CheckedVifName {
-  readonly name: string;
-  readonly node: string;
-  readonly device: string;
-}
-
-function checkVifName(value: string | null | undefined, field: string): CheckedVifName {
-  const name = vifOf(text(value));
-  if (name) return name;
-  throw invalid('VIF_NAME', field, `${quote(text(value))}: ${NAME_RULES.vif}`);
-}
-
-function checkTunnelName(value: string | null | undefined, field: string): string {
-  if (parseTunnelName(text(value)) !== undefined) return text(value);
-  throw invalid('TUNNEL_NAME', field, `${quote(text(value))}: ${NAME_RULES.tunnel}`);
-}
-
-function checkWireName(value: string | null | undefined, field: string): string {
-  if (parseWireName(text(value)) !== undefined) return text(value);
-  throw invalid('WIRE_NAME', field, `${quote(text(value))}: ${NAME_RULES.wire}`);
-}
-
-function checkInterface(value: string | null | undefined, field: string): string {
-  if (INTERFACE.test(text(value))) return text(value);
-  throw invalid('INTERFACE_NAME', field, `${quote(text(value))} is no interface's name: 1 to 15 characters`);
-}
-
-function checkLabelValue(value: number | null | undefined, field: string): number {
-  const label = value ?? 0;
-  if (Number.isInteger(label) && label >= FIRST_LABEL && label <= LAST_LABEL) return label;
-  throw invalid('LABEL_RANGE', field, `${label}: a label is ${FIRST_LABEL} to ${LAST_LABEL} (RFC 3032)`);
-}
-
-interface BelowMessage {
-  readonly tunnel?: string | null | undefined;
-  readonly wire?: string | null | undefined;
-  readonly vif?: string | null | undefined;
-}
-
-/** The one of the names that is set: whatever oneof the message has. */
-function checkBelow({ tunnel, wire, vif }: BelowMessage, field: string): Below {
-  const given = [tunnel, wire, vif].filter((name) => text(name) !== '');
-  if (given.length > 1) throw invalid('BELOW_AMBIGUOUS', field, 'a tunnel, a wire or a vif, and only one');
-  if (text(tunnel)) return { kind: 'tunnel', name: checkTunnelName(tunnel, `${field}.tunnel`) };
-  if (text(wire)) return { kind: 'wire', name: checkWireName(wire, `${field}.wire`) };
-  if (text(vif)) return { kind: 'vif', name: checkVifName(vif, `${field}.vif`).name };
-  throw invalid('BELOW_MISSING', field, 'names neither a tunnel nor a wire nor a vif');
-}
-
-function checkPath(path: wire.Path, field: string): PathIntent {
-  const below = checkBelow(path, field);
-  // whether the wire is a circuit, which has no labels, only its owner's whole intent says
-  if (below.kind === 'wire' && !path.label) return { below, label: 0 };
-  return { below, label: checkLabelValue(path.label, `${field}.label`) };
-}
 
 /** Every number is a limit. */
 function checkLimits(message: wire.Limits | null | undefined): Limits {
@@ -298,15 +191,6 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
   }
   const { link, port } = message;
   if (!link === !port) throw invalid('ATTACHMENT', field, 'exactly one of link and port');
-  let path: PathIntent | undefined;
-  if (link) {
-    const [first, ...more] = link.paths ?? [];
-    if (!first) throw invalid('PATH_MISSING', `${field}.link.paths`, 'a link needs a path');
-    if (more.length > 0) {
-      throw invalid('PATH_COUNT', `${field}.link.paths`, 'this version carries a link by one path');
-    }
-    path = checkPath(first, `${field}.link.paths[0]`);
-  }
   const payload: number = link?.payload ?? 0;
   if (!Number.isInteger(payload) || payload < 0 || payload > PAYLOAD_IP) {
     throw invalid('PAYLOAD', `${field}.link.payload`, `${payload} is no Payload`);
@@ -317,7 +201,7 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
     mac: text(message.mac) ? checkMac(message.mac, `${field}.mac`) : deriveMac(name.name),
     macDerived: !text(message.mac),
     mtu,
-    path,
+    ...checkLink(link, payload === PAYLOAD_IP, `${field}.link`),
     carriesIp: payload === PAYLOAD_IP,
     port: port ? checkInterface(port.interface, `${field}.port.interface`) : undefined,
     sent: checkRate(message.sent, mtu, `${field}.sent`),
@@ -335,7 +219,7 @@ export function checkLabelIntent(message: wire.Label, field: string): LabelInten
     context,
     label,
     deliver: deliver ? checkVifName(deliver, `${field}.deliver`).name : undefined,
-    swap: message.swap ? checkPath(message.swap, `${field}.swap`) : undefined,
+    swap: message.swap ? checkSwap(message.swap, `${field}.swap`) : undefined,
   };
 }
 

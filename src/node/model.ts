@@ -69,6 +69,27 @@ export interface PathIntent {
   readonly label: number;
 }
 
+/** How a path is watched; times as in the API. */
+export interface LivenessIntent {
+  /** Where the other end's packets on the path arrive, and with which label: 0 over a circuit. */
+  readonly context: Below;
+  readonly label: number;
+  readonly minTx: number;
+  readonly minRx: number;
+  readonly multiplier: number;
+  readonly restore: number;
+  readonly adminDown: boolean;
+}
+
+export interface LinkPathIntent extends PathIntent {
+  readonly liveness: LivenessIntent | undefined;
+  /** 1 to 16; only `weighted` links look at it. */
+  readonly weight: number;
+  readonly avoid: boolean;
+}
+
+export type Protection = 'first' | 'weighted';
+
 /** What is sold of a vif in one direction; bursts are never 0 where there is a rate. */
 export interface RateIntent {
   /** 0: without limit. */
@@ -90,8 +111,9 @@ export interface VifIntent {
   /** The MAC was not given but derived from the name. */
   readonly macDerived: boolean;
   readonly mtu: number;
-  /** How a link is carried; undefined for a port. */
-  readonly path: PathIntent | undefined;
+  /** How a link is carried, the best way first; empty for a port. */
+  readonly paths: readonly LinkPathIntent[];
+  readonly protection: Protection;
   /** A link of IP packets, without Ethernet header and control word. */
   readonly carriesIp: boolean;
   /** The interface of a station's cable; undefined for a link. */
@@ -160,7 +182,44 @@ export function intentKey(intent: Intent): string {
 
 export function samePath(a: PathIntent | undefined, b: PathIntent | undefined): boolean {
   if (!a || !b) return a === b;
-  return a.label === b.label && a.below.kind === b.below.kind && a.below.name === b.below.name;
+  return a.label === b.label && sameBelow(a.below, b.below);
+}
+
+export function sameBelow(a: Below, b: Below): boolean {
+  return a.kind === b.kind && a.name === b.name;
+}
+
+export function sameLiveness(a: LivenessIntent | undefined, b: LivenessIntent | undefined): boolean {
+  if (!a || !b) return a === b;
+  return (
+    sameBelow(a.context, b.context) &&
+    a.label === b.label &&
+    a.minTx === b.minTx &&
+    a.minRx === b.minRx &&
+    a.multiplier === b.multiplier &&
+    a.restore === b.restore &&
+    a.adminDown === b.adminDown
+  );
+}
+
+function sameLinkPaths(a: readonly LinkPathIntent[], b: readonly LinkPathIntent[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((path, i) => {
+      const other = b[i];
+      return (
+        samePath(path, other) &&
+        path.weight === other?.weight &&
+        path.avoid === other.avoid &&
+        sameLiveness(path.liveness, other.liveness)
+      );
+    })
+  );
+}
+
+/** One path that nobody watches: as most links are. */
+export function isPlain({ paths }: Pick<VifIntent, 'paths'>): boolean {
+  return paths.length <= 1 && !paths[0]?.liveness;
 }
 
 function sameRate(a: RateIntent | undefined, b: RateIntent | undefined): boolean {
@@ -211,7 +270,8 @@ export function sameIntent(a: Intent, b: Intent): boolean {
       a.carriesIp === b.carriesIp &&
       sameRate(a.sent, b.sent) &&
       sameRate(a.received, b.received) &&
-      samePath(a.path, b.path)
+      a.protection === b.protection &&
+      sameLinkPaths(a.paths, b.paths)
     );
   }
   if (a.kind === 'tunnel') {

@@ -7,17 +7,21 @@ import { type DataPlane, type NamedTable } from '../dataplane/index.js';
 import {
   checkLabelIntent,
   checkNodeIntent,
-  checkOwner,
   checkTunnelIntent,
   checkVifIntent,
   checkWireIntent,
 } from './intent.js';
+import { checkOwner } from './intent-names.js';
 import {
   type Below,
+  isPlain,
   type LabelIntent,
+  type LinkPathIntent,
+  type LivenessIntent,
   type NodeIntent,
   type PathIntent,
   type RateIntent,
+  sameBelow,
   type TunnelIntent,
   type VifIntent,
   type WireIntent,
@@ -110,9 +114,10 @@ function readRate(fields: unknown): wire.Rate | undefined {
 }
 
 export function vifMessage(intent: VifIntent): wire.Vif {
-  const attachment = intent.path
-    ? { link: { paths: [pathFields(intent.path)], ...(intent.carriesIp ? { payload: 2 } : {}) } }
-    : { port: { interface: intent.port ?? '' } };
+  const attachment =
+    intent.paths.length > 0
+      ? { link: { ...linkFields(intent), paths: intent.paths.map(linkPathFields) } }
+      : { port: { interface: intent.port ?? '' } };
   return {
     name: intent.name,
     mac: intent.mac,
@@ -123,8 +128,31 @@ export function vifMessage(intent: VifIntent): wire.Vif {
   };
 }
 
-export function pathMessage(intent: PathIntent): wire.Path {
-  return pathFields(intent);
+function linkFields({ carriesIp, protection }: VifIntent): wire.LinkEnd {
+  return { ...(carriesIp ? { payload: 2 } : {}), ...(protection === 'weighted' ? { protection: 2 } : {}) };
+}
+
+export function linkPathFields(path: LinkPathIntent): wire.Path {
+  const { liveness, weight, avoid } = path;
+  return {
+    ...pathFields(path),
+    ...(liveness ? { liveness: livenessFields(liveness, path.below) } : {}),
+    ...(weight === 1 ? {} : { weight }),
+    ...(avoid ? { avoid } : {}),
+  };
+}
+
+function livenessFields(liveness: LivenessIntent, below: Below): wire.Liveness {
+  const { context, label, minTx, minRx, multiplier, restore, adminDown } = liveness;
+  return {
+    ...(sameBelow(context, below) ? {} : belowFields(context)),
+    label,
+    minTxUs: minTx,
+    minRxUs: minRx,
+    multiplier,
+    restoreMs: restore,
+    ...(adminDown ? { adminDown } : {}),
+  };
 }
 
 export function labelMessage(intent: LabelIntent): wire.Label {
@@ -150,12 +178,19 @@ export function writeWire(plane: DataPlane, id: number, owner: string, intent: W
 
 export function writeVif(plane: DataPlane, id: number, owner: string, intent: VifIntent): void {
   const { mac, sent: _sent, received: _received, ...message } = vifMessage(intent);
+  // several paths, each with a long name, would not fit: they have rows of their own
+  const short = isPlain(intent) ? message : { ...message, link: linkFields(intent) };
   write(plane, 'vif', id, {
     o: owner,
-    i: intent.macDerived ? message : { mac, ...message },
+    i: intent.macDerived ? short : { mac, ...short },
     ...(intent.sent ? { s: rateFields(intent.sent) } : {}),
     ...(intent.received ? { r: rateFields(intent.received) } : {}),
   });
+}
+
+/** A path of a link that has several, or one that is watched. */
+export function writePath(plane: DataPlane, id: number, owner: string, intent: LinkPathIntent): void {
+  write(plane, 'path', id, { o: owner, i: linkPathFields(intent) });
 }
 
 export function writeLabel(plane: DataPlane, slot: number, owner: string, intent: LabelIntent): void {
@@ -187,10 +222,20 @@ export function readWire(text: Text): Named<WireIntent> | undefined {
   return read(text, (message) => checkWireIntent(message, 'i'));
 }
 
-export function readVif(text: Text): Named<VifIntent> | undefined {
-  return read(text, (message, { s, r }) =>
-    checkVifIntent({ ...message, sent: readRate(s), received: readRate(r) }, 'i'),
-  );
+/** `paths`: the rows of its link's paths, in order, if its link has several or is watched. */
+export function readVif(text: Text, paths: readonly Text[]): Named<VifIntent> | undefined {
+  return read(text, (message, { s, r }) => {
+    const link = message['link'] as wire.LinkEnd | undefined;
+    const full = link && !link.paths ? { ...link, paths: paths.map(readPath) } : link;
+    return checkVifIntent(
+      { ...message, ...(full ? { link: full } : {}), sent: readRate(s), received: readRate(r) },
+      'i',
+    );
+  });
+}
+
+function readPath(text: Text): wire.Path {
+  return (JSON.parse(text ?? '') as Row)['i'] as wire.Path;
 }
 
 export function readLabel(text: Text): Named<LabelIntent> | undefined {

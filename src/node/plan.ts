@@ -136,15 +136,14 @@ export function widen(touched: Touched, registry: Registry): void {
   }
 }
 
-/** How many layers a vif stands above the tunnels and wires. A circle counts as its length. */
-function height(name: string, registry: Registry): number {
-  const seen = new Set<string>();
-  let at = registry.vif(name)?.intent.path?.below;
-  while (at?.kind === 'vif' && !seen.has(at.name)) {
-    seen.add(at.name);
-    at = registry.vif(at.name)?.intent.path?.below;
+/** How many layers a vif stands above the tunnels and wires, by its longest way down. A circle counts as its length. */
+function height(name: string, registry: Registry, above: ReadonlySet<string> = new Set()): number {
+  let most = 0;
+  for (const { below } of registry.vif(name)?.intent.paths ?? []) {
+    if (below.kind !== 'vif' || above.has(below.name)) continue;
+    most = Math.max(most, 1 + height(below.name, registry, new Set([...above, below.name])));
   }
-  return seen.size;
+  return most;
 }
 
 /** The steps, in order, to what the registry now says. */

@@ -255,7 +255,12 @@ function dependentKey(owner: string, intent: Dependent): string {
 
 /** The tunnels, wires and vifs that a link or a label needs. */
 export function standsOn(intent: Dependent): string[] {
-  if (intent.kind === 'vif') return intent.path ? [intent.path.below.name] : [];
+  if (intent.kind === 'vif') {
+    const names = intent.paths.flatMap(({ below, liveness }) =>
+      liveness ? [below.name, liveness.context.name] : [below.name],
+    );
+    return [...new Set(names)];
+  }
   const names = [intent.context.name];
   if (intent.swap) names.push(intent.swap.below.name);
   if (intent.deliver !== undefined) names.push(intent.deliver);

@@ -11,13 +11,14 @@ export function shareBelow(registry: Registry, node: string): NodeIntent | undef
   const queue = [node];
   for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
     for (const vif of [...registry.vifsOf(name)].toSorted()) {
-      const below = registry.vif(vif)?.intent.path?.below;
-      const carrier = below?.kind === 'vif' ? registry.vif(below.name)?.intent.node : undefined;
-      if (carrier === undefined || seen.has(carrier)) continue;
-      seen.add(carrier);
-      queue.push(carrier);
-      const intent = registry.node(carrier)?.intent;
-      if (intent && intent.cpuShare > 0) return intent;
+      for (const { below } of registry.vif(vif)?.intent.paths ?? []) {
+        const carrier = below.kind === 'vif' ? registry.vif(below.name)?.intent.node : undefined;
+        if (carrier === undefined || seen.has(carrier)) continue;
+        seen.add(carrier);
+        queue.push(carrier);
+        const intent = registry.node(carrier)?.intent;
+        if (intent && intent.cpuShare > 0) return intent;
+      }
     }
   }
   return leasedTo(registry, node);

@@ -5,6 +5,8 @@
 import { type Agent } from './agent.js';
 import { MAX_DEPTH } from './authority.js';
 import { type PathIntent } from './model.js';
+import { type LivePath } from './carriages.js';
+import { sessionProblem } from './liveness.js';
 import { type LiveVif } from './vifs.js';
 
 export function tunnelState(agent: Agent, name: string): string {
@@ -31,10 +33,19 @@ export function pathState(agent: Agent, path: PathIntent, depth = 0): string {
   return `${below.name}: ${state}`;
 }
 
+/** The same of a path with a record, and with what its session says. */
+export function livePathState(agent: Agent, path: LivePath, depth = 0): string {
+  if (path.path === 0) return `${path.intent.below.name}: not there`;
+  const below = pathState(agent, path.intent, depth);
+  return below === 'up' ? sessionProblem(agent, path) || 'up' : below;
+}
+
 export function vifState(agent: Agent, vif: LiveVif, depth = 0): string {
   const problem = agent.vifs.problem(vif);
   if (problem !== '') return problem;
-  return vif.intent.path ? pathState(agent, vif.intent.path, depth) : 'up';
+  const states = agent.carriages.of(vif.id).map((path) => livePathState(agent, path, depth));
+  // one way is enough; the first is the one that was meant
+  return states.includes('up') ? 'up' : (states[0] ?? 'up');
 }
 
 /** What a path runs over, top first, down to the wires. */
@@ -53,7 +64,7 @@ export function pathBelow(agent: Agent, path: PathIntent): string[] {
       names.push(...new Set(ways.map((way) => way.interface)));
       return names;
     }
-    at = agent.vifs.get(below.name)?.intent.path;
+    at = agent.vifs.get(below.name)?.intent.paths[0];
   }
   return names;
 }

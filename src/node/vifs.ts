@@ -5,13 +5,13 @@
 import { Limit, PortRole } from '../../gen/layout.js';
 import { type Carrier, type DataPlane } from '../dataplane/index.js';
 import { parseMac } from './address.js';
+import { type Carriages } from './carriages.js';
 import { type Interfaces } from './interfaces.js';
-import { samePath, type VifIntent } from './model.js';
+import { type VifIntent } from './model.js';
 import { writeVif } from './names.js';
 import { deleteLink, ensureVeth, type VifLinks } from './namespace.js';
 import { type NetState } from './net-state.js';
 import { type VirtualNode, type VirtualNodes } from './nodes.js';
-import { type Paths } from './paths.js';
 import { failedStep } from './refusal.js';
 
 /** What machineEndName() makes. */
@@ -28,25 +28,16 @@ export interface LiveVif {
   intent: VifIntent;
   owner: string;
   links: VifLinks | undefined;
-  /** The path record in use; 0: none. */
-  path: number;
   /** The port it holds. */
   port: string | undefined;
   up: boolean;
-}
-
-/** Circuits lead to the vif whose link they carry, by id. */
-export interface Circuits {
-  carry(wire: string, vif: number): void;
-  uncarry(vif: number): void;
 }
 
 export interface VifsOptions {
   readonly plane: DataPlane;
   readonly net: NetState;
   readonly nodes: VirtualNodes;
-  readonly paths: Paths;
-  readonly circuits: Circuits;
+  readonly carriages: Carriages;
   readonly interfaces: Interfaces;
   readonly changed: (name: string) => void;
   readonly failed: (error: unknown) => void;
@@ -91,14 +82,10 @@ export class Vifs {
 
   /** Takes over an earlier agent's record, before anything is put right. */
   adopt(intent: VifIntent, owner: string, id: number): void {
-    const { plane, paths } = this.#options;
-    const record = plane.vifs.read(id);
+    const { plane, carriages } = this.#options;
     const vif = this.#insert(intent, owner, id);
-    if (record.path !== 0 && intent.path) {
-      paths.adopt(record.path, intent.path);
-      vif.path = record.path;
-    }
-    vif.up = (record.flags & Limit.LIMIT_VIF_UP) !== 0;
+    if (intent.paths.length > 0) carriages.adopt(id, intent);
+    vif.up = (plane.vifs.read(id).flags & Limit.LIMIT_VIF_UP) !== 0;
   }
 
   /** There, connected and switched on, as wanted. */
@@ -107,7 +94,6 @@ export class Vifs {
     const node = nodes.get(intent.node);
     if (!node) throw failedStep(intent.name, `there is no ${intent.node}`);
     const vif = this.#live.get(intent.name) ?? this.#insert(intent, owner, plane.allocate('vif'));
-    const before = vif.intent;
     vif.intent = intent;
     vif.owner = owner;
     writeVif(plane, vif.id, owner, intent);
@@ -115,7 +101,7 @@ export class Vifs {
       await this.#connect(vif, node);
       // before its port: from here on settle() sees whether its device is up
       this.#join(vif, node);
-      await this.#attach(vif, before);
+      await this.#attach(vif);
     } catch (error) {
       throw failedStep(intent.name, 'its device', error);
     }
@@ -126,17 +112,16 @@ export class Vifs {
   async remove(name: string): Promise<void> {
     const vif = this.#live.get(name);
     if (!vif) return;
-    const { plane, nodes, paths, circuits, interfaces } = this.#options;
-    circuits.uncarry(vif.id);
+    const { plane, nodes, carriages, interfaces } = this.#options;
     plane.vifs.set(vif.id, 'flags', 0);
-    plane.vifs.write(vif.id, { port: 0, path: 0 });
+    plane.vifs.write(vif.id, { port: 0 });
+    carriages.drop(vif.id);
     const mirror = nodes.get(vif.intent.node)?.mirror;
     if (mirror) {
       mirror.removeVif(vif.intent.device);
       await mirror.publish();
     }
     if (vif.port !== undefined) await interfaces.releasePort(vif.port, vif.id);
-    if (vif.path) paths.release(vif.path);
     if (vif.links) this.#byMachineEnd.delete(vif.links.machine);
     this.#live.delete(name);
     this.#byId.delete(vif.id);
@@ -181,14 +166,9 @@ export class Vifs {
 
   /** Links over a tunnel, a wire or a vif lose their path. */
   cutOver(carrier: Carrier): void {
-    const { plane, paths, circuits } = this.#options;
-    for (const vif of this.#live.values()) {
-      if (vif.path === 0 || !paths.leadsOver(vif.path, carrier)) continue;
-      circuits.uncarry(vif.id);
-      plane.vifs.write(vif.id, { path: 0 });
-      paths.release(vif.path);
-      vif.path = 0;
-      this.#options.changed(vif.name);
+    for (const id of this.#options.carriages.cutOver(carrier)) {
+      const vif = this.#byId.get(id);
+      if (vif) this.#options.changed(vif.name);
     }
   }
 
@@ -228,7 +208,10 @@ export class Vifs {
       if (!link.running) return `port ${vif.port} has no carrier`;
     }
     if (!nodes.get(intent.node)?.mirror.isUp(intent.device)) return 'set down in its namespace';
-    if (intent.path && vif.path === 0) return `${intent.path.below.name} is not there`;
+    const paths = this.#options.carriages.of(vif.id);
+    if (intent.paths.length > 0 && !paths.some(({ path }) => path !== 0)) {
+      return `${intent.paths.map(({ below }) => below.name).join(', ')} is not there`;
+    }
     return '';
   }
 
@@ -239,7 +222,6 @@ export class Vifs {
       intent,
       owner,
       links: undefined,
-      path: 0,
       port: undefined,
       up: false,
     };
@@ -285,16 +267,11 @@ export class Vifs {
   }
 
   /** The record, but for whether it is up: where its frames go. */
-  async #attach(vif: LiveVif, before: VifIntent): Promise<void> {
-    const { plane, paths, circuits, interfaces, nodes } = this.#options;
+  async #attach(vif: LiveVif): Promise<void> {
+    const { plane, carriages, interfaces, nodes } = this.#options;
     const { intent, id, owner } = vif;
     const node = nodes.get(intent.node)?.id ?? 0;
     const mac = parseMac(intent.mac) ?? new Uint8Array(6);
-    const old = vif.path;
-    if (!intent.path) vif.path = 0;
-    else if (!old || !samePath(before.path, intent.path) || !paths.isCurrent(old, intent.path, owner)) {
-      vif.path = paths.make(intent.path, owner);
-    }
     if (vif.port !== undefined && vif.port !== intent.port) {
       plane.vifs.write(id, { port: 0 });
       await interfaces.releasePort(vif.port, id);
@@ -302,10 +279,8 @@ export class Vifs {
     }
     plane.vifs.setBits(id, 'flags', Limit.LIMIT_VIF_IP, intent.carriesIp);
     this.#meter(vif);
-    plane.vifs.write(id, { node, veth: vif.links?.machine ?? 0, path: vif.path, mtu: intent.mtu, mac });
-    if (vif.path && intent.path?.below.kind === 'wire') circuits.carry(intent.path.below.name, id);
-    else circuits.uncarry(id);
-    if (old && old !== vif.path) paths.release(old);
+    plane.vifs.write(id, { node, veth: vif.links?.machine ?? 0, mtu: intent.mtu, mac });
+    if (intent.paths.length > 0 || carriages.of(id).length > 0) await carriages.carry(id, intent, owner);
     if (intent.port !== undefined) {
       vif.port = intent.port;
       await interfaces.claimPort(intent.port, id);

@@ -139,15 +139,18 @@ export class Wires {
   }
 
   /** A circuit carries this vif's link from now on; of an lsp, its labels say what it carries. */
-  carry(name: string, vif: number): void {
-    const wire = this.#wires.get(name);
-    this.uncarry(vif, wire);
-    if (wire?.intent.type === 'circuit') this.#setVif(wire, vif);
+  carry(names: readonly string[], vif: number): void {
+    for (const wire of this.#wires.values()) {
+      const wanted = wire.intent.type === 'circuit' && names.includes(wire.intent.name);
+      if (wanted) this.#setVif(wire, vif);
+      else if (wire.vif === vif) this.#setVif(wire, 0);
+    }
   }
 
-  /** No circuit, `but` that one, leads to the vif any more. */
-  uncarry(vif: number, but?: LiveWire): void {
-    for (const wire of this.#wires.values()) if (wire !== but && wire.vif === vif) this.#setVif(wire, 0);
+  /** The circuit leads to no vif. */
+  forget(name: string): void {
+    const wire = this.#wires.get(name);
+    if (wire) this.#setVif(wire, 0);
   }
 
   /** Looks at every wire again. */

@@ -41,6 +41,34 @@ const good = {
   route: route('iptv/P', '10.0.0.0/8', ['p-m', '10.1.0.1'], ['p-q', '10.1.0.3']),
 };
 
+const WAY = { tunnel: 'tunnels/a', label: 16 };
+const LIVENESS = { label: 17, minTxUs: 1000, minRxUs: 1000, multiplier: 3 };
+
+/** A way whose row is as long as any. */
+const LONGEST_PATH = (vif: string): object => ({
+  vif,
+  label: 0xfffff,
+  weight: 16,
+  avoid: true,
+  liveness: {
+    wire: `wires/${'w'.repeat(63)}`,
+    label: 0xfffff,
+    minTxUs: 10_000_000,
+    minRxUs: 10_000_000,
+    multiplier: 50,
+    restoreMs: 3_600_000,
+    adminDown: true,
+  },
+});
+
+function several(...paths: readonly object[]): Resource {
+  return { vif: { name: vifName('a/P/b'), link: { paths: [...paths] } } };
+}
+
+function watched(changes: object): Resource {
+  return several({ ...WAY, liveness: { ...LIVENESS, ...changes } });
+}
+
 describe('what an owner may send', () => {
   test.each(Object.entries(good))('a right %s', (_, resource) => {
     expect(refusal(resource)).toBe('accepted');
@@ -110,9 +138,46 @@ describe('what an owner may send', () => {
     ['INTERFACE_NAME resources[3].vif.port.interface', port('a/P/b', 'a b')],
     ['INTERFACE_NAME resources[3].vif.port.interface', port('a/P/b', '..')],
     ['PATH_MISSING resources[3].vif.link.paths', { vif: { name: vifName('a/P/b'), link: {} } }],
+    ['PATH_COUNT resources[3].vif.link.paths', several(WAY, WAY, WAY, WAY, WAY)],
+    ['BELOW_MISSING resources[3].vif.link.paths[1]', several(WAY, {})],
     [
-      'PATH_COUNT resources[3].vif.link.paths',
-      { vif: { name: vifName('a/P/b'), link: { paths: [{ tunnel: 'tunnels/a', label: 16 }, {}] } } },
+      'PROTECTION resources[3].vif.link.protection',
+      { vif: { name: vifName('a/P/b'), link: { paths: [WAY], protection: 3 as 2 } } },
+    ],
+    ['WEIGHT resources[3].vif.link.paths[1].weight', several(WAY, { ...WAY, weight: 2 })],
+    [
+      'WEIGHT resources[3].vif.link.paths[0].weight',
+      { vif: { name: vifName('a/P/b'), link: { paths: [{ ...WAY, weight: 17 }], protection: 2 } } },
+    ],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.min_tx_us', watched({ minTxUs: 999 })],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.min_tx_us', watched({ minTxUs: 2 ** 32 - 1 })],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.min_rx_us', watched({ minRxUs: 0 })],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.min_rx_us', watched({ minRxUs: 10_000_001 })],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.multiplier', watched({ multiplier: 1 })],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.multiplier', watched({ multiplier: 51 })],
+    ['LIVENESS resources[3].vif.link.paths[0].liveness.restore_ms', watched({ restoreMs: 3_600_001 })],
+    ['LABEL_RANGE resources[3].vif.link.paths[0].liveness.label', watched({ label: 15 })],
+    ['LABEL_RANGE resources[3].vif.link.paths[0].liveness.label', watched({ label: 0 })],
+    ['TUNNEL_NAME resources[3].vif.link.paths[0].liveness.tunnel', watched({ tunnel: '../x' })],
+    [
+      'BELOW_AMBIGUOUS resources[3].vif.link.paths[0].liveness',
+      watched({ tunnel: 'tunnels/a', wire: 'wires/a' }),
+    ],
+    [
+      'LIVENESS resources[3].vif.link.paths[0].liveness',
+      { vif: { name: vifName('a/P/b'), link: { paths: [{ ...WAY, liveness: LIVENESS }], payload: 2 } } },
+    ],
+    [
+      'SWAP resources[3].label.swap.liveness',
+      { label: { tunnel: 'tunnels/a', label: 16, swap: { ...WAY, liveness: LIVENESS } } },
+    ],
+    [
+      'SWAP resources[3].label.swap.avoid',
+      { label: { tunnel: 'tunnels/a', label: 16, swap: { ...WAY, avoid: true } } },
+    ],
+    [
+      'SWAP resources[3].label.swap.weight',
+      { label: { tunnel: 'tunnels/a', label: 16, swap: { ...WAY, weight: 1 } } },
     ],
     ['LABEL_RANGE resources[3].vif.link.paths[0].label', link('a/P/b', { tunnel: 'a', label: 15 })],
     ['LABEL_RANGE resources[3].vif.link.paths[0].label', link('a/P/b', { tunnel: 'a', label: 1 << 20 })],
@@ -265,7 +330,8 @@ describe('what the agent writes down', () => {
   };
 
   test('fits, and is read back as it was', async () => {
-    const { writeLabel, writeNode, writeTunnel, writeVif } = await import('../../src/node/names.js');
+    const { writeLabel, writeNode, writePath, writeTunnel, writeVif } =
+      await import('../../src/node/names.js');
     const name = `${longest.vn}/${longest.at}/${longest.vif}`;
     const texts = new Map<string, string>();
     const plane = {
@@ -320,6 +386,19 @@ describe('what the agent writes down', () => {
         ),
         0,
       ),
+      checkResource(
+        {
+          vif: {
+            name: vifName(name),
+            mac: '02:11:22:33:44:55',
+            mtu: 9600,
+            link: { protection: 2, paths: [LONGEST_PATH(vifName(name)), LONGEST_PATH(vifName(name))] },
+            sent: most,
+            received: most,
+          },
+        },
+        0,
+      ),
       checkResource(swap({ vif: name, label: 0xfffff }, { vif: name, label: 0xfffff }), 0),
     ];
     for (const intent of intents) {
@@ -331,7 +410,11 @@ describe('what the agent writes down', () => {
         expect(readTunnel(texts.get('tunnel'))).toEqual({ owner: longest.owner, intent });
       } else if (intent.kind === 'vif') {
         writeVif(plane, 1, longest.owner, intent);
-        expect(readVif(texts.get('vif'))).toEqual({ owner: longest.owner, intent });
+        const rows = intent.paths.map((path) => {
+          writePath(plane, 1, longest.owner, path);
+          return texts.get('path');
+        });
+        expect(readVif(texts.get('vif'), rows)).toEqual({ owner: longest.owner, intent });
       } else if (intent.kind === 'label') {
         writeLabel(plane, 1, longest.owner, intent);
         expect(readLabel(texts.get('label'))).toEqual({ owner: longest.owner, intent });
@@ -342,7 +425,7 @@ describe('what the agent writes down', () => {
   test.each(['', '{}', '{"o":"one"}', '{"o":"one","i":{"name":"x"}}', 'null', '[1]', '{"o":7,"i":7}'])(
     'what is no such thing is nobody’s: %s',
     (text) => {
-      expect([readNode(text), readTunnel(text), readVif(text), readLabel(text)]).toEqual([
+      expect([readNode(text), readTunnel(text), readVif(text, []), readLabel(text)]).toEqual([
         undefined,
         undefined,
         undefined,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ApiError } from '../../src/api/errors.js';
-import { checkAuthority, type Grants, labelsOf, lowestOf } from '../../src/node/authority.js';
+import { checkAuthority, type Grants, labelsOf, waysDown } from '../../src/node/authority.js';
 import { type Collection } from '../../src/node/collect.js';
 import { difference, orderSteps, type Step, touchedBy, widen } from '../../src/node/plan.js';
 import { Registry } from '../../src/node/registry.js';
@@ -204,9 +204,11 @@ describe('who may write what', () => {
 
   test('labels and tunnel of a path', () => {
     const registry = world();
-    const path = registry.vif('vns/iptv/nodes/P/vifs/p-m')?.intent.path;
+    const path = registry.vif('vns/iptv/nodes/P/vifs/p-m')?.intent.paths[0];
     expect(path && labelsOf(registry, path)).toBe(2);
-    expect(path && lowestOf(registry, path)).toEqual({ kind: 'tunnel', name: 'tunnels/p-q' });
+    expect(path && waysDown(registry, path)).toEqual([
+      { labels: 2, lowest: { kind: 'tunnel', name: 'tunnels/p-q' } },
+    ]);
   });
 });
 

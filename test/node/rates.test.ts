@@ -26,7 +26,7 @@ async function sent(agent: Agent, name: string): Promise<{ refused: number; byte
   };
   return {
     refused: Number(vifs.get(vif.id)?.sentRefused ?? 0n),
-    bytes: Number(paths.get(vif.path)?.sentBytes ?? 0n),
+    bytes: Number(paths.get(agent.carriages.of(vif.id)[0]?.path ?? 0)?.sentBytes ?? 0n),
   };
 }
 

@@ -242,10 +242,11 @@ async function carried(machine: (typeof MACHINES)[number], name: string): Promis
   const vif = agent?.vifs.get(name);
   if (!agent || !vif) throw new Error(`no ${name} at ${machine}`);
   const { counters } = agent.plane;
-  const [vifs, paths] = [await counters.vifs([vif.id]), await counters.paths([vif.path])];
+  const path = agent.carriages.of(vif.id)[0]?.path ?? 0;
+  const [vifs, paths] = [await counters.vifs([vif.id]), await counters.paths([path])];
   const count = vifs.get(vif.id);
   return {
-    bytes: Number(paths.get(vif.path)?.sentBytes ?? 0n),
+    bytes: Number(paths.get(path)?.sentBytes ?? 0n),
     sentRefused: Number(count?.sentRefused ?? 0n),
     receivedRefused: Number(count?.receivedRefused ?? 0n),
   };

@@ -8,6 +8,18 @@ type Row = Draft<cabernet.node.v1.Counters> & { readonly name: string };
 
 const NOTHING = { sentPackets: 0n, sentBytes: 0n };
 
+type Sent = typeof NOTHING;
+
+function sum(counts: readonly Sent[]): Sent {
+  return counts.reduce(
+    (all, { sentPackets, sentBytes }) => ({
+      sentPackets: all.sentPackets + sentPackets,
+      sentBytes: all.sentBytes + sentBytes,
+    }),
+    NOTHING,
+  );
+}
+
 export async function listCounters(
   agent: Agent,
   request: Message<cabernet.node.v1.ListCountersRequest>,
@@ -15,13 +27,14 @@ export async function listCounters(
   const { counters } = agent.plane;
   const vifs = [...agent.vifs.all];
   const ofVifs = await counters.vifs(vifs.map((vif) => vif.id));
-  const ofPaths = await counters.paths(vifs.flatMap((vif) => (vif.path ? [vif.path] : [])));
+  const pathsOf = vifs.map((vif) => agent.carriages.of(vif.id).map(({ path }) => path));
+  const ofPaths = await counters.paths(pathsOf.flatMap((paths) => paths.filter((path) => path !== 0)));
   const rows: Row[] = [];
-  for (const vif of vifs) {
+  for (const [i, vif] of vifs.entries()) {
     const count = ofVifs.get(vif.id);
+    const carried = (pathsOf[i] ?? []).map((path) => ofPaths.get(path) ?? NOTHING);
     // a link's frames are counted where they are carried
-    const sent = (vif.intent.path ? ofPaths.get(vif.path) : count) ?? NOTHING;
-    const { sentPackets, sentBytes } = sent;
+    const { sentPackets, sentBytes } = vif.port === undefined ? sum(carried) : (count ?? NOTHING);
     rows.push({
       name: vif.name,
       receivedPackets: count?.receivedPackets ?? 0n,
@@ -32,7 +45,10 @@ export async function listCounters(
       receivedRefused: count?.receivedRefused ?? 0n,
       sentRefused: count?.sentRefused ?? 0n,
     });
-    if (vif.intent.path) rows.push({ name: `${vif.name}/paths/0`, sentPackets, sentBytes });
+    for (const [index, sent] of carried.entries()) {
+      const { sentPackets: packets, sentBytes: bytes } = sent;
+      rows.push({ name: `${vif.name}/paths/${index}`, sentPackets: packets, sentBytes: bytes });
+    }
   }
   const { items, nextPageToken } = page('counters', rows, (row) => row.name, request);
   return { counters: items, nextPageToken };

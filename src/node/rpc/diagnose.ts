@@ -15,7 +15,7 @@ import {
   situationHere,
 } from '../../nic/index.js';
 import { type Agent } from '../agent.js';
-import { labelsOf, lowestOf } from '../authority.js';
+import { waysDown } from '../authority.js';
 import { largestVifMtu } from '../hop.js';
 import { vifState } from '../states.js';
 
@@ -122,17 +122,16 @@ function mtus(agent: Agent): Finding[] {
   const { registry, underlay, vifs } = agent;
   const found: Finding[] = [];
   for (const { name, intent } of vifs.all) {
-    const lowest = intent.path && lowestOf(registry, intent.path);
-    const labels = intent.path && labelsOf(registry, intent.path);
-    if (!lowest || labels === undefined) continue;
-    const wire = agent.wires.get(lowest.name);
-    const mtu = lowest.kind === 'tunnel' ? underlay.get(lowest.name)?.mtu : wire?.mtu;
-    if (mtu === undefined) continue;
-    const largest = largestVifMtu(mtu, labels, wire?.intent.type);
-    if (intent.mtu <= largest) continue;
-    found.push(
-      finding('warning', name, `its MTU is ${intent.mtu}, but ${largest} is what fits ${lowest.name} now`),
-    );
+    for (const { labels, lowest } of intent.paths.flatMap((path) => waysDown(registry, path) ?? [])) {
+      const wire = agent.wires.get(lowest.name);
+      const mtu = lowest.kind === 'tunnel' ? underlay.get(lowest.name)?.mtu : wire?.mtu;
+      if (mtu === undefined) continue;
+      const largest = largestVifMtu(mtu, labels, wire?.intent.type);
+      if (intent.mtu <= largest) continue;
+      found.push(
+        finding('warning', name, `its MTU is ${intent.mtu}, but ${largest} is what fits ${lowest.name} now`),
+      );
+    }
   }
   return found;
 }

@@ -2,8 +2,9 @@
 import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft, type Message } from '../../api/message.js';
 import { type Agent } from '../agent.js';
-import { pathMessage } from '../names.js';
-import { pathBelow, pathState } from '../states.js';
+import { isInUse, livenessState } from '../liveness.js';
+import { linkPathFields } from '../names.js';
+import { livePathState, pathBelow } from '../states.js';
 import { page } from './lists.js';
 
 export function listPaths(
@@ -11,16 +12,26 @@ export function listPaths(
   request: Message<cabernet.node.v1.ListPathsRequest>,
 ): Draft<cabernet.node.v1.ListPathsResponse> {
   const carried = [...agent.vifs.all].flatMap((vif) =>
-    vif.intent.path ? [{ vif, path: vif.intent.path }] : [],
+    agent.carriages.of(vif.id).map((path, index) => ({ vif, path, index })),
   );
-  const { items, nextPageToken } = page('paths', carried, ({ vif }) => vif.name, request);
-  const paths = items.map(({ vif, path }) => ({
-    vif: vif.name,
-    index: 0,
-    path: pathMessage(path),
-    owner: vif.owner,
-    below: pathBelow(agent, path),
-    state: pathState(agent, path),
-  }));
+  const { items, nextPageToken } = page(
+    'paths',
+    carried,
+    ({ vif, index }) => `${vif.name}/paths/${index}`,
+    request,
+  );
+  const paths = items.map(({ vif, path, index }) => {
+    const liveness = livenessState(agent, path.session);
+    return {
+      vif: vif.name,
+      index,
+      path: linkPathFields(path.intent),
+      owner: vif.owner,
+      below: pathBelow(agent, path.intent),
+      state: livePathState(agent, path),
+      inUse: isInUse(agent, vif, index),
+      ...(liveness ? { liveness } : {}),
+    };
+  });
   return { paths, nextPageToken };
 }

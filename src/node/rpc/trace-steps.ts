@@ -99,8 +99,9 @@ export class StepReader {
     const name = nodes.byId(node)?.name;
     let layer = 1;
     for (const vif of name === undefined ? [] : registry.vifsOf(name)) {
-      const path = registry.vif(vif)?.intent.path;
-      layer = Math.max(layer, (path && labelsOf(registry, path)) ?? 1);
+      for (const path of registry.vif(vif)?.intent.paths ?? []) {
+        layer = Math.max(layer, labelsOf(registry, path) ?? 1);
+      }
     }
     return layer;
   }
@@ -150,6 +151,11 @@ export class StepReader {
         return this.#outVif(event, a, b);
       case TraceKind.TRACE_PATH:
         return this.#path(event, a, d !== 0 ? { wire: d } : b !== 0 ? { vif: b } : { tunnel: c });
+      case TraceKind.TRACE_LINK:
+        return this.#link(event, a, c);
+      case TraceKind.TRACE_CHANNEL:
+        this.delivered = true;
+        return this.#add(event, 'channel', 'BFD', `path ${a} of ${this.#vifName(vif)}`, event.depth);
       case TraceKind.TRACE_UNDERLAY_HOP:
         return this.#underlayHop(event, a, b, c);
       case TraceKind.TRACE_DEVICE:
@@ -229,11 +235,21 @@ export class StepReader {
     this.#add(event, 'vif', name, `${where}; ${length} bytes: MTU ${mtu} ${fits}`, this.#layer(event.node));
   }
 
+  /** Of a link's paths, the one that is used. */
+  #link(event: TraceEvent, state: number, index: number): void {
+    const carrier = this.#carried || this.#vifName(event.vif);
+    const down = Array.from({ length: Limit.LIMIT_MAX_LINK_PATHS }, (_, i) => i).filter(
+      (i) => state & (1 << i),
+    );
+    const others = down.length === 0 ? '' : `; down: ${down.join(', ')}`;
+    this.#add(event, 'link', carrier, `path ${index}${others}`, this.#layer(event.node));
+  }
+
   #path(event: TraceEvent, label: number, below: Carrier): void {
     const over = this.#carrierName(below);
     const { registry } = this.#agent;
-    const beneath = 'vif' in below ? registry.vif(over)?.intent.path : undefined;
-    const depth = 1 + (beneath ? (labelsOf(registry, beneath) ?? 0) : 0);
+    const beneath = 'vif' in below ? (registry.vif(over)?.intent.paths ?? []) : [];
+    const depth = 1 + Math.max(0, ...beneath.map((path) => labelsOf(registry, path) ?? 0));
     const carrier = this.#carried || this.#vifName(event.vif);
     const node = carrier.startsWith('vns/') ? carrier.slice(0, carrier.indexOf('/vifs/')) : '';
     this.steps.push({

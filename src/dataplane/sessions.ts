@@ -1,0 +1,189 @@
+/**
+ * The BFD sessions that watch paths (RFC 5880): what is watched, what the programs and the sender say of it
+ * (bpf/bfd.h has who writes what), and the clock that ends silent ones.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  Session as SessionRecord,
+  SessionEvent as EventRecord,
+  SessionHeard,
+  SessionKey,
+  SessionSent,
+  SessionState,
+  SweepControl,
+} from '../../gen/layout.js';
+import { type BpfMap, RingBuffer } from '../../native/lib/index.js';
+import { DataPlaneError } from './errors.js';
+import { type IdPool } from './pool.js';
+import { RecordTable } from './records.js';
+
+export interface Session {
+  /** The path's record: what it sends goes down by it. */
+  readonly path: number;
+  /** Its packets arrive with `label` in `context` (contextOf()); 0 and a vif's context over a circuit. */
+  readonly context: number;
+  readonly label: number;
+  /** Whose link is watched, and which of its paths. */
+  readonly vif: number;
+  readonly index: number;
+  /** Microseconds. */
+  readonly minTx: number;
+  readonly minRx: number;
+  readonly multiplier: number;
+  /** Milliseconds. */
+  readonly restore: number;
+  /** `LIMIT_SESSION_ADMIN_DOWN` */
+  readonly flags: number;
+}
+
+export interface SessionStatus {
+  readonly discriminator: number;
+  readonly heard: SessionHeard;
+  readonly state: SessionState;
+  readonly sent: SessionSent;
+  /** Silence until it is down; 0: nothing was heard. Microseconds. */
+  readonly detection: number;
+}
+
+/** A state of a session, as it was entered. */
+export type SessionEvent = EventRecord;
+
+/** Silent sessions are found at most half an interval late, and no tick is wasted. Nanoseconds. */
+const SHORTEST_PERIOD = 500_000;
+const LONGEST_PERIOD = 10_000_000;
+
+type Watcher = (events: readonly SessionEvent[]) => void;
+
+export class SessionTable {
+  readonly intents;
+  readonly #heard;
+  readonly #states;
+  readonly #sent;
+  readonly #ends: BpfMap;
+  readonly #control: Uint32Array;
+  readonly #pool: IdPool;
+  readonly #ring: RingBuffer;
+  readonly #watchers = new Set<Watcher>();
+  #unsettled = false;
+  #closed = false;
+
+  constructor(map: (name: string) => BpfMap, pool: IdPool) {
+    this.#pool = pool;
+    this.intents = new RecordTable(map('sessions'), SessionRecord, { pool });
+    this.#heard = new RecordTable(map('sessions_heard'), SessionHeard);
+    this.#states = new RecordTable(map('session_states'), SessionState);
+    this.#sent = new RecordTable(map('sessions_sent'), SessionSent);
+    this.#ends = map('session_ends');
+    this.#control = new Uint32Array(map('sweep_control').mmap());
+    this.#ring = RingBuffer.open(map('session_events'), {
+      capacity: 4096,
+      onRecords: (records) => {
+        const events = records.map((record) => EventRecord.decode(record));
+        for (const watcher of this.#watchers) watcher(events);
+      },
+    }).unref();
+  }
+
+  get bytes(): number {
+    return this.intents.bytes + this.#heard.bytes + this.#states.bytes + this.#sent.bytes;
+  }
+
+  /** Begins, with a discriminator nobody can guess. `TABLE_FULL` when no more fit. */
+  start(session: Session): number {
+    const id = this.#pool.allocate();
+    const end = SessionKey.encode({ context: session.context, label: session.label });
+    this.intents.write(id, { ...session, discriminator: 0 });
+    try {
+      this.#ends.update(end, new Uint8Array(Uint32Array.of(id).buffer));
+    } catch (cause) {
+      this.#pool.release(id);
+      const detail = `no more than ${this.#ends.maxEntries} sessions fit`;
+      throw new DataPlaneError({ code: 'TABLE_FULL', operation: 'sessions.start', detail, cause });
+    }
+    this.intents.set(id, 'discriminator', discriminator());
+    this.#settleSoon();
+    return id;
+  }
+
+  /** Other intervals, or held down: the session goes on. */
+  change(id: number, session: Pick<Session, 'minTx' | 'minRx' | 'multiplier' | 'restore' | 'flags'>): void {
+    const { minTx, minRx, multiplier, restore, flags } = session;
+    this.intents.write(id, { minTx, minRx, multiplier, restore, flags });
+    this.#settleSoon();
+  }
+
+  /** Nothing is heard or sent for it any more; its id is somebody else's after a grace period. */
+  stop(id: number): void {
+    const { context, label } = this.intents.read(id);
+    const end = SessionKey.encode({ context, label });
+    this.intents.set(id, 'discriminator', 0);
+    // a later session may have the place by now
+    if (this.#ends.lookup(end)?.readUInt32LE(0) === id) this.#ends.delete(end);
+    this.#pool.release(id);
+    this.#settleSoon();
+  }
+
+  /** What watches this path of a vif's link, as the records say. */
+  *ofVif(vif: number): Generator<readonly [number, SessionRecord]> {
+    for (const id of this.#pool.ids()) {
+      const record = this.intents.read(id);
+      if (record.vif === vif) yield [id, record];
+    }
+  }
+
+  status(id: number): SessionStatus {
+    const { discriminator: own, minRx } = this.intents.read(id);
+    const [heard, state, sent] = [this.#heard.read(id), this.#states.read(id), this.#sent.read(id)];
+    const detection = heard.multiplier * Math.max(minRx, sent.minRx, heard.minTx);
+    return { discriminator: own, heard, state, sent, detection: heard.discriminator === 0 ? 0 : detection };
+  }
+
+  /** Once for all that is asked for in one turn. */
+  #settleSoon(): void {
+    if (this.#unsettled) return;
+    this.#unsettled = true;
+    queueMicrotask(() => this.settle());
+  }
+
+  /** The sweep's range and period, as the sessions there are need them. */
+  settle(): void {
+    this.#unsettled = false;
+    if (this.#closed) return;
+    let end = 0;
+    let shortest = Infinity;
+    for (const id of this.#pool.ids()) {
+      const { minTx, minRx } = this.intents.read(id);
+      end = Math.max(end, id + 1);
+      shortest = Math.min(shortest, 1000 * Math.max(minTx, minRx));
+    }
+    const period = Math.min(LONGEST_PERIOD, Math.max(SHORTEST_PERIOD, Math.floor(shortest / 2)));
+    Atomics.store(this.#control, SweepControl.offsets.end / 4, end);
+    Atomics.store(this.#control, SweepControl.offsets.period / 4, period);
+  }
+
+  /** Calls back with what became of sessions; the answer ends that. */
+  watch(callback: Watcher): () => void {
+    this.#watchers.add(callback);
+    return () => void this.#watchers.delete(callback);
+  }
+
+  /** For ids nobody has. */
+  clear(id: number): void {
+    this.intents.clear(id);
+    this.#heard.clear(id);
+    this.#states.clear(id);
+    this.#sent.clear(id);
+  }
+
+  close(): void {
+    if (this.#unsettled) this.settle();
+    this.#closed = true;
+    this.#watchers.clear();
+    this.#ring.close();
+  }
+}
+
+/** RFC 5880 §6.8.1: unique in this system, and not zero; random, so that no other system's session guesses it. */
+function discriminator(): number {
+  return randomBytes(4).readUInt32LE() || 1;
+}

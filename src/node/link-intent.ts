@@ -1,0 +1,106 @@
+/** How a link is carried, as an Apply says it: paths, how they are used, how each is watched. */
+import { Limit } from '../dataplane/index.js';
+import { type BelowMessage, checkBelow, checkLabelValue } from './intent-names.js';
+import {
+  type LinkPathIntent,
+  type LivenessIntent,
+  type PathIntent,
+  type Protection,
+  type VifIntent,
+} from './model.js';
+import { invalid } from './refusal.js';
+import type * as wire from './wire.js';
+
+/** What a timer of the kernel and a process of the machine can keep to; and what is still a promise. Microseconds. */
+const SHORTEST_INTERVAL = 1_000;
+const LONGEST_INTERVAL = 10_000_000;
+const FEWEST_MISSED = 2;
+const MOST_MISSED = 50;
+/** Milliseconds. */
+const LONGEST_RESTORE = 3_600_000;
+
+function checkNumber(value: number, [least, most]: readonly [number, number], field: string): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw invalid('LIVENESS', field, `${value}: ${least} to ${most}`);
+}
+
+function contextOf(message: BelowMessage, path: PathIntent, field: string): LivenessIntent['context'] {
+  const { tunnel, wire: wireName, vif } = message;
+  return tunnel || wireName || vif ? checkBelow(message, field) : path.below;
+}
+
+function checkLiveness(message: wire.Liveness, path: PathIntent, field: string): LivenessIntent {
+  const intervals = [SHORTEST_INTERVAL, LONGEST_INTERVAL] as const;
+  return {
+    context: contextOf(message, path, field),
+    // whether the wire is a circuit, which has no labels, only its owner's whole intent says
+    label: path.label === 0 && !message.label ? 0 : checkLabelValue(message.label, `${field}.label`),
+    minTx: checkNumber(message.minTxUs ?? 0, intervals, `${field}.min_tx_us`),
+    minRx: checkNumber(message.minRxUs ?? 0, intervals, `${field}.min_rx_us`),
+    multiplier: checkNumber(message.multiplier ?? 0, [FEWEST_MISSED, MOST_MISSED], `${field}.multiplier`),
+    restore: checkNumber(message.restoreMs ?? 0, [0, LONGEST_RESTORE], `${field}.restore_ms`),
+    adminDown: message.adminDown ?? false,
+  };
+}
+
+function checkProtection(value: number, field: string): Protection {
+  if (value === 0 || value === 1) return 'first';
+  if (value === 2) return 'weighted';
+  throw invalid('PROTECTION', field, `${value} is no Protection`);
+}
+
+function checkWeight(weight: number, weighted: boolean, field: string): number {
+  if (weight === 0) return 1;
+  if (!weighted) throw invalid('WEIGHT', field, `${weight}: only paths of PROTECTION_WEIGHTED have weights`);
+  if (Number.isInteger(weight) && weight >= 1 && weight <= Limit.LIMIT_LINK_WAYS) return weight;
+  throw invalid('WEIGHT', field, `${weight}: 1 to ${Limit.LIMIT_LINK_WAYS}`);
+}
+
+function checkPath(path: wire.Path, field: string): PathIntent {
+  const below = checkBelow(path, field);
+  // whether the wire is a circuit, which has no labels, only its owner's whole intent says
+  if (below.kind === 'wire' && !path.label) return { below, label: 0 };
+  return { below, label: checkLabelValue(path.label, `${field}.label`) };
+}
+
+function checkLinkPath(path: wire.Path, weighted: boolean, field: string): LinkPathIntent {
+  const checked = checkPath(path, field);
+  return {
+    ...checked,
+    liveness: path.liveness ? checkLiveness(path.liveness, checked, `${field}.liveness`) : undefined,
+    weight: checkWeight(path.weight ?? 0, weighted, `${field}.weight`),
+    avoid: path.avoid ?? false,
+  };
+}
+
+/** The paths of a link; of a port, none. */
+export function checkLink(
+  link: wire.LinkEnd | null | undefined,
+  carriesIp: boolean,
+  field: string,
+): Pick<VifIntent, 'paths' | 'protection'> {
+  if (!link) return { paths: [], protection: 'first' };
+  const given = link.paths ?? [];
+  if (given.length === 0) throw invalid('PATH_MISSING', `${field}.paths`, 'a link needs a path');
+  if (given.length > Limit.LIMIT_MAX_LINK_PATHS) {
+    throw invalid('PATH_COUNT', `${field}.paths`, `${given.length}: at most ${Limit.LIMIT_MAX_LINK_PATHS}`);
+  }
+  const protection = checkProtection(link.protection ?? 0, `${field}.protection`);
+  const paths = given.map((path, i) =>
+    checkLinkPath(path, protection === 'weighted', `${field}.paths[${i}]`),
+  );
+  const watched = paths.findIndex(({ liveness }) => liveness);
+  if (carriesIp && watched >= 0) {
+    const what = 'a link of PAYLOAD_IP has no channel for it';
+    throw invalid('LIVENESS', `${field}.paths[${watched}].liveness`, what);
+  }
+  return { paths, protection };
+}
+
+/** A swap is part of somebody's path, and decides nothing. */
+export function checkSwap(path: wire.Path, field: string): PathIntent {
+  const { liveness, weight, avoid } = path;
+  const extra = liveness ? 'liveness' : weight ? 'weight' : avoid ? 'avoid' : '';
+  if (extra) throw invalid('SWAP', `${field}.${extra}`, 'of the paths of a link only, not of a swap');
+  return checkPath(path, field);
+}
