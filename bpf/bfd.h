@@ -98,7 +98,9 @@ struct session_state {
 	__u64 left_up;    /* ... when that was noticed */
 	__u32 failures;   /* times it left BFD_UP but for AdminDown, ever, and ... */
 	__u32 recent;     /* ... since it was up for long */
-	__u64 reserved[3];
+	__u32 path_down;  /* what the link is told of the path, every tick */
+	__u32 unused;
+	__u64 reserved[2];
 };
 
 /* What is on its way to the peer. */

@@ -58,6 +58,7 @@ static __always_inline bool session_move(__u32 id, const struct session *session
 	state->since = now;
 	__sync_fetch_and_add(&state->changes, 1);
 	if (failed) {
+		*(volatile __u32 *)&state->path_down = 1;
 		link = link_mark(session->vif, session->index, true, now);
 		if (STATE_OF(before) == BFD_UP) {
 			state->last_heard = heard->at;

@@ -15,7 +15,6 @@
 #include "record.h"
 
 #define LINK_PATHS_MASK ((1u << MAX_LINK_PATHS) - 1)
-#define LINK_USED_SHIFT 8
 
 /* Each lost race is another path of the same link that changed at once. */
 #define LINK_TRIES 4
@@ -25,12 +24,21 @@ static __always_inline __u32 link_used(__u32 state)
 	return state >> LINK_USED_SHIFT & (MAX_LINK_PATHS - 1);
 }
 
-/* The first set bit, of MAX_LINK_PATHS. */
-static __always_inline __u32 first_path(__u32 bits)
+/* Of the paths whose bits are set, the one preferred; LINK_NOBODY: none is in the order. */
+static __always_inline __u32 link_first(const struct link *link, __u32 bits)
 {
-	return bits & 1 ? 0 : bits & 2 ? 1 : bits & 4 ? 2 : 3;
+	__u32 order = *(volatile __u32 *)&link->order;
+
+#pragma unroll
+	for (int i = 0; i < MAX_LINK_PATHS; i++, order >>= 8) {
+		__u32 path = order & 0xff;
+
+		if (path < MAX_LINK_PATHS && bits >> path & 1)
+			return path;
+	}
+	return LINK_NOBODY;
 }
-_Static_assert(MAX_LINK_PATHS == 4, "first_path() knows four");
+_Static_assert(MAX_LINK_PATHS == 4, "a word has four bytes");
 
 /* Bits of the paths that there are. */
 static __always_inline __u32 link_present(const struct link *link)
@@ -46,11 +54,11 @@ static __always_inline __u32 link_present(const struct link *link)
 /* `down` with the path that goes with it. */
 static __always_inline __u32 link_decide(const struct link *link, __u32 down, __u32 used)
 {
-	__u32 fit = link_present(link) & ~down;
+	__u32 fit = link_present(link) & ~down, path = link_first(link, fit & ~link->avoid);
 
-	if (fit & ~link->avoid)
-		fit &= ~link->avoid;
-	return (down & LINK_PATHS_MASK) | (fit ? first_path(fit) : used) << LINK_USED_SHIFT;
+	if (path == LINK_NOBODY)
+		path = link_first(link, fit);
+	return (down & LINK_PATHS_MASK) | (path == LINK_NOBODY ? used : path) << LINK_USED_SHIFT;
 }
 
 static __always_inline void link_note(__u32 vif, const struct link *link, __u32 before, __u32 after,

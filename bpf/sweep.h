@@ -47,6 +47,13 @@ static __always_inline __u64 detection_time(const struct session *session, const
 	return interval * heard->multiplier * NS_PER_US;
 }
 
+/* Signed: another CPU may have heard something since `now` was read. */
+static __always_inline bool is_silent(const struct session *session, const struct session_heard *heard,
+				      const struct session_sent *sent, __u64 now)
+{
+	return (__s64)(now - *(volatile __u64 *)&heard->at - detection_time(session, heard, sent)) > 0;
+}
+
 /* ns that a path which has failed must be up before it is used. */
 static __always_inline __u64 restore_hold(const struct session *session, const struct session_state *state)
 {
@@ -59,6 +66,7 @@ static __always_inline __u64 restore_hold(const struct session *session, const s
 	return session->restore * NS_PER_MS << (recent - 1);
 }
 
+/* Up for long enough: its path is to be used again. */
 static __always_inline void sweep_up(const struct session *session, struct session_state *state, __u32 word,
 				     __u64 now)
 {
@@ -66,10 +74,10 @@ static __always_inline void sweep_up(const struct session *session, struct sessi
 
 	if (up < hold || up >> 63)
 		return;
-	link_mark(session->vif, session->index, false, now);
-	/* it may have failed, and been marked, just before that */
+	*(volatile __u32 *)&state->path_down = 0;
+	/* it may have failed just before that */
 	if (*(volatile __u32 *)&state->word != word) {
-		link_mark(session->vif, session->index, true, now);
+		*(volatile __u32 *)&state->path_down = 1;
 		return;
 	}
 	if (up > STABLE_HOLDS * hold)
@@ -92,24 +100,17 @@ static long sweep_session(__u32 id, void *context)
 		if (STATE_OF(word) != BFD_ADMIN_DOWN)
 			session_move(id, session, word, STATE_WORD(BFD_ADMIN_DOWN, BFD_ADMINISTRATIVELY_DOWN),
 				     false, now);
-		link_mark(session->vif, session->index, false, now);
-		return 0;
-	}
-	if (STATE_OF(word) == BFD_ADMIN_DOWN) {
+		state->path_down = 0;
+	} else if (STATE_OF(word) == BFD_ADMIN_DOWN) {
 		/* new, or enabled again: nothing is known of the path yet */
 		session_move(id, session, word, STATE_WORD(BFD_DOWN, BFD_DIAGNOSTIC_NONE), true, now);
-		return 0;
-	}
-	if (STATE_OF(word) >= BFD_INIT &&
-	    (__s64)(now - *(volatile __u64 *)&heard->at - detection_time(session, heard, sent)) > 0) {
+	} else if (STATE_OF(word) >= BFD_INIT && is_silent(session, heard, sent, now)) {
 		session_move(id, session, word, STATE_WORD(BFD_DOWN, BFD_DETECTION_TIME_EXPIRED), true, now);
-		return 0;
-	}
-	if (STATE_OF(word) == BFD_UP)
+	} else if (STATE_OF(word) == BFD_UP) {
 		sweep_up(session, state, word, now);
-	else
-		/* user space may avoid another path than a tick ago */
-		link_mark(session->vif, MAX_LINK_PATHS, false, now);
+	}
+	/* every time: user space may want another order, and two CPUs may have marked at once */
+	link_mark(session->vif, session->index, *(volatile __u32 *)&state->path_down, now);
 	return 0;
 }
 

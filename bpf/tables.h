@@ -295,10 +295,16 @@ struct link {
 	__u32 state; /* written by programs only, see protection.h */
 	__u32 kind;  /* enum link_kind */
 	__u32 avoid; /* bits of paths to use only where there is no other */
-	__u32 paths[MAX_LINK_PATHS]; /* in the order of preference; 0: none */
+	/* A byte for each path that may be used, by its place in `paths`, the best
+	 * one lowest; LINK_NOBODY: no more. One write changes the whole order. */
+	__u32 order;
+	__u32 paths[MAX_LINK_PATHS]; /* 0: none */
 	__u8 ways[LINK_WAYS];        /* LINK_WEIGHTED: which path, by flow */
-	__u32 reserved[5];
+	__u32 reserved[4];
 };
+
+#define LINK_NOBODY 0xff
+#define LINK_USED_SHIFT 8 /* in `state`: the path in use; below, a bit for each that is down */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -101,6 +101,12 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
     Atomics.add(this.#words, this.#offset(id, 'increment') / 4 + this.#wordOf(field), 1);
   }
 
+  /** One word, if it is `expected` still; what it was. */
+  exchange(id: number, field: NumberField<T>, expected: number, value: number): number {
+    const at = this.#writable(id, 'exchange') / 4 + this.#wordOf(field);
+    return Atomics.compareExchange(this.#words, at, expected, checkWord(value, `${this.name}.${field}`));
+  }
+
   /** Sets or clears the bits of `mask` in a word, whoever owns them. */
   setBits(id: number, field: NumberField<T>, mask: number, on: boolean): void {
     const at = this.#offset(id, 'setBits') / 4 + this.#wordOf(field);

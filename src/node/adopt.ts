@@ -4,6 +4,7 @@
  * swept before that owner's next stream. Only what stands for nothing (a step that was cut short) is given back.
  */
 import { type Agent } from './agent.js';
+import { slotsOf } from './carriages.js';
 import { MACHINE_END } from './vifs.js';
 import { type LabelIntent, type VifIntent } from './model.js';
 import { type Named, readLabel, readNode, readOwner, readTunnel, readVif, readWire } from './names.js';
@@ -121,11 +122,11 @@ async function settleWires(agent: Agent): Promise<void> {
 
 function readVifs(agent: Agent, holdings: Map<string, Holding>, found: Found): void {
   for (const [id, text] of agent.plane.names.entries('vif')) {
-    const paths = [...agent.plane.links.read(id).paths].filter((path) => path !== 0);
-    const named = readVif(
-      text,
-      paths.map((path) => agent.plane.names.get('path', path)),
+    const link = agent.plane.links.read(id);
+    const rows = slotsOf(link.order).flatMap(
+      (slot) => agent.plane.names.get('path', link.paths[slot] ?? 0) ?? [],
     );
+    const named = readVif(text, rows);
     if (named && hold(holdings, named)) found.vifs.set(id, named);
   }
 }

@@ -356,9 +356,10 @@ export class Agent {
     for (const event of events) {
       const vif = this.vifs.byId(event.vif);
       if (!vif) continue;
-      const { index } = event;
-      const path = vif.intent.paths[index]?.below.name ?? '';
-      const facts = { vif: vif.name, path: index, by: path, ...sessionFacts(event) };
+      const paths = this.carriages.of(vif.id);
+      const path = paths.findIndex(({ slot }) => slot === event.index);
+      const by = paths[path]?.intent.below.name ?? '';
+      const facts = { vif: vif.name, path, by, ...sessionFacts(event) };
       if (facts.lost) log.warn('path down', facts);
       else log.info('session', facts);
       this.states.touch(vif.name);

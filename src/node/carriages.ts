@@ -19,6 +19,8 @@ import { type Paths } from './paths.js';
 /** One path of a link, as it is. */
 export interface LivePath {
   readonly intent: LinkPathIntent;
+  /** Its place in the link's record, which it keeps whatever is preferred to it. */
+  readonly slot: number;
   /** Its record; 0: it cannot be had now. */
   readonly path: number;
   /** What watches it; 0: nothing. */
@@ -64,58 +66,43 @@ export class Carriages {
   adopt(vif: number, intent: VifIntent): void {
     const { plane, paths } = this.#options;
     const record = plane.vifs.read(vif);
+    const link = plane.links.read(vif);
     const linked = (record.flags & Limit.LIMIT_VIF_LINK) !== 0;
-    const ids = linked ? [...plane.links.read(vif).paths] : [record.path];
+    const slots = linked ? slotsOf(link.order) : [0];
     const sessions = linked ? [...plane.sessions.ofVif(vif)] : [];
     const found = intent.paths.map((path, i): LivePath => {
-      const id = ids[i] ?? 0;
+      const slot = slots[i] ?? i;
+      const id = (linked ? link.paths[slot] : record.path) ?? 0;
       const [session = 0] =
-        sessions.find(([, { index, path: watched }]) => index === i && watched === id) ?? [];
+        sessions.find(([, { index, path: watched }]) => index === slot && watched === id) ?? [];
       if (id !== 0) paths.adopt(id, path);
-      return { intent: path, path: id, session };
+      return { intent: path, slot, path: id, session };
     });
     this.#live.set(vif, found);
   }
 
   /** The link is carried as wanted. What is used and goes on being wanted is used without a break. */
   async carry(vif: number, intent: VifIntent, owner: string): Promise<void> {
-    const { plane, circuits } = this.#options;
+    const { plane, paths, circuits } = this.#options;
     const before = [...this.of(vif)];
-    const kept = new Set<LivePath>();
-    const next = intent.paths.map((path, i): LivePath => {
-      const old = this.#find(before, kept, path, i, owner);
-      if (old) kept.add(old);
-      const id = old?.path ?? this.#options.paths.make(path, owner);
-      return { intent: path, path: id, session: 0 };
-    });
-    const sessions = next.map((path, i) => this.#wantedSession(vif, path, i));
-    const watching = sessions.map((wanted, i) => this.#sameSession(before, wanted, i));
+    const next = this.#place(before, intent, owner);
+    const sessions = next.map((path) => this.#wantedSession(vif, path));
+    const watching = sessions.map((wanted, i) => this.#sameSession(next[i]?.session ?? 0, wanted));
     const ended = before.filter(({ session }) => session !== 0 && !watching.includes(session));
     for (const { session } of ended) plane.sessions.stop(session);
+    // until then a program may mark a path for them
     if (ended.length > 0) await plane.grace();
-
     if (sessions.some((wanted) => wanted)) await this.#options.watching();
 
     if (isPlain(intent)) this.#leadTo(vif, next[0]?.path ?? 0);
-    else
-      this.#leadToLink(
-        vif,
-        intent,
-        owner,
-        next,
-        sessions.map((wanted) => wanted !== undefined),
-      );
-    circuits.carry(
-      next.flatMap(({ path, intent: { below } }) =>
-        path !== 0 && below.kind === 'wire' ? [below.name] : [],
-      ),
-      vif,
-    );
+    else this.#leadToLink(vif, intent, owner, next, watching);
+    circuits.carry(wiresOf(next), vif);
     this.#live.set(
       vif,
       next.map((path, i) => ({ ...path, session: this.#watch(sessions[i], watching[i] ?? 0) })),
     );
-    for (const old of before) if (old.path !== 0 && !kept.has(old)) this.#options.paths.release(old.path);
+    const kept = new Set(next.map(({ path }) => path));
+    for (const { path } of before) if (path !== 0 && !kept.has(path)) paths.release(path);
   }
 
   /** Nothing of it is carried any more; the vif is off. */
@@ -136,44 +123,45 @@ export class Carriages {
     const cut: number[] = [];
     for (const [vif, live] of this.#live) {
       if (!live.some(({ path }) => path !== 0 && paths.leadsOver(path, carrier))) continue;
-      const left = live.map((one, i): LivePath => {
+      const left = live.map((one): LivePath => {
         if (one.path === 0 || !paths.leadsOver(one.path, carrier)) return one;
         if (one.session !== 0) plane.sessions.stop(one.session);
-        plane.links.setAt(vif, 'paths', i, 0);
+        plane.links.setAt(vif, 'paths', one.slot, 0);
         if (plane.vifs.read(vif).path === one.path) plane.vifs.write(vif, { path: 0 });
         paths.release(one.path);
         return { ...one, path: 0, session: 0 };
       });
-      const wires = left.flatMap(({ path, intent: { below } }) =>
-        path !== 0 && below.kind === 'wire' ? [below.name] : [],
-      );
-      this.#options.circuits.carry(wires, vif);
+      this.#options.circuits.carry(wiresOf(left), vif);
       this.#live.set(vif, left);
       cut.push(vif);
     }
     return cut;
   }
 
-  /** A record of before that will do: at its place first, so that nothing moves that need not. */
-  #find(
-    before: readonly LivePath[],
-    kept: ReadonlySet<LivePath>,
-    path: LinkPathIntent,
-    index: number,
-    owner: string,
-  ): LivePath | undefined {
+  /** Each path with its record and its place: those of before where they will do, else new ones. */
+  #place(before: readonly LivePath[], intent: VifIntent, owner: string): LivePath[] {
     const { paths } = this.#options;
-    const fits = (old: LivePath | undefined): old is LivePath =>
-      old !== undefined &&
-      old.path !== 0 &&
-      !kept.has(old) &&
-      samePath(old.intent, path) &&
-      paths.isCurrent(old.path, path, owner);
-    const here = before[index];
-    return fits(here) ? here : before.find(fits);
+    const left = new Set(before.filter(({ path }) => path !== 0));
+    const found = intent.paths.map((path): LivePath | undefined => {
+      for (const old of left) {
+        if (!samePath(old.intent, path) || !paths.isCurrent(old.path, path, owner)) continue;
+        left.delete(old);
+        return { ...old, intent: path };
+      }
+      return undefined;
+    });
+    const taken = new Set(found.flatMap((path) => path?.slot ?? []));
+    // where nobody sends now, if there is such a place: what is used stays there until another is
+    const free = Array.from({ length: Limit.LIMIT_MAX_LINK_PATHS }, (_, slot) => slot)
+      .filter((slot) => !taken.has(slot))
+      .toSorted((a, b) => Number(isAt(left, a)) - Number(isAt(left, b)) || a - b);
+    return found.map((path, i): LivePath => {
+      const wanted = intent.paths[i] as LinkPathIntent;
+      return path ?? { intent: wanted, slot: free.shift() ?? 0, path: paths.make(wanted, owner), session: 0 };
+    });
   }
 
-  #wantedSession(vif: number, { intent, path }: LivePath, index: number): Session | undefined {
+  #wantedSession(vif: number, { intent, slot, path }: LivePath): Session | undefined {
     const { liveness } = intent;
     const carrier = liveness && this.#options.carrierOf(liveness.context);
     if (!liveness || !carrier || path === 0) return undefined;
@@ -183,13 +171,12 @@ export class Carriages {
       context: contextOf(carrier),
       label: liveness.label,
       vif,
-      index,
+      index: slot,
     };
   }
 
-  /** The session of before that watches just this; 0: none. */
-  #sameSession(before: readonly LivePath[], wanted: Session | undefined, index: number): number {
-    const session = before[index]?.session ?? 0;
+  /** The session of before, if it watches just this; else 0. */
+  #sameSession(session: number, wanted: Session | undefined): number {
     if (!wanted || session === 0) return 0;
     const record = this.#options.plane.sessions.intents.read(session);
     const same =
@@ -215,27 +202,73 @@ export class Carriages {
     plane.links.setBits(vif, 'state', 0xffffffff, false);
   }
 
+  /** Several, or one that is watched. Paths that go are left before they are taken away. */
   #leadToLink(
     vif: number,
     intent: VifIntent,
     owner: string,
     next: readonly LivePath[],
-    watched: readonly boolean[],
+    watching: readonly number[],
   ): void {
     const { plane } = this.#options;
     for (const { path, intent: wanted } of next) if (path !== 0) writePath(plane, path, owner, wanted);
-    const ids = Array.from({ length: Limit.LIMIT_MAX_LINK_PATHS }, (_, i) => next[i]?.path ?? 0);
-    // a path that nobody watches any more is as good as any
-    for (const [i] of ids.entries()) if (!watched[i]) plane.links.setBits(vif, 'state', 1 << i, false);
+    const ids = new Uint32Array(Limit.LIMIT_MAX_LINK_PATHS);
+    for (const { slot, path } of next) ids[slot] = path;
+    const old = plane.links.read(vif).paths;
+    const order = next.filter(({ path }) => path !== 0).map(({ slot }) => slot);
     plane.links.write(vif, {
       kind: intent.protection === 'weighted' ? LinkKind.LINK_WEIGHTED : LinkKind.LINK_FIRST,
-      avoid: next.reduce((bits, { intent: { avoid } }, i) => bits | (avoid ? 1 << i : 0), 0),
-      paths: Uint32Array.from(ids),
-      ways: waysOf(intent.paths),
+      avoid: next.reduce((bits, { slot, intent: { avoid } }) => bits | (avoid ? 1 << slot : 0), 0),
+      paths: ids.map((id, slot) => (id === 0 ? (old[slot] ?? 0) : id)),
+      ways: waysOf(next.map(({ slot, intent: { weight } }) => ({ slot, weight }))),
+      order: orderWord(order),
     });
-    plane.vifs.write(vif, { path: ids[0] ?? 0 });
+    // what nobody watches is as good as any; what is watched anew is not, until something is heard
+    const same = next.filter(({ slot, path }, i) => watching[i] !== 0 && old[slot] === path);
+    this.#settleUse(vif, order, same);
+    plane.links.write(vif, { paths: ids });
+    plane.vifs.write(vif, { path: next[0]?.path ?? 0 });
     plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_LINK, true);
   }
+
+  /** What is known to be down stays so of `same` paths only; what is used is one of `order`. */
+  #settleUse(vif: number, order: readonly number[], same: readonly LivePath[]): void {
+    const { links } = this.#options.plane;
+    const known = same.reduce((bits, { slot }) => bits | (1 << slot), 0);
+    for (let state = links.read(vif).state, seen = -1; seen !== state;) {
+      if (seen >= 0) state = seen;
+      const down = state & known;
+      const used = state >>> Limit.LIMIT_LINK_USED_SHIFT;
+      const fit = order.find((slot) => (down & (1 << slot)) === 0);
+      const use = order.includes(used) ? used : (fit ?? order[0] ?? 0);
+      seen = links.exchange(vif, 'state', state, down | (use << Limit.LIMIT_LINK_USED_SHIFT));
+    }
+  }
+}
+
+function wiresOf(paths: readonly LivePath[]): string[] {
+  return paths.flatMap(({ path, intent: { below } }) =>
+    path !== 0 && below.kind === 'wire' ? [below.name] : [],
+  );
+}
+
+function isAt(paths: ReadonlySet<LivePath>, slot: number): boolean {
+  return [...paths].some((path) => path.slot === slot);
+}
+
+/** As in struct link: the preferred one in the lowest byte. */
+function orderWord(slots: readonly number[]): number {
+  const bytes = Array.from(
+    { length: Limit.LIMIT_MAX_LINK_PATHS },
+    (_, i) => slots[i] ?? Limit.LIMIT_LINK_NOBODY,
+  );
+  return Buffer.from(bytes).readUInt32LE();
+}
+
+export function slotsOf(order: number): number[] {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(order);
+  return [...bytes].filter((slot) => slot !== Limit.LIMIT_LINK_NOBODY);
 }
 
 function intervalsOf({ minTx, minRx, multiplier, restore, adminDown }: LivenessIntent): {
@@ -249,7 +282,7 @@ function intervalsOf({ minTx, minRx, multiplier, restore, adminDown }: LivenessI
 }
 
 /** Sixteenths in proportion to the weights, by the largest remainder; in runs, so that a small change moves few flows. */
-export function waysOf(paths: readonly Pick<LinkPathIntent, 'weight'>[]): Uint8Array {
+export function waysOf(paths: readonly { readonly slot: number; readonly weight: number }[]): Uint8Array {
   const total = paths.reduce((sum, { weight }) => sum + weight, 0);
   const ways = Limit.LIMIT_LINK_WAYS;
   const exact = paths.map(({ weight }) => (total === 0 ? 0 : (weight * ways) / total));
@@ -259,5 +292,5 @@ export function waysOf(paths: readonly Pick<LinkPathIntent, 'weight'>[]): Uint8A
     .toSorted((a, b) => b.remainder - a.remainder || a.i - b.i);
   let left = ways - counts.reduce((sum, count) => sum + count, 0);
   for (const { i } of byRemainder) if (left-- > 0) counts[i] = (counts[i] ?? 0) + 1;
-  return Uint8Array.from(counts.flatMap((count, i) => Array<number>(count).fill(i)));
+  return Uint8Array.from(counts.flatMap((count, i) => Array<number>(count).fill(paths[i]?.slot ?? 0)));
 }

@@ -48,13 +48,10 @@ export function isInUse(agent: Agent, vif: LiveVif, index: number): boolean {
   const { flags } = agent.plane.vifs.read(vif.id);
   if ((flags & Limit.LIMIT_VIF_LINK) === 0) return index === 0;
   const { state, avoid } = agent.plane.links.read(vif.id);
-  const used = (state >>> USED_SHIFT) & (Limit.LIMIT_MAX_LINK_PATHS - 1);
-  if (vif.intent.protection === 'weighted' && ((state | avoid) & (1 << index)) === 0) return true;
-  return used === index;
+  const slot = paths[index]?.slot ?? 0;
+  if (vif.intent.protection === 'weighted' && ((state | avoid) & (1 << slot)) === 0) return true;
+  return state >>> Limit.LIMIT_LINK_USED_SHIFT === slot;
 }
-
-/** bpf/protection.h: LINK_USED_SHIFT */
-const USED_SHIFT = 8;
 
 export function livenessState(
   agent: Agent,
