@@ -228,6 +228,8 @@ export class DataPlane {
   /** The sweep of sessions runs from now on, without this process too, by the programs of this release. */
   async armSweep(): Promise<void> {
     this.#open('armSweep');
+    // with a period, or the first tick would be the last
+    this.sessions.settle();
     await this.#parts.programs.arm();
   }
 

@@ -3,7 +3,10 @@
  * (bpf/bfd.h has who writes what), and the clock that ends silent ones.
  */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
+  BfdState,
+  Limit,
   Session as SessionRecord,
   SessionEvent as EventRecord,
   SessionHeard,
@@ -51,6 +54,9 @@ export type SessionEvent = EventRecord;
 /** Silent sessions are found at most half an interval late, and no tick is wasted. Nanoseconds. */
 const SHORTEST_PERIOD = 500_000;
 const LONGEST_PERIOD = 10_000_000;
+
+/** A sender that lives says what is new at once. Milliseconds. */
+const FAREWELL_MS = 50;
 
 type Watcher = (events: readonly SessionEvent[]) => void;
 
@@ -110,6 +116,23 @@ export class SessionTable {
     const { minTx, minRx, multiplier, restore, flags } = session;
     this.intents.write(id, { minTx, minRx, multiplier, restore, flags });
     this.#settleSoon();
+  }
+
+  /**
+   * The other ends are told that these end on purpose (AdminDown), so that they do not take it for a failure; resolves
+   * when that was sent, or nobody sends.
+   */
+  async retire(ids: readonly number[]): Promise<void> {
+    const sent = new Map<number, bigint>();
+    for (const id of ids) {
+      this.intents.setBits(id, 'flags', Limit.LIMIT_SESSION_ADMIN_DOWN, true);
+      sent.set(id, this.#sent.read(id).packets);
+    }
+    const deadline = performance.now() + FAREWELL_MS;
+    const isTold = (id: number): boolean =>
+      (this.#states.read(id).word & 0xff) === BfdState.BFD_ADMIN_DOWN &&
+      this.#sent.read(id).packets > (sent.get(id) ?? 0n) + 1n;
+    while (!ids.every(isTold) && performance.now() < deadline) await delay(1);
   }
 
   /** Nothing is heard or sent for it any more; its id is somebody else's after a grace period. */

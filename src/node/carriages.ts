@@ -89,6 +89,7 @@ export class Carriages {
     const sessions = next.map((path) => this.#wantedSession(vif, path));
     const watching = sessions.map((wanted, i) => this.#sameSession(next[i]?.session ?? 0, wanted));
     const ended = before.filter(({ session }) => session !== 0 && !watching.includes(session));
+    await plane.sessions.retire(ended.map(({ session }) => session));
     for (const { session } of ended) plane.sessions.stop(session);
     // until then a program may mark a path for them
     if (ended.length > 0) await plane.grace();
