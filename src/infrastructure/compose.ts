@@ -6,6 +6,7 @@ import { type CarriedEnd, WireComposer } from './compose-wires.js';
 import { type Bodies, type View } from './kinds.js';
 import { type Label, tunnelName } from './labels.js';
 import { customerOf, machineOf } from './ledger.js';
+import { watchedPath } from './liveness.js';
 import { nameDown, ownerDown } from './rename.js';
 import { Rest } from './rest.js';
 import { heldOf } from './sold.js';
@@ -125,10 +126,17 @@ function composeEnds(
   for (const { link: origin, vif, mtu, payload, bits } of ends) {
     const carried = wires.endOf(origin) ?? tunnelEnd(origin);
     if (!carried) continue;
-    const { path, arrives } = carried;
+    const { arrives } = carried;
     parts.push({
       origin,
-      resource: { vif: { name: vif, mtu, link: { paths: [path], payload }, ...ratesOf(bits, mtu) } },
+      resource: {
+        vif: {
+          name: vif,
+          mtu,
+          link: { paths: [watchedPath(carried, payload)], payload },
+          ...ratesOf(bits, mtu),
+        },
+      },
     });
     if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
   }

@@ -73,7 +73,7 @@ export class ContentCheck {
   /** Nodes named before it was known whether they are made here, and where. */
   readonly #named = new Map<string, string>();
   readonly #nodes = new Map<string, MadeNode>();
-  readonly #vifs: { name: string; below: string }[] = [];
+  readonly #vifs: { name: string; below: readonly string[] }[] = [];
   readonly #used = new Set<string>();
   readonly #taken = new Set<string>();
   #routes = 0;
@@ -170,16 +170,18 @@ export class ContentCheck {
     const names = [...vifsOf(resource)].map((vif) => ({ vif, node: nodeOfVif(vif) }));
     if (resource.route) names.push({ vif: resource.route.node, node: resource.route.node });
     const { vif, label } = resource;
+    const paths = vif?.link?.paths ?? [];
     for (const path of [
-      ...(vif?.link?.paths ?? []),
+      ...paths,
+      ...paths.flatMap(({ liveness }) => liveness ?? []),
       ...(label ? [label] : []),
       ...(label?.swap ? [label.swap] : []),
     ])
-      if (path.tunnel !== undefined)
+      if (path.tunnel !== undefined || path.wire !== undefined)
         throw denied(
           'NOT_YOURS',
           `${field}.${kind}`,
-          'A tunnel is the provider’s own; give a vif of the leased node.',
+          'Tunnels and wires are the provider’s own; give a vif of the leased node.',
         );
     for (const { vif: name, node } of names) {
       if (node === undefined || !parseVirtualNodeName(node))
@@ -204,7 +206,7 @@ export class ContentCheck {
   #count(resource: Resource, field: string): void {
     for (const name of vifsOf(resource)) this.#used.add(name);
     if (resource.vif) {
-      const below = resource.vif.link?.paths[0]?.vif ?? '';
+      const below = (resource.vif.link?.paths ?? []).flatMap(({ vif }) => vif ?? []);
       this.#vifs.push({ name: resource.vif.name, below });
       this.#used.delete(resource.vif.name);
       this.#take('vifs', 1, `${field}.vif`);

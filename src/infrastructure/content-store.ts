@@ -38,7 +38,8 @@ export interface ContentHead {
 export interface ContentFacts {
   readonly nodes: readonly MadeNode[];
   /** Vifs made by it, and the vif that carries each. */
-  readonly vifs: readonly { readonly name: string; readonly below: string }[];
+  /** `below`: what its paths leave by; of a port none. One text where an earlier release has stored it. */
+  readonly vifs: readonly { readonly name: string; readonly below: string | readonly string[] }[];
   readonly ports: readonly string[];
   /** Vifs that it names. */
   readonly uses: readonly string[];

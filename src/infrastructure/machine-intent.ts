@@ -103,7 +103,8 @@ function standing(vifs: ReadonlySet<string>, heads: readonly ContentHead[]): Rea
   let left = heads.flatMap(({ facts }) => facts.vifs);
   for (let found = true; found;) {
     const next = left.filter(({ name, below }) => {
-      const stands = below === '' || there.has(below);
+      const ways = [below].flat().filter((vif) => vif !== '');
+      const stands = ways.length === 0 || ways.some((vif) => there.has(vif));
       if (stands) there.add(name);
       return !stands;
     });
@@ -132,9 +133,10 @@ function contentIntent(
         const piece = { origin: head.generation, count: 0 };
         sent.push(piece);
         for await (const resource of contents.resources(head)) {
-          if (absent.size > 0 && vifsOf(resource).some((vif) => absent.has(vif))) continue;
+          const left = absent.size > 0 ? withoutAbsent(resource, absent) : resource;
+          if (!left) continue;
           piece.count++;
-          yield resource;
+          yield left;
         }
       }
     },
@@ -146,13 +148,27 @@ function contentIntent(
   };
 }
 
+/** What is left of a resource whose vifs are not all there: of a link, the paths that lead somewhere. */
+function withoutAbsent(resource: Resource, absent: ReadonlySet<string>): Resource | undefined {
+  const { vif } = resource;
+  if (!vif?.link || absent.has(vif.name)) {
+    return vifsOf(resource).some((name) => absent.has(name)) ? undefined : resource;
+  }
+  const { link } = vif;
+  const paths = link.paths.filter(
+    (path) => !absent.has(path.vif ?? '') && !absent.has(path.liveness?.vif ?? ''),
+  );
+  if (paths.length === 0) return undefined;
+  return { kind: 'vif', vif: { ...vif, attachment: 'link', link: { ...link, paths } } as typeof vif };
+}
+
 /** Every vif that a resource names. */
 export function vifsOf(resource: Resource): readonly string[] {
   const { vif, label, address, route } = resource;
   if (route) return route.nextHops.map((hop) => hop.vif);
   if (address) return [address.vif];
   const names = vif
-    ? [vif.name, ...(vif.link?.paths ?? []).map((path) => path.vif)]
+    ? [vif.name, ...(vif.link?.paths ?? []).flatMap(({ vif, liveness }) => [vif, liveness?.vif])]
     : label
       ? [label.vif, label.deliver, label.swap?.vif]
       : [];

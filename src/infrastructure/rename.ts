@@ -5,7 +5,7 @@
  * it is CUSTOMER.T's. Pure, and both ways.
  */
 import { ApiError } from '../api/errors.js';
-import { type Resource } from '../api/node.js';
+import { type Path, type Resource } from '../api/node.js';
 
 /** Of the agent's names: VN and NODE, and of owners. */
 export const LONGEST_VN = 31;
@@ -75,7 +75,7 @@ function mapped(resource: Resource, name: Map, owner: Map): Resource {
     const { link } = vif;
     const renamed = { ...vif, name: name(vif.name) };
     if (!link) return { kind: 'vif', vif: renamed };
-    const paths = link.paths.map((path) => below(path, name));
+    const paths = link.paths.map((path) => watched(below(path, name), name));
     return { kind: 'vif', vif: { ...renamed, attachment: 'link', link: { ...link, paths } } as typeof vif };
   }
   if (label) {
@@ -102,6 +102,11 @@ function mapped(resource: Resource, name: Map, owner: Map): Resource {
 
 function below<T extends { readonly vif?: string | undefined }>(path: T, name: Map): T {
   return path.vif === undefined ? path : { ...path, vif: name(path.vif) };
+}
+
+/** What watches a path may hear by another vif than the path leaves by. */
+function watched(path: Path, name: Map): Path {
+  return path.liveness ? { ...path, liveness: below(path.liveness, name) } : path;
 }
 
 /** An agent's error as the customer is to read it: its own names, the same field. */
