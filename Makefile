@@ -3,6 +3,7 @@
 #   native/src ─ node-gyp ─▶ the addon                     bpf/ ─ clang ─▶ build/bpf/*.o
 #   proto/ ─ pbjs, buf ─▶ gen/cabernet.*                   build/bpf/shared.o ─ scripts/generate-layout.ts ─▶ gen/layout.ts
 #   src, native/lib, bench, scripts, gen ─ tsc ─▶ dist/
+#   native-tools/NAME/*.c ─ gcc ─▶ build/native-tools/NAME
 #
 # scripts/setup installs what this needs and then makes `all`.
 
@@ -17,8 +18,8 @@ TRIPLET := $(shell gcc -print-multiarch 2>/dev/null)
 # `make WERROR=` for a compiler which finds more to say than Debian's.
 WERROR := -Werror
 
-.PHONY: all addon bpf bpf-all gen dist check-native check-bpf clean
-all: addon dist bpf
+.PHONY: all addon tools bpf bpf-all gen dist check-native check-bpf check-tools clean
+all: addon tools dist bpf
 
 # ---- the addon ----
 
@@ -34,6 +35,19 @@ $(ADDON): native/binding.gyp $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	CXXFLAGS="$(WERROR)" $(BIN)/node-gyp configure build --directory native --jobs max --loglevel warn \
 		$(if $(NODE_DIR),--nodedir="$(NODE_DIR)")
 	touch $@
+
+# ---- small programs of their own: a folder each ----
+
+TOOLS := $(notdir $(patsubst %/,%,$(wildcard native-tools/*/)))
+TOOL_FLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -Wall -Wextra
+TOOL_LIBRARIES_bfd-sender := -lbpf
+
+tools: $(addprefix build/native-tools/,$(TOOLS))
+
+.SECONDEXPANSION:
+build/native-tools/%: $$(wildcard native-tools/$$*/*.[ch]) bpf/bfd.h Makefile
+	mkdir -p $(@D)
+	gcc $(TOOL_FLAGS) $(WERROR) -o $@ $(wildcard native-tools/$*/*.c) $(TOOL_LIBRARIES_$*)
 
 # ---- the BPF objects ----
 
@@ -119,6 +133,7 @@ TIDY_BPF := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -I/usr/include/$(TRIPLET)
 check-native: $(patsubst native/src/%.cc,build/tidy/%.cc.ok,$(NATIVE_SOURCES))
 check-bpf: $(patsubst bpf/%.c,build/tidy/%.c.ok,$(wildcard bpf/*.bpf.c)) \
 	build/tidy/cabernet-trace.ok build/tidy/cabernet-test.ok build/tidy/cabernet-jumbo.ok
+check-tools: $(patsubst native-tools/%.c,build/tidy/tools/%.c.ok,$(wildcard native-tools/*/*.c))
 
 build/tidy/%.cc.ok: native/src/%.cc $(NATIVE_HEADERS) .clang-tidy | build/tidy
 	$(TIDY) $< -- $(TIDY_CPP)
@@ -131,6 +146,10 @@ build/tidy/cabernet-test.ok: TIDY_BPF += -DCABERNET_TEST
 build/tidy/cabernet-jumbo.ok: TIDY_BPF += -DCABERNET_JUMBO
 build/tidy/cabernet-%.ok: bpf/cabernet.bpf.c $(wildcard bpf/*.h) bpf/.clang-tidy | build/tidy
 	$(TIDY) $< -- $(TIDY_BPF)
+	touch $@
+build/tidy/tools/%.c.ok: native-tools/%.c $(wildcard native-tools/*/*.h) bpf/bfd.h native-tools/.clang-tidy
+	mkdir -p $(@D)
+	$(TIDY) $< -- $(TOOL_FLAGS)
 	touch $@
 build/tidy:
 	mkdir -p $@
