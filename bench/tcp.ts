@@ -6,13 +6,15 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { setFeatures } from '../native/lib/index.js';
 import { DEFAULT_WIRE_MTU } from '../src/world/check.js';
 import { namespacePath } from '../src/world/place.js';
 import { median, round, row, type Row } from './report.js';
-import { figure2, Testbed } from './testbed.js';
+import { directFigure2, Testbed } from './testbed.js';
 import { layVxlan, layWires, type VxlanNetwork } from './vxlan.js';
 
 const rounds = 7;
@@ -78,7 +80,8 @@ async function waysOf(testbed: Testbed): Promise<Way[]> {
 }
 
 export async function tcp(): Promise<Row[]> {
-  const testbed = new Testbed('tcp', figure2);
+  const folder = mkdtempSync(join(tmpdir(), 'cabernet-bench-'));
+  const testbed = new Testbed('tcp', directFigure2(folder));
   const servers = new Map<string, () => void>();
   try {
     testbed.up();
@@ -105,5 +108,6 @@ export async function tcp(): Promise<Row[]> {
   } finally {
     for (const stop of servers.values()) stop();
     testbed.down();
+    rmSync(folder, { recursive: true, force: true });
   }
 }

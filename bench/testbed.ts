@@ -2,11 +2,22 @@
  * Worlds for benchmarks, brought up and taken down by the command line, each under a name of its own.
  */
 import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { machineNamespace, packageRoot, stationNamespace } from '../src/world/place.js';
 import { undoAtExit } from './undo.js';
 
 export const figure2 = join(packageRoot(), 'examples', 'figure2.yaml');
+
+/** The same with wires of one veth pair each, as those have that it is compared with; written into `folder`. */
+export function directFigure2(folder: string): string {
+  const world = parse(readFileSync(figure2, 'utf8')) as { readonly wires: readonly object[] };
+  const file = join(folder, 'figure2.yaml');
+  const wires = world.wires.map((wire) => ({ ...wire, direct: true }));
+  writeFileSync(file, JSON.stringify({ ...world, wires }));
+  return file;
+}
 
 /** Seconds that the command took; throws what it said when it failed. */
 function cabernet(...args: string[]): number {

@@ -91,9 +91,9 @@ struct session_heard {
 };
 
 struct session_state {
-	__u32 word;    /* enum bfd_state | enum bfd_diagnostic << 8 */
-	__u32 changes; /* of the word, ever */
-	__u64 since;   /* of the last one */
+	__u32 word;       /* enum bfd_state | enum bfd_diagnostic << 8 */
+	__u32 changes;    /* of the word, ever */
+	__u64 since;      /* of the last one */
 	__u64 last_heard; /* when the session last left BFD_UP: what had arrived before, and ... */
 	__u64 left_up;    /* ... when that was noticed */
 	__u32 failures;   /* times it left BFD_UP but for AdminDown, ever, and ... */

@@ -29,7 +29,7 @@ struct packet {
 	__u16 entropy;
 	__u8 offset;  /* where that frame begins */
 	bool channel; /* it is the sender's: not counted, not charged */
-	__u64 now;   /* of its meters; 0: none yet */
+	__u64 now;    /* of its meters; 0: none yet */
 };
 
 /* What egress takes off the front. */

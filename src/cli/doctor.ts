@@ -52,6 +52,9 @@ function built(): readonly Check[] {
     'the addon': 'native/build/Release/libbpf_ts.node',
     'the data plane': 'build/bpf/cabernet.o',
     'the tracing build': 'build/bpf/cabernet-trace.o',
+    "the middle of a world's wires": 'build/bpf/relay.o',
+    'the process of those wires': 'build/native-tools/wire-relay',
+    'the BFD sender': 'build/native-tools/bfd-sender',
   };
   return Object.entries(parts).map(([what, path]) =>
     existsSync(join(packageRoot(), path))

@@ -16,6 +16,19 @@ export interface CaptureFlags {
   readonly world?: string;
 }
 
+/** Quantities as they were typed, with their units. */
+export interface ImpairFlags {
+  readonly delay?: string;
+  readonly jitter?: string;
+  readonly loss?: string;
+  readonly rate?: string;
+  readonly seed?: string;
+  readonly oneWay?: true;
+  readonly clear?: true;
+  readonly output: string;
+  readonly world?: string;
+}
+
 /** Of commands that may call one agent over TCP in place of a world's. */
 export interface RemoteFlags {
   readonly address?: string | undefined;

@@ -4,7 +4,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { version } from '../api/version.js';
-import type { CaptureFlags, DoctorFlags, RemoteFlags, TraceFlags } from './flags.js';
+import type { CaptureFlags, DoctorFlags, ImpairFlags, RemoteFlags, TraceFlags } from './flags.js';
 import { withRemote } from './program-remote.js';
 
 export function wholeNumber(text: string): number {
@@ -94,6 +94,25 @@ for (const [word, text] of [
       await wireCommand(word, a, b, withWorld(options));
     });
 }
+
+program
+  .command('impair')
+  .description('delay, lose or slow down what a wire carries; without options: show what wires do')
+  .argument('[a]', 'a machine')
+  .argument('[b]', 'the machine at the other end')
+  .option('--delay <time>', 'every frame comes so much later, such as 20ms; at most 10s')
+  .option('--jitter <time>', 'and so much more at most, by chance; frames stay in order')
+  .option('--loss <share>', 'so many frames are lost by chance, such as 1%')
+  .option('--rate <rate>', 'what comes faster waits, such as 10mbit')
+  .option('--seed <n>', 'the same one gives the same chances to the n-th frames (default: 0)')
+  .option('--one-way', 'only what a sends to b')
+  .option('--clear', 'the wire does nothing to frames any more')
+  .addOption(outputOption())
+  .addOption(worldOption())
+  .action(async (a: string | undefined, b: string | undefined, options: ImpairFlags) => {
+    const { impairCommand } = await import('./impair.js');
+    await impairCommand(a, b, withWorld(options));
+  });
 
 program
   .command('trace')

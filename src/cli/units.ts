@@ -1,5 +1,6 @@
 /** Numbers of the APIs in the units of people, and exact: nothing is rounded away. */
 import { type Price, type Slo, types } from '../api/types.js';
+import { type Impairment } from '../world/impairment.js';
 
 /** `10 Mbit/s`, `1234.567 kbit/s`: the largest unit in which three decimals say it all. */
 export function bandwidth(bitsPerSecond: bigint | number): string {
@@ -54,6 +55,17 @@ export function slo(value: Slo | undefined): string {
     value.availabilityPpm > 0 && `up ≥ ${percent(value.availabilityPpm)}`,
   ].filter((part) => part !== false);
   return parts.length === 0 ? 'best effort' : parts.join(', ');
+}
+
+/** `delay 20 ms, jitter 5 ms, loss 1 %, 10 Mbit/s`; empty for what does nothing. */
+export function describeImpairment({ delayUs, jitterUs, lossPpm, bitsPerSecond }: Impairment): string {
+  const parts = [
+    delayUs > 0 && `delay ${delay(delayUs)}`,
+    jitterUs > 0 && `jitter ${delay(jitterUs)}`,
+    lossPpm > 0 && `loss ${percent(lossPpm)}`,
+    bitsPerSecond > 0 && bandwidth(bitsPerSecond),
+  ];
+  return parts.filter((part) => part !== false).join(', ');
 }
 
 /** Seconds as `1 d 2 h`, `90 s`: the two largest parts. */

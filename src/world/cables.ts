@@ -12,6 +12,8 @@ import { namespacePath } from './place.js';
 export interface CableEnd {
   readonly namespace: string;
   readonly interface: string;
+  /** False: an XDP program gives it NAPI, and what it leaves to the kernel is not to be merged. */
+  readonly gro?: boolean;
 }
 
 /** Made if it is not there, put right if it is, and up. */
@@ -40,7 +42,7 @@ export async function ensureCable(
   }
   for (const end of ends) {
     const place = { netns: namespacePath(end.namespace), name: end.interface };
-    await setFeatures(place, { gro: true, tx: false, txvlan: false, rxvlan: false });
+    await setFeatures(place, { gro: end.gro ?? true, tx: false, txvlan: false, rxvlan: false });
   }
   await ensureUp(netlinkA, a.interface, mtu);
   await ensureUp(netlinkB, b.interface, mtu);

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 
 import { suggestion, WorldError } from './errors.js';
+import { doesAnything, outOfBounds } from './impairment.js';
 import type {
   LinkMessage,
   MachineMessage,
@@ -176,6 +177,8 @@ function checkWire(
   return {
     ends: [end(a, b), end(b, a)],
     mtu: checkMtu(message.mtu, 'wire', mtus, `${field}.mtu`),
+    direct: message.direct,
+    impairments: checkImpairment(message, field),
     subnets,
     promise: {
       bitsPerSecond: message.bitsPerSecond || DEFAULT_RATE,
@@ -185,6 +188,25 @@ function checkWire(
       riskGroups: message.riskGroups,
     },
   };
+}
+
+/** By the end that frames leave. */
+function checkImpairment({ impairment: message, direct }: WireMessage, field: string): Wire['impairments'] {
+  if (!message) return [null, null];
+  if (direct) {
+    const text = 'a direct wire cannot be impaired: leave `direct` or `impairment` out';
+    throw new WorldError('IMPAIRMENT', text, { field: `${field}.direct` });
+  }
+  const { delayUs, jitterUs, lossPpm, seed, oneWay } = message;
+  const impairment = { delayUs, jitterUs, lossPpm, bitsPerSecond: Number(message.bitsPerSecond), seed };
+  const wrong = outOfBounds(impairment);
+  if (wrong) {
+    const name = wrong.field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const text = `${impairment[wrong.field]}: ${wrong.bounds}`;
+    throw new WorldError('IMPAIRMENT', text, { field: `${field}.impairment.${name}` });
+  }
+  const set = doesAnything(impairment) ? impairment : null;
+  return [set, oneWay ? null : set];
 }
 
 /** The interface at one end: its own name, or `to-` and the other end's. */

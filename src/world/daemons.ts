@@ -16,7 +16,9 @@ export interface Daemon {
   readonly what: string;
   /** Undefined: the caller's own. */
   readonly namespace: string | undefined;
-  /** Of `cabernet`, with `--socket`. */
+  /** Another program than `cabernet`: its path. */
+  readonly program?: string;
+  /** With `--socket`. */
   readonly args: readonly string[];
   readonly socket: string;
   readonly log: string;
@@ -45,11 +47,12 @@ export async function ensureDaemon(daemon: Daemon): Promise<ProcessId> {
   return same ?? start(daemon);
 }
 
-function start({ what, namespace, args, socket, log: path }: Daemon): ProcessId {
+function start({ what, namespace, program: other, args, socket, log: path }: Daemon): ProcessId {
   rmSync(socket, { force: true });
   const log = openSync(path, 'a', 0o600);
   try {
-    const command = [process.execPath, join(packageRoot(), 'bin', 'cabernet'), ...args];
+    const own = [process.execPath, join(packageRoot(), 'bin', 'cabernet')];
+    const command = [...(other === undefined ? own : [other]), ...args];
     // not `ip netns exec`, which would hide the BPF file system
     const enter = namespace === undefined ? [] : ['nsenter', `--net=${namespacePath(namespace)}`, '--'];
     const [program = '', ...words] = [...enter, ...command];

@@ -7,7 +7,15 @@ import { writeFile } from 'node:fs/promises';
 import { ensureAddresses, ensureRoutes } from './addressing.js';
 import { ensureCable, removeInterface } from './cables.js';
 import { Namespaces, namespacesWith } from './namespaces.js';
-import { hostsPath, machineNamespace, namespacePrefix, officeNamespace, stationNamespace } from './place.js';
+import { ensureMiddles, hasMiddle } from './middle.js';
+import {
+  hostsPath,
+  machineNamespace,
+  namespacePrefix,
+  officeNamespace,
+  stationNamespace,
+  wiresNamespace,
+} from './place.js';
 import { type MachinePlan, type StationPlan, type WorldPlan } from './layout.js';
 
 /** The only interface of a station. */
@@ -18,6 +26,7 @@ export async function obsoleteNamespaces(plan: WorldPlan): Promise<readonly stri
   const machines = plan.machines.map((machine) => machineNamespace(plan.name, machine.name));
   const wanted = new Set([
     officeNamespace(plan.name),
+    ...(plan.wires.some(hasMiddle) ? [wiresNamespace(plan.name)] : []),
     ...machines,
     ...plan.stations.map((station) => stationNamespace(plan.name, station.network, station.name)),
   ]);
@@ -49,7 +58,7 @@ export async function removeObsoleteCables(before: WorldPlan, plan: WorldPlan): 
 function cablesOf(plan: WorldPlan): { name: string; ends: string[] }[] {
   const wires = plan.wires.map((wire) => {
     const ends = wire.ends.map((end) => `${machineNamespace(plan.name, end.machine)} ${end.interface}`);
-    return { name: ends.join(' '), ends };
+    return { name: `${ends.join(' ')}${hasMiddle(wire) ? '' : ' directly'}`, ends };
   });
   const stations = plan.stations.map((station) => ({
     name: `${station.network}/${station.name} on ${station.machine}`,
@@ -69,7 +78,10 @@ export async function ensureFabric(plan: WorldPlan): Promise<void> {
         namespaces.ensure(stationNamespace(plan.name, one.network, one.name), existing, false),
       ),
     ]);
-    await Promise.all(plan.wires.map((wire) => ensureWire(namespaces, plan, wire)));
+    await ensureMiddles(namespaces, plan, existing);
+    await Promise.all(
+      plan.wires.filter((wire) => !hasMiddle(wire)).map((wire) => ensureWire(namespaces, plan, wire)),
+    );
     await Promise.all([
       ...plan.machines.map((machine) => ensureMachine(namespaces, plan.name, machine)),
       ...plan.stations.map((station) => ensureStation(namespaces, plan.name, station)),

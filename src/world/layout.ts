@@ -3,6 +3,7 @@
  * another is src/world/manifests.ts.
  */
 import { formatPrefix, hostOf, nthHost, parsePrefix, type Prefix, subnetOf } from '../api/prefix.js';
+import { type Impairment } from './impairment.js';
 import { type Before, type InterfacePlan, Underlay, type UnderlayRoute } from './underlay.js';
 import { vnOf, type World } from './world.js';
 
@@ -22,6 +23,10 @@ export interface MachinePlan {
 export interface WirePlan {
   readonly ends: readonly [{ machine: string; interface: string }, { machine: string; interface: string }];
   readonly mtu: number;
+  /** Without a middle that could lose or delay frames. */
+  readonly direct: boolean;
+  /** What it does from the beginning to frames that leave each end; null: nothing. */
+  readonly impairments: readonly [Impairment | null, Impairment | null];
 }
 
 export interface StationPlan {
@@ -90,7 +95,7 @@ export function layOut(world: World, before?: WorldPlan): WorldPlan {
   return {
     name: world.name,
     machines,
-    wires: world.wires.map(({ ends, mtu }) => ({ ends, mtu })),
+    wires: world.wires.map(({ ends, mtu, direct, impairments }) => ({ ends, mtu, direct, impairments })),
     networks: world.networks.map((network) => ({
       name: network.name,
       owner: network.owner,

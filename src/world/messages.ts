@@ -5,6 +5,7 @@ import type { Draft, Message } from '../api/message.js';
 export type WorldMessage = Message<cabernet.world.v1.World>;
 export type MachineMessage = Message<cabernet.world.v1.Machine>;
 export type WireMessage = Message<cabernet.world.v1.Wire>;
+export type ImpairmentMessage = Message<cabernet.world.v1.Impairment>;
 export type NetworkMessage = Message<cabernet.world.v1.Network>;
 export type LinkMessage = Message<cabernet.world.v1.Link>;
 export type StationMessage = Message<cabernet.world.v1.Station>;

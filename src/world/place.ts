@@ -83,6 +83,27 @@ export function officeNamespace(world: string): string {
   return `${world}..office`;
 }
 
+/** Where wires have their middles. No machine's name begins with a dot. */
+export function wiresNamespace(world: string): string {
+  return `${world}..wires`;
+}
+
+/** Of the process that holds frames back there. */
+export function wiresSocketPath(world: string): string {
+  return join(worldDirectory(world), '.wires.sock');
+}
+
+export function wiresLogPath(world: string): string {
+  return join(worldDirectory(world), '.wires.log');
+}
+
+/** In a machine's place, where the wires' middles have their pins. No machine's name begins with a hyphen. */
+export const WIRES_PINS = '-wires';
+
+export function wiresPinDirectory(world: string): string {
+  return pinDirectory(world, WIRES_PINS);
+}
+
 /** For the time of a removal; no machine's name begins with a dot. */
 export function sentinelNamespace(world: string): string {
   return `${world}..removal`;

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 
 import { isWorldName } from './check.js';
 import { WorldError } from './errors.js';
+import { type Impairment } from './impairment.js';
 import { statePath, worldDirectory, WORLDS } from './place.js';
 import { type Seat } from './controllers.js';
 import { type WorldPlan } from './layout.js';
@@ -26,7 +27,12 @@ export interface WorldState {
   readonly agents: Readonly<Record<string, ProcessId>>;
   /** By provider. */
   readonly controllers: Readonly<Record<string, ProcessId>>;
+  /** What wires do to frames now; a state of an earlier version has none. */
+  readonly impaired?: Impaired;
 }
+
+/** By the end that frames leave, `MACHINE:INTERFACE`. */
+export type Impaired = Readonly<Record<string, Impairment>>;
 
 /** Whatever comes from a command line goes into paths. Throws WorldError. */
 export function checkWorldName(name: string): void {

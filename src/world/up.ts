@@ -22,13 +22,16 @@ import {
 import { type Daemon, ensureDaemon, servingAt, waitForDaemon } from './daemons.js';
 import { removeNamespaces, removePins } from './down.js';
 import { ensureFabric, obsoleteNamespaces, removeObsoleteCables, writeHosts } from './fabric.js';
+import { impairedOf, impose } from './impair.js';
 import { ensureBpfFs, requireRoot } from './host.js';
 import { type HostName, type WorldPlan } from './layout.js';
 import { type LoadedWorld, loadWorld } from './load.js';
 import { lockWorld } from './lock.js';
 import { type Manifest, manifestsOf, type Provider, providersOf } from './manifests.js';
-import { hostsPath, logPath, officeNamespace, socketPath, worldDirectory } from './place.js';
+import { hasMiddle } from './middle.js';
+import { hostsPath, logPath, officeNamespace, socketPath, WIRES_PINS, worldDirectory } from './place.js';
 import { endAll, type ProcessId } from './processes.js';
+import { ensureRelay } from './relay.js';
 import { readState, type WorldState, writeState } from './state.js';
 
 /** How long tunnels and vifs may take to come up, milliseconds. */
@@ -71,6 +74,7 @@ async function build({ file, world, plan }: LoadedWorld, onStep: (text: string) 
   // who has left the world is asked to give back what it has
   const leaving = (before?.seats ?? []).filter((one) => !providers.some((other) => isSame(one, other)));
   const seats = seated([...providers, ...leaving], before?.seats ?? []);
+  const impaired = impairedOf(plan.wires);
   let state: WorldState = {
     version: 2,
     file,
@@ -79,6 +83,7 @@ async function build({ file, world, plan }: LoadedWorld, onStep: (text: string) 
     seats,
     agents: before?.agents ?? {},
     controllers: before?.controllers ?? {},
+    impaired,
   };
   if (before) await removeObsolete(before, plan, gone);
   writeState(state);
@@ -87,6 +92,10 @@ async function build({ file, world, plan }: LoadedWorld, onStep: (text: string) 
     `${count(plan.machines, 'machine')}, ${count(plan.wires, 'wire')}, ${count(plan.stations, 'station')}`,
   );
   await ensureFabric(plan);
+  if (plan.wires.some(hasMiddle)) {
+    await ensureRelay(name);
+    await impose(name, plan.wires, impaired);
+  } else await removePins(name, WIRES_PINS);
 
   onStep(`${count(plan.machines, 'agent')}, ${count(seats, 'controller')}`);
   await ensureCredentials(directory, seats);

@@ -2,10 +2,13 @@
  * Cutting and healing wires. The machines' own routes are static, so nothing goes around a cut in the underlay: what
  * ran over the wire alone stays down until it is healed.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { suggestion, WorldError } from './errors.js';
 import { ensureMachine } from './fabric.js';
 import { Namespaces } from './namespaces.js';
-import { machineNamespace } from './place.js';
+import { hasMiddle, middleOf } from './middle.js';
+import { machineNamespace, wiresNamespace } from './place.js';
 import { type WirePlan } from './layout.js';
 import { type WorldState } from './state.js';
 
@@ -38,11 +41,26 @@ export async function setWire(state: WorldState, wire: WirePlan, up: boolean): P
       await netlink.setLink(link.index, { up });
       changed = true;
     }
+    if (up && hasMiddle(wire)) await joinEnds(namespaces, state, wire);
     if (up) await restore(namespaces, state, wire);
     return changed;
   } finally {
     namespaces.close();
   }
+}
+
+/** How long carriers may take to come back through a wire's middle, milliseconds. */
+const CARRIER_DEADLINE = 1000;
+
+/** Up in the middle too, also where the process that would see to it has ended; until both ends have a carrier. */
+async function joinEnds(namespaces: Namespaces, state: WorldState, wire: WirePlan): Promise<void> {
+  const netlink = await namespaces.netlink(wiresNamespace(state.plan.name));
+  for (const name of middleOf(wire)) {
+    const link = await netlink.link(name);
+    if (link && !link.up) await netlink.setLink(link.index, { up: true });
+  }
+  const deadline = Date.now() + CARRIER_DEADLINE;
+  while (!(await isWhole(state, wire)) && Date.now() < deadline) await delay(5);
 }
 
 /** The kernel forgot the routes over the wire when it went down. */

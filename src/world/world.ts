@@ -3,6 +3,7 @@
  * proto/cabernet/world/v1/world.proto for what each field means.
  */
 import { type Family, type Prefix } from '../api/prefix.js';
+import { type Impairment } from './impairment.js';
 import { type NodeShare, type Slo } from '../api/types.js';
 
 export interface World {
@@ -33,6 +34,10 @@ export interface WireEnd {
 export interface Wire {
   readonly ends: readonly [WireEnd, WireEnd];
   readonly mtu: number;
+  /** One veth pair: it cannot be impaired. */
+  readonly direct: boolean;
+  /** By the end that frames leave; null: none. */
+  readonly impairments: readonly [Impairment | null, Impairment | null];
   readonly subnets: readonly Prefix[];
   readonly promise: WirePromise;
 }

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { v1 } from '../../src/api/node.js';
 import { type Agent } from '../../src/node/agent.js';
 import { listPaths } from '../../src/node/rpc/paths.js';
 import {
@@ -111,6 +112,10 @@ function livenessOf(at: 'P' | 'M', index: number) {
   );
   if (!path?.liveness) throw new Error(`path ${index} at ${at} is not watched`);
   return path.liveness;
+}
+
+function isUp(at: 'P' | 'M'): boolean {
+  return livenessOf(at, 0).state === v1.SessionState.SESSION_STATE_UP;
 }
 
 async function settled(expected: readonly string[]): Promise<void> {
@@ -253,11 +258,11 @@ test('weights: both paths carry flows, and one of them all when the other is cut
 test('held down on purpose: nobody watches, and nothing moves', async () => {
   const streams = stream('hp', '10.0.3.2', 300);
   await apply(agentOf('P'), 'conn', ends('P', { adminDown: true }));
-  await until('P is held down', () => livenessOf('P', 0).state === 1);
-  await until('M is told', () => livenessOf('M', 0).remoteState === 1);
+  await until('P is held down', () => livenessOf('P', 0).state === v1.SessionState.SESSION_STATE_ADMIN_DOWN);
+  await until('M is told', () => livenessOf('M', 0).remoteState === v1.SessionState.SESSION_STATE_ADMIN_DOWN);
   expect(paths('P')[0]).toBe('0 up, in use');
   await want();
-  await until('up again', () => livenessOf('P', 0).state === 4 && livenessOf('M', 0).state === 4);
+  await until('up again', () => isUp('P') && isUp('M'));
   await settled(['0 up, in use', '1 up']);
   expect(await streams).toEqual({ sent: 300, received: 300 });
 });
@@ -282,7 +287,7 @@ test('a cut while no agent lives; the next ones find what was done, and no sessi
 test('a sender that is killed is started again, and its sessions come back', async () => {
   const pid = senderOf('P');
   process.kill(pid ?? 0, 'SIGKILL');
-  await until('M misses it', () => livenessOf('M', 0).state !== 4 || (livenessOf('M', 0).failures ?? 0) > 0);
+  await until('M misses it', () => !isUp('M') || (livenessOf('M', 0).failures ?? 0) > 0);
   await until('another runs', () => senderOf('P') !== undefined && senderOf('P') !== pid);
   await settled(['0 up, in use', '1 up']);
 });

@@ -53,6 +53,42 @@ const cases: readonly [string, WorldDraft, string, RegExp][] = [
     /9801: 576 to 9800 bytes$/,
   ],
   [
+    'too long a delay',
+    { wires: [{ a: 'P', b: 'Q', impairment: { delayUs: 10_000_001 } }] },
+    'wires[0].impairment.delay_us',
+    /10000001: at most 10 s$/,
+  ],
+  [
+    'too long a jitter',
+    { wires: [{ a: 'P', b: 'Q', impairment: { jitterUs: 4_294_967_295 } }] },
+    'wires[0].impairment.jitter_us',
+    /at most 10 s$/,
+  ],
+  [
+    'more than all frames lost',
+    { wires: [{ a: 'P', b: 'Q', impairment: { lossPpm: 1_000_001 } }] },
+    'wires[0].impairment.loss_ppm',
+    /at most 100 %/,
+  ],
+  [
+    'too low a rate',
+    { wires: [{ a: 'P', b: 'Q', impairment: { bitsPerSecond: 999n } }] },
+    'wires[0].impairment.bits_per_second',
+    /999: 1 kbit\/s to 100 Gbit\/s$/,
+  ],
+  [
+    'a rate beyond all numbers',
+    { wires: [{ a: 'P', b: 'Q', impairment: { bitsPerSecond: 2n ** 64n - 1n } }] },
+    'wires[0].impairment.bits_per_second',
+    /1 kbit\/s to 100 Gbit\/s$/,
+  ],
+  [
+    'a direct wire with an impairment',
+    { wires: [{ a: 'P', b: 'Q', direct: true, impairment: { lossPpm: 1 } }] },
+    'wires[0].direct',
+    /cannot be impaired/,
+  ],
+  [
     'a wire with a host as subnet',
     { wires: [{ a: 'P', b: 'Q', subnets: ['1.2.3.4/32'] }] },
     'wires[0].subnets',

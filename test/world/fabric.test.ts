@@ -102,7 +102,7 @@ describe('the fabric of Figure 2', () => {
     await removeObsoleteCables(plan, smaller);
     await ensureFabric(smaller);
     const names = (await netnsNames()).filter((name) => name.startsWith(`${world}.`));
-    expect(names).toEqual([`${world}..office`, `${world}.B`, `${world}.P`, `${world}.X`]);
+    expect(names).toEqual([`${world}..office`, `${world}..wires`, `${world}.B`, `${world}.P`, `${world}.X`]);
     const links = await withNetlink('P', (netlink) => netlink.links());
     expect(links.map((link) => `${link.name} ${link.mtu}`).sort()).toEqual([
       'lo 65536',

@@ -9,8 +9,8 @@ const MOST_NAMES = 1000;
 
 interface Where {
   readonly target: TargetFlags;
-  /** `--world` is given. */
-  readonly world: boolean;
+  /** As `--world` gives it. */
+  readonly world: string | undefined;
 }
 
 export function contexts(): readonly string[] {
@@ -28,6 +28,17 @@ export async function worlds(): Promise<readonly string[]> {
   return knownWorlds();
 }
 
+/** Those of the world; behind one of them, those at the other ends of its wires. */
+async function machines([one]: readonly string[], world: string | undefined): Promise<readonly string[]> {
+  const { chooseWorld } = await import('../../world/target.js');
+  const { plan } = chooseWorld(world);
+  if (one === undefined) return plan.machines.map(({ name }) => name);
+  return plan.wires.flatMap(({ ends }) => {
+    const names = ends.map(({ machine }) => machine);
+    return names.includes(one) ? names.filter((name) => name !== one) : [];
+  });
+}
+
 /** `path`: of the command, `context use`; `words`: its words before the one being typed. */
 export async function candidatesOf(
   path: string,
@@ -42,6 +53,10 @@ export async function candidatesOf(
       return contexts();
     case 'down':
       return worlds();
+    case 'cut':
+    case 'heal':
+    case 'impair':
+      return machines(words, where.world);
     case 'get':
       return things(words, typed, where);
     case 'watch':
@@ -55,7 +70,7 @@ export async function candidatesOf(
 }
 
 async function things(words: readonly string[], typed: string, where: Where): Promise<readonly string[]> {
-  const target = where.world ? undefined : chosen(where.target);
+  const target = where.world !== undefined ? undefined : chosen(where.target);
   const [what] = words;
   if (what === undefined) {
     if (typed.includes('/')) return resources(target, typed);

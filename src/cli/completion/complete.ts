@@ -86,7 +86,7 @@ async function candidates(line: Line, program: Command, typed: string): Promise<
   if (argument.argChoices) return argument.argChoices;
   const path =
     command.parent === program ? command.name() : `${command.parent?.name() ?? ''} ${command.name()}`;
-  return candidatesOf(path, words, typed, { target, world: options.get('world') !== undefined });
+  return candidatesOf(path, words, typed, { target, world: options.get('world') });
 }
 
 function isShown(command: Command): boolean {

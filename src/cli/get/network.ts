@@ -11,6 +11,7 @@ import { type Cell } from '../output.js';
 import { type Found, type Kind, rowsOf } from './kind.js';
 import { networkOf, short } from '../names.js';
 import { UsageError } from '../report.js';
+import { describeImpairment } from '../units.js';
 
 export const machines: Kind = {
   columns: [
@@ -145,7 +146,7 @@ export const links: Kind = {
       return { machine: agent.machine, vifs, tunnels, labels };
     });
     const wires = await Promise.all(
-      state.plan.wires.map(async (wire) => wireFound(wire, await isWhole(state, wire))),
+      state.plan.wires.map(async (wire) => wireFound(wire, await isWhole(state, wire), state)),
     );
     const virtual = linksOf(answers.map(({ value }) => value)).map(linkFound);
     const order = new Map(state.plan.networks.map((network, i) => [network.name, i]));
@@ -154,8 +155,17 @@ export const links: Kind = {
   },
 };
 
-function wireFound(wire: WorldState['plan']['wires'][number], whole: boolean): Found {
+function wireFound(
+  wire: WorldState['plan']['wires'][number],
+  whole: boolean,
+  { impaired = {} }: WorldState,
+): Found {
   const [a, b] = wire.ends.map((end) => `${end.machine}:${end.interface}`);
+  const effects = [a, b].map((end = '') => impaired[end]).map((one) => (one ? describeImpairment(one) : ''));
+  const impairments =
+    effects[0] === effects[1]
+      ? [effects[0] ?? '']
+      : effects.map((text, i) => text && `from ${wire.ends[i]?.machine}: ${text}`);
   const row = {
     network: '(wire)',
     a: a ?? '',
@@ -163,7 +173,7 @@ function wireFound(wire: WorldState['plan']['wires'][number], whole: boolean): F
     below: '',
     via: '',
     mtu: wire.mtu,
-    state: whole ? 'up' : 'cut',
+    state: [whole ? 'up' : 'cut', ...impairments.filter((text) => text !== '')].join('; '),
   };
   return { row, names: wire.ends.map((end) => end.machine) };
 }

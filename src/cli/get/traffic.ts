@@ -2,6 +2,7 @@
 import { type Found, type Kind, rowsOf } from './kind.js';
 import { short } from '../names.js';
 import { byName } from './network.js';
+import { describeImpairment } from '../units.js';
 
 export const routes: Kind = {
   columns: [
@@ -91,10 +92,12 @@ export const wires: Kind = {
     { key: 'mac', title: 'MAC' },
     { key: 'vif', title: 'CARRIES' },
     { key: 'state', title: 'STATE' },
+    { key: 'impairment', title: 'IMPAIRED' },
   ],
-  async read(_, agents) {
+  async read(state, agents) {
     const { answers, silent } = await agents.ask((agent) => agent.wires());
-    const found = rowsOf(answers, ({ wire, owner, state, mac, vif }, machine): Found => {
+    const found = rowsOf(answers, ({ wire, owner, state: condition, mac, vif }, machine): Found => {
+      const impairment = state?.impaired?.[`${machine}:${wire?.interface}`];
       const name = (wire?.name ?? '').replace(/^wires\//, '');
       const row = {
         wire: name,
@@ -105,7 +108,8 @@ export const wires: Kind = {
         neighbour: wire?.neighbourAddress ?? '',
         mac,
         vif: short(vif),
-        state,
+        state: condition,
+        impairment: impairment ? describeImpairment(impairment) : '',
       };
       return { row, names: [name, machine] };
     });
