@@ -71,6 +71,16 @@ export interface ControllerFlags {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
+export interface StreamFlags {
+  readonly interval: string;
+  readonly duration: string;
+  readonly bytes: number;
+  readonly ipv6?: true;
+  readonly json?: true;
+  readonly csv?: true;
+  readonly world?: string;
+}
+
 /** Of all `cabernet ca` commands. */
 export interface CaFlags {
   readonly directory: string;

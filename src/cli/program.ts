@@ -4,7 +4,14 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { version } from '../api/version.js';
-import type { CaptureFlags, DoctorFlags, ImpairFlags, RemoteFlags, TraceFlags } from './flags.js';
+import type {
+  CaptureFlags,
+  DoctorFlags,
+  ImpairFlags,
+  RemoteFlags,
+  StreamFlags,
+  TraceFlags,
+} from './flags.js';
 import { withRemote } from './program-remote.js';
 
 export function wholeNumber(text: string): number {
@@ -112,6 +119,25 @@ program
   .action(async (a: string | undefined, b: string | undefined, options: ImpairFlags) => {
     const { impairCommand } = await import('./impair.js');
     await impairCommand(a, b, withWorld(options));
+  });
+
+program
+  .command('stream')
+  .description(
+    'send a constant stream of numbered packets, and say which were lost, doubled, late or out of order',
+  )
+  .argument('<from>', 'VN/STATION or VN/NODE')
+  .argument('<to>', 'VN/STATION or VN/NODE')
+  .option('--interval <time>', 'between two packets, 10us to 10s', '1ms')
+  .option('--duration <time>', 'how long to send', '10s')
+  .option('--bytes <n>', 'of UDP payload', wholeNumber, 64)
+  .option('-6, --ipv6', 'to its IPv6 address')
+  .addOption(new Option('--json', 'the report and a time series').conflicts('csv'))
+  .option('--csv', 'the time series: a line for each tenth of a second')
+  .addOption(worldOption())
+  .action(async (from: string, to: string, options: StreamFlags) => {
+    const { streamCommand } = await import('./stream.js');
+    await streamCommand(from, to, withWorld(options));
   });
 
 program
