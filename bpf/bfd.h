@@ -94,7 +94,7 @@ struct session_state {
 	__u32 word;       /* enum bfd_state | enum bfd_diagnostic << 8 */
 	__u32 changes;    /* of the word, ever */
 	__u64 since;      /* of the last one */
-	__u64 last_heard; /* when the session last left BFD_UP: what had arrived before, and ... */
+	__u64 last_heard; /* when the session last failed: what had arrived before, and ... */
 	__u64 left_up;    /* ... when that was noticed */
 	__u32 failures;   /* times it left BFD_UP but for AdminDown, ever, and ... */
 	__u32 recent;     /* ... since it was up for long */
@@ -129,6 +129,7 @@ struct channel_frame {
 
 /* RFC 5586 §2.1: nibble 1, version 0, reserved, then the type. RFC 5885 §3: BFD without IP. */
 #define CHANNEL_HEADER 0x10000000u
+#define CHANNEL_VERSION 0x0f000000u
 #define CHANNEL_TYPE 0xffffu
 #define CHANNEL_BFD 0x0007u
 

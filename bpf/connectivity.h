@@ -16,6 +16,11 @@ static __always_inline void begin_at(struct packet *pk, const struct cursor *cur
 	pk->length = pk->size - cursor->offset;
 }
 
+struct channel_begin {
+	struct label_entry entry;
+	struct control_word word;
+};
+
 /* Transit: nothing above this label is looked at. */
 static __always_inline int swap(struct xdp_md *ctx, struct packet *pk, __u32 path, __u32 entry)
 {
@@ -106,6 +111,14 @@ static __always_inline const struct vif *enter_vif(struct packet *pk, __u32 id)
 	return vif;
 }
 
+/* What watches a link of the layer above is nobody's to hold back: its label, then the word of a channel. */
+static __always_inline bool begins_channel(struct cursor cursor)
+{
+	const struct channel_begin *begin = peek(&cursor, struct channel_begin);
+
+	return begin && entry_bottom(bpf_ntohl(begin->entry.word)) && bpf_ntohl(begin->word.word) >> 28 == 1;
+}
+
 /*
  * `own`: the first entry is the explicit null of this vif's circuit, at the
  * bottom of the stack; else 0.
@@ -143,7 +156,7 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 			return arrive_at_vif(ctx, pk, cursor, vif, context, entry_label(word));
 
 		/* the layer above this vif's: its labels mean something here only */
-		if (exceeds(pk, vif, target, METER_RECEIVED, pk->length))
+		if (!begins_channel(*cursor) && exceeds(pk, vif, target, METER_RECEIVED, pk->length))
 			return refuse(ctx, target, vif->node, pk->ifindex, METER_RECEIVED);
 		count_received(target, pk->length);
 		context = target;

@@ -53,9 +53,12 @@ static __always_inline bool session_move(__u32 id, const struct session *session
 	struct session_state *state = bpf_map_lookup_elem(&session_states, &id);
 	__u32 link = 0;
 
-	if (!state || !heard || __sync_val_compare_and_swap(&state->word, before, after) != before)
+	if (!state || !heard)
 		return false;
-	state->since = now;
+	/* before the word: nobody is to see a new state of an old age. Who loses is as late as who wins */
+	*(volatile __u64 *)&state->since = now;
+	if (__sync_val_compare_and_swap(&state->word, before, after) != before)
+		return false;
 	__sync_fetch_and_add(&state->changes, 1);
 	if (failed) {
 		*(volatile __u32 *)&state->path_down = 1;
@@ -64,7 +67,7 @@ static __always_inline bool session_move(__u32 id, const struct session *session
 			state->last_heard = heard->at;
 			state->left_up = now;
 			state->failures++;
-			state->recent++;
+			__sync_fetch_and_add(&state->recent, 1);
 		}
 	}
 	tell_event(id, session, before, after, link, now);
@@ -144,7 +147,9 @@ static __always_inline enum drop_reason receive_bfd(struct xdp_md *ctx, __u32 of
 	session_hear(heard, &packet, now);
 	remote = packet.state_flags >> 6;
 	after = next_state(before, remote);
-	/* AdminDown says nothing of the path (RFC 5882 §4.2) */
+	/* AdminDown: the path is as if nobody watched it (RFC 5882 §4.2) */
+	if (remote == BFD_ADMIN_DOWN)
+		*(volatile __u32 *)&state->path_down = 0;
 	if (after != before)
 		session_move(id, session, before, after, remote == BFD_DOWN && STATE_OF(before) == BFD_UP,
 			     now);
@@ -161,13 +166,14 @@ __noinline int receive_channel(struct xdp_md *ctx, __u32 offset, __u32 context, 
 	struct session_key key = { .context = context, .label = label };
 	const struct session *session;
 	const __u32 *found;
-	__be32 word;
-	__u32 id;
+	__u32 id, word;
 
 	offset &= 0xff;
 	if (bpf_xdp_load_bytes(ctx, offset, &word, sizeof(word)) < 0)
 		return DROP_TRUNCATED;
-	if ((bpf_ntohl(word) & CHANNEL_TYPE) != CHANNEL_BFD)
+	/* of version 0; what is reserved is ignored (RFC 5586 §2.1) */
+	word = bpf_ntohl(word);
+	if (word & CHANNEL_VERSION || (word & CHANNEL_TYPE) != CHANNEL_BFD)
 		return DROP_CHANNEL_UNKNOWN;
 	found = bpf_map_lookup_elem(&session_ends, &key);
 	if (!found)

@@ -56,7 +56,7 @@ static __always_inline void arrive_by_circuit(struct packet *pk, struct arrival 
 	vif = enter_vif(pk, id);
 	if (!vif) {
 		arrival->reason = DROP_VIF_DOWN;
-	} else if (exceeds(pk, vif, id, METER_RECEIVED, pk->length)) {
+	} else if (!begins_channel(*cursor) && exceeds(pk, vif, id, METER_RECEIVED, pk->length)) {
 		count_refused(id, METER_RECEIVED);
 		arrival->reason = DROP_RECEIVED_RATE;
 	} else {

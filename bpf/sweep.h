@@ -61,8 +61,8 @@ static __always_inline __u64 restore_hold(const struct session *session, const s
 
 	if (!recent)
 		return 0;
-	if (recent > MAX_DAMPING)
-		recent = MAX_DAMPING;
+	if (recent > MAX_DAMPING + 1)
+		recent = MAX_DAMPING + 1;
 	return session->restore * NS_PER_MS << (recent - 1);
 }
 
@@ -70,7 +70,8 @@ static __always_inline __u64 restore_hold(const struct session *session, const s
 static __always_inline void sweep_up(const struct session *session, struct session_state *state, __u32 word,
 				     __u64 now)
 {
-	__u64 hold = restore_hold(session, state), up = now - state->since;
+	__u64 hold = restore_hold(session, state), up = now - *(volatile __u64 *)&state->since;
+	__u32 recent;
 
 	if (up < hold || up >> 63)
 		return;
@@ -80,8 +81,10 @@ static __always_inline void sweep_up(const struct session *session, struct sessi
 		*(volatile __u32 *)&state->path_down = 1;
 		return;
 	}
-	if (up > STABLE_HOLDS * hold)
-		state->recent = 0;
+	/* unless it fails just now */
+	recent = *(volatile __u32 *)&state->recent;
+	if (up > STABLE_HOLDS * hold && recent)
+		__sync_val_compare_and_swap(&state->recent, recent, 0);
 }
 
 static long sweep_session(__u32 id, void *context)

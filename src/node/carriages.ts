@@ -224,24 +224,34 @@ export class Carriages {
       ways: waysOf(next.map(({ slot, intent: { weight } }) => ({ slot, weight }))),
       order: orderWord(order),
     });
-    // what nobody watches is as good as any; what is watched anew is not, until something is heard
-    const same = next.filter(({ slot, path }, i) => watching[i] !== 0 && old[slot] === path);
-    this.#settleUse(vif, order, same);
+    // what is watched anew is not fit until something is heard, what nobody watches is as good as any
+    const mask = (has: (path: LivePath, i: number) => boolean): number =>
+      next.reduce((bits, path, i) => bits | (has(path, i) ? 1 << path.slot : 0), 0);
+    const same = mask(({ slot, path }, i) => watching[i] !== 0 && old[slot] === path);
+    const fresh = mask(({ intent: wanted }, i) => wanted.liveness !== undefined && watching[i] === 0);
+    this.#settleUse(vif, order, { same, fresh, avoid: plane.links.read(vif).avoid });
     plane.links.write(vif, { paths: ids });
     plane.vifs.write(vif, { path: next[0]?.path ?? 0 });
     plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_LINK, true);
   }
 
-  /** What is known to be down stays so of `same` paths only; what is used is one of `order`. */
-  #settleUse(vif: number, order: readonly number[], same: readonly LivePath[]): void {
+  /**
+   * As the programs decide (bpf/protection.h), for they do so for a link's sessions only. What is known to be down stays
+   * so of `same` paths, `fresh` ones are down.
+   */
+  #settleUse(
+    vif: number,
+    order: readonly number[],
+    { same, fresh, avoid }: { readonly same: number; readonly fresh: number; readonly avoid: number },
+  ): void {
     const { links } = this.#options.plane;
-    const known = same.reduce((bits, { slot }) => bits | (1 << slot), 0);
+    const first = (bits: number): number | undefined => order.find((slot) => (bits & (1 << slot)) === 0);
     for (let state = links.read(vif).state, seen = -1; seen !== state;) {
       if (seen >= 0) state = seen;
-      const down = state & known;
+      const down = (state & same) | fresh;
       const used = state >>> Limit.LIMIT_LINK_USED_SHIFT;
-      const fit = order.find((slot) => (down & (1 << slot)) === 0);
-      const use = order.includes(used) ? used : (fit ?? order[0] ?? 0);
+      const kept = order.includes(used) ? used : (order[0] ?? 0);
+      const use = first(down | avoid) ?? first(down) ?? kept;
       seen = links.exchange(vif, 'state', state, down | (use << Limit.LIMIT_LINK_USED_SHIFT));
     }
   }

@@ -4,7 +4,7 @@
  * Where the programs choose by a hash, it returns every outcome that is allowed.
  */
 import { addressBytes, checksum, macBytes } from '../support/frames.js';
-import type { Context, Outcome, Tables } from '../support/tables.js';
+import type { Context, LinkTable, Outcome, Tables } from '../support/tables.js';
 
 const maxDepth = 4;
 const labelTtl = 64;
@@ -30,6 +30,18 @@ interface Leaving {
   outer?: { hop: number; tunnel?: number; labels: LabelEntry[]; controlWord: boolean };
 }
 
+/** A frame on its way down. */
+interface Load {
+  inner: Buffer;
+  controlWord: boolean;
+  /** So far, outermost first. */
+  labels: LabelEntry[];
+  /** Layers passed. */
+  depth?: number;
+  /** Of the outer header, where a link has chosen. */
+  port?: number;
+}
+
 /** What the outer header of an arriving packet said. */
 interface Outer {
   /** Set where nothing else matters. */
@@ -47,7 +59,8 @@ interface Outer {
 
 /** Any of these is right. Source port and IPv6 flow label of an encapsulated frame are free unless `port` is given. */
 export interface Expectation {
-  outcomes: Outcome[];
+  /** `port`: where all that is on a path of a link has one. */
+  outcomes: Array<Outcome & { port?: number }>;
   /** The outer source port that a transit frame must keep. */
   port?: number;
 }
@@ -178,8 +191,8 @@ export class Reference {
     const word = frame.readUInt32BE(at);
     const vif = this.vif(wire.vif ?? 0);
     if (!vif) throw new Dropped('vif_down');
-    /* label 0 at the bottom: the circuit's own frame */
-    if (word >>> 8 === 1) {
+    /* label 0 at the bottom, whatever its traffic class: the circuit's own frame */
+    if (word >>> 12 === 0 && word & 0x100) {
       if ((word & 0xff) === 0) throw new Dropped('label_ttl');
       return this.belowLabels(frame, at + 4, this.upVif(vif.id));
     }
@@ -254,7 +267,8 @@ export class Reference {
       if (meaning.action === 'swap') {
         if (entry.ttl <= 1) throw new Dropped('label_ttl');
         const inner = { bottom: entry.bottom, ttl: entry.ttl - 1 };
-        return { ...this.encapsulate(meaning.target, frame.subarray(at), inner, false), port: -1 };
+        const load = { inner: frame.subarray(at), controlWord: false, labels: [] };
+        return { ...this.encapsulate(load, meaning.target, inner), port: -1 };
       }
       if (entry.ttl === 0) throw new Dropped('label_ttl');
       const vif = this.upVif(meaning.target);
@@ -366,7 +380,7 @@ export class Reference {
     }
     const candidates = first.kind === 'group' ? first.ways : [first.id];
     const before = this.charged;
-    const outcomes = candidates.flatMap((id): Outcome[] => {
+    const outcomes = candidates.flatMap((id): Expectation['outcomes'] => {
       this.charged = new Map(before);
       const hop = this.tables.nextHops.find((h) => h.id === id);
       if (!hop || hop.node !== vif.node || hop.kind === 'group')
@@ -413,44 +427,67 @@ export class Reference {
     }
     const content = vif.ip ? frame.subarray(14) : frame;
     const begins = { bottom: true, ttl: labelTtl, own: true };
-    return this.encapsulate(vif.path ?? 0, content, begins, !vif.ip);
+    return this.byAnyPath(vif, (path, port) =>
+      this.encapsulate({ inner: content, controlWord: !vif.ip, labels: [], ...port }, path, begins),
+    );
   }
 
-  private encapsulate(
-    path: number,
-    inner: Buffer,
-    innermost: { bottom: boolean; ttl: number; own?: boolean },
-    controlWord: boolean,
+  /** By each path that a vif's link may choose. */
+  private byAnyPath(
+    vif: Tables['vifs'][number],
+    descend: (path: number, port: { port?: number }) => Expectation,
   ): Expectation {
-    const labels: LabelEntry[] = [];
-    let id = path;
-    for (let depth = 0; depth < maxDepth; depth++) {
-      const step = this.tables.paths.find((p) => p.id === id);
-      if (!step) throw new Dropped('no_path');
-      const { bottom, ttl } = depth === 0 ? innermost : { bottom: false, ttl: labelTtl };
-      if (step.label !== undefined) labels.unshift({ label: step.label, bottom, ttl });
-      else if (depth === 0) {
-        if (!innermost.own) throw new Dropped('no_path');
-        labels.unshift({ label: 0, bottom, ttl });
+    const link = this.tables.links?.find((l) => l.vif === vif.id);
+    if (!link) return descend(vif.path ?? 0, {});
+    const before = this.charged;
+    const outcomes = choices(link).flatMap((place) => {
+      const path = link.paths[place] ?? 0;
+      this.charged = new Map(before);
+      try {
+        return descend(path, { port: pathPort(path) }).outcomes;
+      } catch (error) {
+        if (error instanceof Dropped) return [{ action: 'drop' as const, reason: error.reason }];
+        throw error;
       }
-      if (step.wire !== undefined) {
-        const hop = this.tables.wires?.find((w) => w.id === step.wire)?.hop;
-        if (hop === undefined) throw new Dropped('wire_unresolved');
-        return { outcomes: [this.outer({ ifindex: 0, outer: { hop, labels, controlWord } }, inner)] };
-      }
-      if (step.vif === undefined) {
-        const tunnel = this.tables.tunnels.find((t) => t.id === step.tunnel);
-        if (!tunnel) throw new Dropped('tunnel_unresolved');
-        const outcomes = tunnel.hops.map((hop) =>
-          this.outer({ ifindex: 0, outer: { hop, tunnel: tunnel.id, labels, controlWord } }, inner),
-        );
-        return { outcomes };
-      }
-      const below = this.upVif(step.vif);
-      this.meter(below, 'sent', inner.length + 4 * labels.length + (controlWord ? 4 : 0));
-      id = below.path ?? 0;
+    });
+    return { outcomes };
+  }
+
+  /** By one path, and on to the wire; `load` is what has been gathered above. */
+  private encapsulate(
+    load: Load,
+    path: number,
+    innermost: { bottom: boolean; ttl: number; own?: boolean },
+  ): Expectation {
+    const depth = load.depth ?? 0;
+    if (depth >= maxDepth) throw new Dropped('depth');
+    const { inner, controlWord } = load;
+    const step = this.tables.paths.find((p) => p.id === path);
+    if (!step) throw new Dropped('no_path');
+    const { bottom, ttl } = depth === 0 ? innermost : { bottom: false, ttl: labelTtl };
+    const own = step.label ?? (depth === 0 ? 0 : undefined);
+    if (step.label === undefined && depth === 0 && !innermost.own) throw new Dropped('no_path');
+    const labels = own === undefined ? load.labels : [{ label: own, bottom, ttl }, ...load.labels];
+    const port = load.port === undefined ? {} : { port: load.port };
+    if (step.wire !== undefined) {
+      const hop = this.tables.wires?.find((w) => w.id === step.wire)?.hop;
+      if (hop === undefined) throw new Dropped('wire_unresolved');
+      return { outcomes: [this.outer({ ifindex: 0, outer: { hop, labels, controlWord } }, inner)] };
     }
-    throw new Dropped('depth');
+    if (step.vif === undefined) {
+      const tunnel = this.tables.tunnels.find((t) => t.id === step.tunnel);
+      if (!tunnel?.hops.length) throw new Dropped('tunnel_unresolved');
+      const outcomes = tunnel.hops.map((hop) => ({
+        ...this.outer({ ifindex: 0, outer: { hop, tunnel: tunnel.id, labels, controlWord } }, inner),
+        ...port,
+      }));
+      return { outcomes };
+    }
+    const below = this.upVif(step.vif);
+    this.meter(below, 'sent', inner.length + 4 * labels.length + (controlWord ? 4 : 0));
+    return this.byAnyPath(below, (next, chosen) =>
+      this.encapsulate({ ...load, labels, depth: depth + 1, ...chosen }, next, innermost),
+    );
   }
 
   private outer(leaving: Leaving, inner: Buffer): Outcome {
@@ -476,6 +513,19 @@ export class Reference {
     if (body.length < 20) return { action: 'drop', reason: 'truncated' };
     return { action: 'redirect', ifindex: hop.ifindex, frame };
   }
+}
+
+/** Places of the paths by which a frame may go: by a weighted link any that has a share and is fit, the hash decides. */
+function choices(link: LinkTable): number[] {
+  const used = link.used ?? 0;
+  if (link.kind === 'first') return [used];
+  const unfit = new Set([...(link.down ?? []), ...(link.avoid ?? [])]);
+  return [...new Set((link.ways ?? [0]).map((way) => (unfit.has(way) ? used : way)))];
+}
+
+/** One for everything on a path of a link. */
+function pathPort(path: number): number {
+  return 49152 + (Number(((BigInt(path) * 0x9e3779b1n) & 0xffffffffn) >> 16n) % 16384);
 }
 
 function mplsInUdp(source: Buffer, destination: Buffer, tos: number, body: Buffer) {

@@ -486,7 +486,7 @@ describe('dropped, and counted by its reason', () => {
   test('every reason has a case', () => {
     const names = Object.keys(DropReason).map((name) => name.slice('DROP_'.length).toLowerCase());
     const missing = names.filter(
-      /* wires.test.ts has those of labels right on a wire, liveness.test.ts those of BFD */
+      /* wires.test.ts has those of labels right on a wire, liveness-hostile.test.ts and liveness-sender.test.ts those of BFD */
       (name) =>
         !covered.has(name) &&
         !name.startsWith('wire_') &&

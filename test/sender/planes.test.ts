@@ -19,8 +19,8 @@ import {
   SweepControl,
 } from '../../gen/layout.js';
 import { type XdpLink } from '../../native/lib/index.js';
-import { contextWord, Instance } from '../support/instance.js';
-import { emptyTables, type Tables } from '../support/tables.js';
+import { Instance } from '../support/instance.js';
+import { contextWord, emptyTables, type Tables } from '../support/tables.js';
 
 const SENDER = fileURLToPath(new URL('../../build/native-tools/bfd-sender', import.meta.url));
 const { BFD_DOWN, BFD_UP } = BfdState;

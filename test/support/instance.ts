@@ -38,10 +38,11 @@ import {
 } from '../../gen/layout.js';
 import { BpfObject, possibleCpus, XdpAction, type BpfMap, type BpfProgram } from '../../native/lib/index.js';
 import { addressBytes, checksum, macBytes } from './frames.js';
-import type { Context, Outcome, Rate, Tables } from './tables.js';
+import { Sessions } from './sessions.js';
+import { contextWord, type Outcome, type Rate, type Tables } from './tables.js';
 
 /** Upward from here: the sources, or what is compiled from them. */
-function objectPath(name: string): string {
+export function objectPath(name: string): string {
   const file = join('build', 'bpf', `${name}.o`);
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, file))) return join(folder, file);
@@ -80,6 +81,8 @@ const NODES = 5;
 export interface RunOptions {
   /** As if the frame came from the virtual node's kernel, at the machine's end of its veth. */
   fromKernel?: boolean;
+  /** As if the BFD sender had sent it. */
+  fromSender?: boolean;
   /** Metadata that a neighbouring namespace left on the frame. */
   meta?: Uint8Array;
 }
@@ -91,12 +94,15 @@ export class Instance {
   readonly object: BpfObject;
   /** Path of its network namespace. */
   readonly netns: string;
+  /** Links of several paths, and what watches them. */
+  readonly sessions: Sessions;
   private readonly maps: Map<string, BpfMap>;
 
   private constructor(object: BpfObject, netns: string, maps: Map<string, BpfMap>) {
     this.object = object;
     this.netns = netns;
     this.maps = maps;
+    this.sessions = new Sessions((map) => this.map(map));
   }
 
   /**
@@ -146,6 +152,7 @@ export class Instance {
   }
 
   stop(): void {
+    this.sessions.close();
     for (const map of this.maps.values()) map.close();
     this.object.close();
     ip(['netns', 'delete', this.netns.slice('/run/netns/'.length)]);
@@ -173,12 +180,15 @@ export class Instance {
     for (const v of tables.vifs) {
       const meters =
         (v.sent ? Limit.LIMIT_VIF_SENT_RATE : 0) | (v.received ? Limit.LIMIT_VIF_RECEIVED_RATE : 0);
-      const flags = (v.down ? 0 : Limit.LIMIT_VIF_UP) | (v.ip ? Limit.LIMIT_VIF_IP : 0) | meters;
+      const link = tables.links?.some(({ vif }) => vif === v.id) ? Limit.LIMIT_VIF_LINK : 0;
+      const flags = (v.down ? 0 : Limit.LIMIT_VIF_UP) | (v.ip ? Limit.LIMIT_VIF_IP : 0) | meters | link;
       if (v.sent) this.writeMeter(v.id, 'sent', v.sent);
       if (v.received) this.writeMeter(v.id, 'received', v.received);
       const rest = { node: v.node, veth: v.veth, port: v.port ?? 0, path: v.path ?? 0, mtu: v.mtu };
       this.put('vifs', v.id, record(Vif, { flags, ...rest, mac: macBytes(v.mac) }));
     }
+    for (const l of tables.links ?? []) this.sessions.writeLink(l);
+    for (const one of tables.sessions ?? []) this.sessions.write(one);
     for (const p of tables.paths)
       this.put('paths', p.id, record(Path, { label: Limit.LIMIT_LABEL_IMPLICIT_NULL, ...p }));
     for (const l of tables.labels) this.writeLabel(l);
@@ -434,7 +444,8 @@ export class Instance {
   async run(ifindex: number, frame: Buffer, options: RunOptions = {}): Promise<Outcome> {
     const drops = await this.drops();
     const punts = await this.punts();
-    const ingress = await this.program(options.fromKernel ? 'cabernet_vif' : 'cabernet_port').testRun({
+    const entry = options.fromKernel ? 'vif' : options.fromSender ? 'channel' : 'port';
+    const ingress = await this.program(`cabernet_${entry}`).testRun({
       data: frame,
       netns: this.netns,
       xdp: { ingressIfindex: ifindex, ...(options.meta ? { meta: options.meta } : {}) },
@@ -462,6 +473,17 @@ export class Instance {
       ...(punt === undefined ? {} : { punt }),
       ...(reason === undefined ? {} : { reason }),
     };
+  }
+
+  /** One tick of what ends silent sessions. */
+  async sweep(): Promise<void> {
+    await this.program('cabernet_sweep_test').testRun({ data: Buffer.alloc(14) });
+  }
+
+  /** Starts the timer of the sweep, by `sweep_control.period`. */
+  async arm(): Promise<void> {
+    const { retval } = await this.program('cabernet_arm').testRun({ data: Buffer.alloc(14) });
+    if (retval !== XdpAction.PASS) throw new Error('the timer of the sweep was not armed');
   }
 
   /** The egress program on any frame and metadata. */
@@ -504,11 +526,6 @@ function buckets(a: number, b: number, mask: number): number[] {
   h = Math.imul(h, 0xc2b2ae35) >>> 0;
   h = (h ^ (h >>> 13)) >>> 0;
   return [h & mask, ((h >>> 16) ^ Math.imul(h, 31)) & mask];
-}
-
-export function contextWord(context: Context): number {
-  if ('wire' in context) return 0x40000000 | context.wire;
-  return 'tunnel' in context ? (0x80000000 | context.tunnel) >>> 0 : context.vif;
 }
 
 /** A tag as ingress writes it, for tests that forge one. */

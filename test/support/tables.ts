@@ -50,6 +50,9 @@ export interface Tables {
     sent?: Rate;
     received?: Rate;
   }>;
+  /** Vifs of several paths, or of one that is watched; such a vif has no `path`. */
+  links?: LinkTable[];
+  sessions?: SessionTable[];
   /** Without a label: over a circuit. */
   paths: Array<{ id: number; label?: number; vif?: number; tunnel?: number; wire?: number }>;
   nextHops: Array<
@@ -62,6 +65,37 @@ export interface Tables {
   >;
 }
 
+export interface LinkTable {
+  vif: number;
+  kind: 'first' | 'weighted';
+  /** In the order of preference; 0: none. */
+  paths: number[];
+  /** Of a weighted link: which path, by flow; repeated until all ways have one. */
+  ways?: number[];
+  /** Places in `paths` to use only where there is no other. */
+  avoid?: number[];
+  /** As programs have left it: places in `paths` that are down, and the one in use. */
+  down?: number[];
+  used?: number;
+}
+
+/** What watches one of a link's paths. Intervals in µs, `restore` in ms. */
+export interface SessionTable {
+  id: number;
+  discriminator: number;
+  path: number;
+  /** Where the peer's packets arrive, and with which label. */
+  context: Context;
+  label: number;
+  vif: number;
+  index: number;
+  minTx: number;
+  minRx: number;
+  multiplier: number;
+  restore?: number;
+  adminDown?: boolean;
+}
+
 /** Of a meter; what is left out is without limit. */
 export interface Rate {
   bits?: number;
@@ -71,6 +105,12 @@ export interface Rate {
 }
 
 export type Context = { tunnel: number } | { vif: number } | { wire: number };
+
+/** As maps and programs have it: see tables.h. */
+export function contextWord(context: Context): number {
+  if ('wire' in context) return 0x40000000 | context.wire;
+  return 'tunnel' in context ? (0x80000000 | context.tunnel) >>> 0 : context.vif;
+}
 
 export function emptyTables(): Tables {
   return { ports: [], tunnels: [], hops: [], labels: [], nodes: [], vifs: [], paths: [], nextHops: [] };
