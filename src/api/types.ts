@@ -14,3 +14,4 @@ export type Term = Message<cabernet.types.v1.Term>;
 export type NodeShare = Message<cabernet.types.v1.NodeShare>;
 export type EventType = cabernet.types.v1.EventType;
 export type LeaseState = cabernet.types.v1.LeaseState;
+export type LinkProtection = cabernet.types.v1.LinkProtection;

@@ -3,6 +3,7 @@ import { type ApiError, failedPrecondition, resourceExhausted } from '../api/err
 import { type ServiceNetwork } from '../api/connectivity.js';
 import { types } from '../api/types.js';
 import { type Admission } from '../controller/methods.js';
+import { USUAL_REPAIR_US, wantsBackup } from '../controller/protection.js';
 import { leaseAt } from '../controller/terms.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { inForce, type Ledger } from './ledger.js';
@@ -94,6 +95,16 @@ function checkQuota({ tx, field, after, others }: Request): void {
       );
     }
   }
+  // watching is work for machines that others have a part of
+  const eager = after.links.findIndex(
+    (link) => wantsBackup(link) && (link.repairUs || USUAL_REPAIR_US) < quota.leastRepairUs,
+  );
+  if (eager >= 0)
+    throw refused(
+      'QUOTA',
+      `${field}.links[${eager}].repair_us`,
+      `${customer} may have repair_us of ${quota.leastRepairUs} or more.`,
+    );
 }
 
 function checkNodes({ tx, ledger, field, before, after, others }: Request): void {

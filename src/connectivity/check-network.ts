@@ -2,6 +2,7 @@
 import { type ServiceLink, type ServiceNetwork, type ServiceNode } from '../api/connectivity.js';
 import { parseTime } from '../controller/clock.js';
 import { type Wrong } from '../controller/kind.js';
+import { checkProtection } from '../controller/protection.js';
 import { checkMtu, checkSlo, isVif, vifOf, wrongVif } from './check.js';
 import { isServiceNodeName } from './names.js';
 
@@ -98,6 +99,7 @@ function checkServiceLink(
   }
   checkSlo(link.slo, `${field}.slo`, wrong);
   checkMtu(link.mtu, `${field}.mtu`, wrong);
+  checkProtection(link, `${field}.`, wrong);
   if (link.via.length > MOST_VIA)
     throw wrong(`${field}.via`, 'TOO_MANY', `A link passes at most ${MOST_VIA} offers.`);
   for (const [i, offer] of link.via.entries()) {

@@ -24,12 +24,14 @@ function withPlacement(given: ServiceNetwork, before: ServiceNetwork | undefined
   const known = new Map(before?.links.map((link) => [link.name, link]));
   const links = given.links.map((link) => {
     const old = known.get(link.name);
-    const { name, a, b, vifA, vifB, slo, mtu, payload, via } = link;
+    const { name, a, b, vifA, vifB, slo, mtu, payload, via, protection, repairUs, weights } = link;
     return {
-      ...{ name, a, b, vifA, vifB, mtu, payload, via },
+      ...{ name, a, b, vifA, vifB, mtu, payload, via, protection, repairUs, weights },
       ...(slo && { slo }),
       path: old?.path ?? [],
       backup: old?.backup ?? [],
+      shared: old?.shared ?? [],
+      backupProgrammed: old?.backupProgrammed ?? false,
       state: old?.state ?? '',
       message: old?.message ?? '',
       ...(old?.achieved && { achieved: old.achieved }),

@@ -79,7 +79,13 @@ export function accessOf(self: string): Access<Bodies> {
       const network = body as Bodies['serviceNetwork'];
       const shown: Bodies['serviceNetwork'] = {
         ...network,
-        links: network.links.map((link) => ({ ...link, path: [], backup: [] })),
+        links: network.links.map((link) => ({
+          ...link,
+          path: [],
+          backup: [],
+          shared: [],
+          backupProgrammed: false,
+        })),
       };
       return shown as typeof body;
     },

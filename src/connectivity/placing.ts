@@ -1,17 +1,21 @@
 /**
  * Puts the links of a network onto what is leased. What has a place keeps it. What lost it, for something below is down, is
  * given another if there is room for what was promised, and stays where it is otherwise: that is no reason to refuse a
- * change of something else.
+ * change of something else. What lost its backup, or changed over to it, is given another one to have beside it.
  */
 import { type ApiError, failedPrecondition, resourceExhausted } from '../api/errors.js';
 import { type ServiceLink, type ServiceNetwork } from '../api/connectivity.js';
+import { wantsBackup } from '../controller/protection.js';
+import { types } from '../api/types.js';
 import { type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
-import { type Placement, place } from './placement/place.js';
-import { type Demand, type Supply } from './placement/supply.js';
+import { backupFor, place } from './placement/place.js';
+import { type Placement, type Prices } from './placement/search.js';
+import { sharedBy } from './placement/shared.js';
+import { type Demand, type Protection, type Supply } from './placement/supply.js';
 import { hopMicros, linkPrice } from './price.js';
 import { supplyOf } from './supply-of.js';
-import { bitsOf, nodeUnder, type Usage } from './usage.js';
+import { bitsOf, linksOf, nodeUnder, type Usage } from './usage.js';
 
 /** How often other orders of placing are tried before a network is refused. */
 const ORDERS = 8;
@@ -35,24 +39,25 @@ export function placeLinks(placing: Placing): ServiceLink[] {
   const supply = supplyOf(ledger, others, (link) => tx.get('link', link), avoid);
   const demands = after.links.map((link) => demandOf(link, after));
   const placements = new Map<number, Placement>();
+  const had = new Map<number, Placement>();
   const lost = new Map<number, Placement>();
   const take = (i: number, placement: Placement): void => {
     placements.set(i, placement);
-    supply.take([...placement.path, ...placement.backup], Number(bitsOf(after.links[i] as ServiceLink)));
+    supply.take(linksOf(placement), demands[i]?.bitsPerSecond ?? 0);
   };
+  const isThere = (path: readonly string[]): boolean =>
+    path.every((name) => supply.edge(name) !== undefined && tx.get('link', name)?.drain !== true);
   for (const [i, link] of after.links.entries()) {
     const old = before && promised(link, after, before);
     if (!old) continue;
-    if (isThere(old.path, supply)) take(i, old);
-    // its bandwidth is reserved; the old path stays, so that it can go back
-    else if (old.backup.length > 0 && isThere(old.backup, supply))
+    had.set(i, old);
+    if (isThere(old.path)) take(i, old);
+    // its bandwidth is reserved, and machines have changed over by themselves where it is programmed
+    else if (old.backup.length > 0 && isThere(old.backup))
       take(i, { ...old, path: old.backup, backup: old.path });
     else lost.set(i, old);
   }
-  const prices = (i: number) => ({
-    hop: Number(hopMicros(tariff, bitsOf(after.links[i] as ServiceLink))),
-    backupPermille: tariff?.backupPermille ?? 0,
-  });
+  const prices = (i: number): Prices => pricesOf(tx, after.links[i] as ServiceLink);
   const largest = (x: number, y: number): number =>
     (demands[y]?.bitsPerSecond ?? 0) - (demands[x]?.bitsPerSecond ?? 0) || x - y;
   // the largest first; one that finds no room is given a better place
@@ -73,33 +78,63 @@ export function placeLinks(placing: Placing): ServiceLink[] {
     const { i: first, error } = failed;
     if (attempt === ORDERS || order[0] === first) throw error;
     for (const i of done) {
-      const { path, backup } = placements.get(i) as Placement;
-      supply.take([...path, ...backup], -(demands[i]?.bitsPerSecond ?? 0));
+      supply.take(linksOf(placements.get(i) as Placement), -(demands[i]?.bitsPerSecond ?? 0));
       placements.delete(i);
     }
     order = [first, ...order.filter((i) => i !== first)];
   }
-  for (const i of [...lost.keys()].sort(largest)) {
-    const answer = place(supply, demands[i] as Demand, prices(i));
-    take(i, 'reason' in answer ? (lost.get(i) as Placement) : answer);
+  for (const i of [...lost.keys()].sort(largest))
+    take(i, placedAgain(supply, demands[i] as Demand, prices(i), lost.get(i) as Placement));
+  for (const i of [...had.keys()].sort(largest)) {
+    const now = placements.get(i) as Placement;
+    const demand = demands[i] as Demand;
+    const wanting = now.backup.length > 0 ? !isThere(now.backup) : demand.protection === 'pair';
+    if (!wanting || !isThere(now.path)) continue;
+    supply.take(linksOf(now), -demand.bitsPerSecond);
+    // there is none: what it had may come back
+    take(i, backupFor(supply, demand, prices(i), now.path) ?? now);
   }
   return after.links.map((link, i): ServiceLink => {
-    const { path, backup, kept } = placements.get(i) as Placement;
+    const placement = placements.get(i) as Placement;
     // what was sold is not dearer for having been moved
+    const stays = had.has(i) && JSON.stringify(had.get(i)) !== JSON.stringify(placement);
     const price =
-      (lost.has(i) ? before?.links.find(({ name }) => name === link.name)?.price : undefined) ??
-      linkPrice(tariff, bitsOf(link), path.length, backup.length);
-    const achieved = { bitsPerSecond: bitsOf(link), ...kept };
-    return { ...link, path, backup, achieved, price };
+      (stays ? before?.links.find(({ name }) => name === link.name)?.price : undefined) ??
+      linkPrice(tariff, bitsOf(link), placement.path.length, placement.backup.length);
+    return { ...withPlacement(link, placement, ledger), price };
   });
+}
+
+export function withPlacement(
+  link: ServiceLink,
+  { path, backup, kept }: Placement,
+  ledger: Ledger,
+): ServiceLink {
+  const shared = backup.length > 0 ? sharedBy(path, backup, (name) => ledger.links.get(name)?.body) : [];
+  return { ...link, path, backup, shared, achieved: { bitsPerSecond: bitsOf(link), ...kept } };
+}
+
+export function pricesOf(tx: Tx, link: ServiceLink): Prices {
+  const tariff = tx.get('tariff', 'tariff');
+  return { hop: Number(hopMicros(tariff, bitsOf(link))), backupPermille: tariff?.backupPermille ?? 0 };
+}
+
+/** Where it lost path and backup. Without protection rather than not at all. */
+function placedAgain(supply: Supply, demand: Demand, prices: Prices, old: Placement): Placement {
+  const answer = place(supply, demand, prices);
+  if (!('reason' in answer)) return answer;
+  if (demand.protection !== 'pair') return old;
+  const alone = place(supply, { ...demand, protection: 'none' }, prices);
+  return 'reason' in alone ? old : { ...alone, backup: old.path };
 }
 
 function refused(reason: string, field: string, message: string): ApiError {
   return (reason === 'NO_CAPACITY' ? resourceExhausted : failedPrecondition)({ reason, field, message });
 }
 
-function isThere(path: readonly string[], supply: Supply): boolean {
-  return path.every((name) => supply.edge(name) !== undefined);
+function protectionOf(link: ServiceLink): Protection {
+  if (wantsBackup(link)) return 'pair';
+  return link.protection === types.LinkProtection.LINK_PROTECTION_NONE ? 'none' : 'by-slo';
 }
 
 export function demandOf(link: ServiceLink, network: ServiceNetwork): Demand {
@@ -116,6 +151,7 @@ export function demandOf(link: ServiceLink, network: ServiceNetwork): Demand {
     lossPpm: link.slo?.lossPpm ?? 0,
     availabilityPpm: link.slo?.availabilityPpm ?? 0,
     mtu: link.mtu,
+    protection: protectionOf(link),
   };
 }
 

@@ -2,18 +2,20 @@
  * Moves service links away from what is lost below them, at once, and back when that has been there for long enough. The
  * decision is one transaction for each network; the programmer then makes the new way before it lets go of the old one.
  */
-import { type ServiceNetwork } from '../api/connectivity.js';
+import { type ServiceLink, type ServiceNetwork } from '../api/connectivity.js';
 import { type Logger } from '../api/log.js';
 import { type Clock } from '../controller/clock.js';
+import { wantsBackup } from '../controller/protection.js';
 import { writeSold } from './admit-network.js';
 import { type Home, type Homes } from './homes.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { isUp, type Ledger } from './ledger.js';
-import { demandOf, placeLinks } from './placing.js';
+import { backupFor } from './placement/place.js';
+import { demandOf, placeLinks, pricesOf, withPlacement } from './placing.js';
 import { Rounds } from './rounds.js';
 import { withStatus } from './status.js';
 import { supplyOf } from './supply-of.js';
-import { bitsOf, Usage } from './usage.js';
+import { bitsOf, linksOf, Usage } from './usage.js';
 
 export interface RestorerOptions {
   readonly state: ConnectivityState;
@@ -40,8 +42,7 @@ export class Restorer {
     this.#options = options;
     this.#rounds = new Rounds({ ...options, trouble: 'restoring is interrupted' }, () => this.#round());
     const now = options.clock.now();
-    for (const name of options.ledger.links.keys())
-      if (isUp(options.ledger, name)) this.#since.set(name, now);
+    for (const name of options.ledger.links.keys()) if (this.#isFit(name)) this.#since.set(name, now);
   }
 
   /** What is below, or what stands on it, has changed. */
@@ -49,7 +50,7 @@ export class Restorer {
     const { ledger, clock, ending } = this.#options;
     if (ending.aborted) return;
     for (const name of new Set([...ledger.links.keys(), ...this.#since.keys(), ...this.#lost])) {
-      if (isUp(ledger, name)) {
+      if (this.#isFit(name)) {
         // what has just been bought is not under suspicion
         if (!this.#since.has(name)) this.#since.set(name, this.#lost.has(name) ? clock.now() : 0);
         this.#lost.delete(name);
@@ -70,14 +71,22 @@ export class Restorer {
   async #round(): Promise<void> {
     const { state } = this.#options;
     for (const { name, links } of state.all('serviceNetwork'))
-      if (links.some(({ path }) => !this.#isThere(path)) || this.#due(name).length > 0)
+      if (links.some((link) => this.#isWanting(link)) || this.#due(name).length > 0)
         await state.transact((tx) => this.#restore(tx, name));
     await this.#forget();
     this.#wait();
   }
 
-  #isThere(path: readonly string[]): boolean {
-    return path.every((name) => isUp(this.#options.ledger, name));
+  /** It is there, and is to be. */
+  #isFit(name: string): boolean {
+    const { ledger, state } = this.#options;
+    return isUp(ledger, name) && state.get('link', name)?.drain !== true;
+  }
+
+  /** Its path is not there, or its backup. */
+  #isWanting(link: ServiceLink): boolean {
+    if (link.backup.length === 0 && wantsBackup(link)) return true;
+    return !linksOf(link).every((name) => this.#isFit(name));
   }
 
   /** When all of them have been there for long enough; Infinity: some are not there. */
@@ -85,16 +94,24 @@ export class Restorer {
     return Math.max(...path.map((name) => (this.#since.get(name) ?? Infinity) + WAIT_TO_RESTORE));
   }
 
+  /** What it waits for: the path of before, or once it is there again, the backup. */
+  #backAt(home: Home): number {
+    const body = this.#options.state.get('serviceNetwork', home.network);
+    const link = body?.links.find(({ name }) => name === home.link);
+    if (!link || isSamePlace(link, home)) return Infinity;
+    return this.#steadyAt(isSame(link.path, home.path) ? home.backup : home.path);
+  }
+
   #due(network: string): readonly Home[] {
     const now = this.#options.clock.now();
-    return this.#options.homes.of(network).filter(({ path }) => this.#steadyAt(path) <= now);
+    return this.#options.homes.of(network).filter((home) => this.#backAt(home) <= now);
   }
 
   #wait(): void {
     const { clock, homes } = this.#options;
     this.#timer?.();
     const now = clock.now();
-    const times = homes.all().map(({ path }) => this.#steadyAt(path));
+    const times = homes.all().map((home) => this.#backAt(home));
     const next = Math.min(...times.filter((time) => time > now));
     this.#timer = next === Infinity ? undefined : clock.after(next - now, () => this.kick());
   }
@@ -113,25 +130,25 @@ export class Restorer {
     // what has only just come back may go again: it is taken where there is nothing else
     const moved = this.#goBack(tx, again(again(before, new Set(fresh))), others);
     if (JSON.stringify(moved.links.map(placeOf)) === JSON.stringify(before.links.map(placeOf))) return;
-    for (const [i, link] of before.links.entries())
-      if (moved.links[i]?.path.join() !== link.path.join()) this.#note(tx, before, i, moved);
+    for (const [i, link] of before.links.entries()) {
+      const then = moved.links[i];
+      if (then && !isSamePlace(then, link)) this.#note(tx, before, link, then);
+    }
     tx.put('serviceNetwork', withStatus(moved, { state: 'programming', reconciling: true }));
     writeSold(tx, ledger, before, moved);
   }
 
   /** Its home is remembered when it leaves, forgotten when it is there again. */
-  #note(tx: Tx, before: ServiceNetwork, i: number, moved: ServiceNetwork): void {
+  #note(tx: Tx, before: ServiceNetwork, link: ServiceLink, moved: ServiceLink): void {
     const { homes, log } = this.#options;
-    const link = before.links[i];
-    if (!link) return;
-    const path = moved.links[i]?.path ?? [];
     log.info('a service link is carried another way', {
       network: before.name,
       link: link.name,
-      path: path.join(' '),
+      path: moved.path.join(' '),
+      backup: moved.backup.join(' '),
     });
     const home = homes.of(before.name).find((one) => one.link === link.name);
-    if (home?.path.join() === path.join()) homes.drop(tx, home);
+    if (home && isSamePlace(home, moved)) homes.drop(tx, home);
     else homes.keep(tx, before, link);
   }
 
@@ -142,22 +159,21 @@ export class Restorer {
     for (const home of this.#due(network.name)) {
       const i = links.findIndex(({ name }) => name === home.link);
       const link = links[i];
-      if (!link || JSON.stringify(demandOf(link, network)) !== home.demand) continue;
+      const demand = link && demandOf(link, network);
+      if (!demand || JSON.stringify(demand) !== home.demand) continue;
       const supply = supplyOf(ledger, others, (below) => tx.get('link', below));
-      for (const one of links)
-        if (one !== link) supply.take([...one.path, ...one.backup], Number(bitsOf(one)));
-      const { path, backup } = home;
+      for (const one of links) if (one !== link) supply.take(linksOf(one), Number(bitsOf(one)));
       const fits = (below: string): boolean => {
         const edge = supply.edge(below);
-        return edge !== undefined && supply.free(edge) >= Number(bitsOf(link));
+        return this.#isFit(below) && edge !== undefined && supply.free(edge) >= demand.bitsPerSecond;
       };
-      if (path.every(fits) && backup.every((below) => fits(below) || link.path.includes(below)))
-        links = links.with(i, {
-          ...link,
-          path,
-          backup,
-          achieved: { bitsPerSecond: bitsOf(link), ...home.kept },
-        });
+      const { path, backup } = home;
+      if (!path.every(fits)) continue;
+      const whole = backup.every(fits);
+      // only its backup is elsewhere
+      if (!whole && isSame(path, link.path)) continue;
+      const placement = whole ? home : (backupFor(supply, demand, pricesOf(tx, link), path) ?? home);
+      links = links.with(i, withPlacement(link, placement, ledger));
     }
     return { ...network, links };
   }
@@ -177,6 +193,19 @@ export class Restorer {
   }
 }
 
-function placeOf({ path, backup }: { readonly path: readonly string[]; readonly backup: readonly string[] }) {
+interface Place {
+  readonly path: readonly string[];
+  readonly backup: readonly string[];
+}
+
+function placeOf({ path, backup }: Place): readonly (readonly string[])[] {
   return [path, backup];
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.join() === other.join();
+}
+
+function isSamePlace(one: Place, other: Place): boolean {
+  return isSame(one.path, other.path) && isSame(one.backup, other.backup);
 }

@@ -19,7 +19,7 @@ export function bitsToSell(bought: Link, wanted: Link | undefined): bigint {
 
 /**
  * `others`: what is sold already. `wantedOf`: links as they are asked for, which may differ from what is in force.
- * `avoid`: links that are there, and that nothing is to be placed on.
+ * `avoid`: links that are there, and that nothing is to be placed on, beside those that are being drained.
  */
 export function supplyOf(
   ledger: Ledger,
@@ -29,7 +29,8 @@ export function supplyOf(
 ): Supply {
   const nodes = [...ledger.nodes.values()].filter(carries).map(({ body }) => body.name);
   const links = [...ledger.links.values()].filter(carries).map(({ body }): SupplyLink => {
-    const free = Number(bitsToSell(body, wantedOf(body.name)) - (others.bits.get(body.name) ?? 0n));
+    const wanted = wantedOf(body.name);
+    const free = Number(bitsToSell(body, wanted) - (others.bits.get(body.name) ?? 0n));
     return {
       name: body.name,
       a: body.a,
@@ -40,7 +41,7 @@ export function supplyOf(
       lossPpm: body.achieved?.lossPpm ?? body.slo?.lossPpm ?? 0,
       availabilityPpm: body.achieved?.availabilityPpm ?? body.slo?.availabilityPpm ?? 0,
       // no frame fits: it takes nothing more
-      mtu: avoid.has(body.name) ? 0 : mtuOf(body),
+      mtu: avoid.has(body.name) || wanted?.drain === true ? 0 : mtuOf(body),
       riskGroups: body.riskGroups,
     };
   });

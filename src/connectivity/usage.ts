@@ -38,6 +38,17 @@ export function shareOf(node: ServiceNode, network: ServiceNetwork): NodeShare {
   };
 }
 
+/** Links below that it has room on: of what path and backup have in common, once, for only one of both is used there. */
+export function linksOf({
+  path,
+  backup,
+}: {
+  readonly path: readonly string[];
+  readonly backup: readonly string[];
+}): readonly string[] {
+  return [...new Set([...path, ...backup])];
+}
+
 export class Usage {
   readonly nodes = new Map<string, Mutable<NodeShare>>();
   /** `nodes/NODE PORT`: whose. */
@@ -73,7 +84,7 @@ export class Usage {
     for (const link of network.links) {
       const bits = bitsOf(link);
       sold.bitsPerSecond += bits;
-      for (const name of [...link.path, ...link.backup]) {
+      for (const name of linksOf(link)) {
         this.bits.set(name, (this.bits.get(name) ?? 0n) + bits);
         this.users.set(name, network.name);
       }

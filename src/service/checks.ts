@@ -2,6 +2,7 @@
 import * as names from '../api/names.js';
 import { type Slo } from '../api/types.js';
 import { type Wrong } from '../controller/kind.js';
+import { checkProtection } from '../controller/protection.js';
 import { type Bodies, vifToward } from './model.js';
 import { bitsOf, type Family, parsePrefix, type Prefix, subnetOf, unusable } from '../api/prefix.js';
 
@@ -51,6 +52,7 @@ export function checkLink(body: Bodies['link'], wrong: Wrong): void {
   }
   checkSlo(body.slo, wrong);
   checkMtu(body.mtu, wrong);
+  checkProtection(body, '', wrong);
   const a = checkAddresses(body.addressesA, 'addresses_a', wrong);
   const b = checkAddresses(body.addressesB, 'addresses_b', wrong);
   for (const [here, there, field, other] of [

@@ -47,6 +47,9 @@ export function compose(view: View, self: string): NetworkDraft | undefined {
       mtu: link.mtu,
       payload: link.payload,
       via: link.via,
+      protection: link.protection,
+      repairUs: link.repairUs,
+      weights: link.weights,
     })),
   };
 }
@@ -67,8 +70,9 @@ export function digestOf(draft: NetworkDraft): string {
 }
 
 /** A link without what the supplier says of it. */
-function saidOf({ name, a, b, vifA, vifB, slo, mtu, payload, via }: ServiceLink): LinkDraft {
-  return { name, a, b, vifA, vifB, slo, mtu, payload, via };
+function saidOf(link: ServiceLink): LinkDraft {
+  const { name, a, b, vifA, vifB, slo, mtu, payload, via, protection, repairUs, weights } = link;
+  return { name, a, b, vifA, vifB, slo, mtu, payload, via, protection, repairUs, weights };
 }
 
 /** What was asked for and granted, to be asked for again. */

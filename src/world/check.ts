@@ -20,6 +20,7 @@ import {
   type Machine,
   type Network,
   type Node,
+  type Protected,
   type Station,
   vnOf,
   type Wire,
@@ -328,6 +329,7 @@ function checkLink(message: LinkMessage, scope: LinkScope, field: string): Link 
     carriesIp: payload === PAYLOAD_IP,
     slo: message.slo,
     kind: checkKind(message.kind, scope.over, `${field}.kind`),
+    protected: checkProtected(message, scope.over, field),
     field,
   };
 }
@@ -336,6 +338,21 @@ function checkKind(kind: number, over: Network | undefined, field: string): numb
   if (kind === 0 || !over) return kind;
   throw new WorldError('PATH', `${over.name} carries this link: only infrastructure providers sell kinds`, {
     field,
+  });
+}
+
+function checkProtected(message: LinkMessage, over: Network | undefined, field: string): Protected {
+  const { protection, repairUs, weights } = message;
+  const given = protection
+    ? 'protection'
+    : repairUs
+      ? 'repair_us'
+      : weights.length > 0
+        ? 'weights'
+        : undefined;
+  if (over || given === undefined) return { protection, repairUs, weights };
+  throw new WorldError('PATH', 'only links of service networks are protected by backups', {
+    field: `${field}.${given}`,
   });
 }
 

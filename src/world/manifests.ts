@@ -237,7 +237,11 @@ function serviceOf(world: World, network: Network, below: Network, places: Place
       },
     })),
     ...network.links.map((link): ServiceDraft => ({
-      link: { ...linkOf(link), via: link.via.map((name) => `offers/${name}`) },
+      link: {
+        ...linkOf(link),
+        via: link.via.map((name) => `offers/${name}`),
+        ...protectedOf(link),
+      },
     })),
     ...world.stations
       .filter((station) => station.network === network)
@@ -280,6 +284,14 @@ function linkOf(link: Link): LinkDraft {
     payload: link.carriesIp ? 2 : 1,
     ...(link.slo && { slo: link.slo }),
   };
+}
+
+function protectedOf({ protected: { protection, repairUs, weights } }: Link): {
+  readonly protection: number;
+  readonly repairUs: number;
+  readonly weights: readonly number[];
+} {
+  return { protection, repairUs, weights };
 }
 
 /** Of a resource's last id. */

@@ -72,6 +72,14 @@ export interface Node {
 }
 
 /** One end of a virtual link. */
+/** As its supplier is asked. */
+export interface Protected {
+  /** cabernet.types.v1.LinkProtection */
+  readonly protection: number;
+  readonly repairUs: number;
+  readonly weights: readonly number[];
+}
+
 export interface LinkEnd {
   readonly node: Node;
   readonly vif: string;
@@ -91,6 +99,7 @@ export interface Link {
   readonly slo: Slo | undefined;
   /** cabernet.types.v1.LinkKind */
   readonly kind: number;
+  readonly protected: Protected;
   readonly field: string;
 }
 

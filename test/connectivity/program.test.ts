@@ -6,7 +6,8 @@ import { Contents } from '../../src/connectivity/program/contents.js';
 import { type LabelledHop, type Way } from '../../src/connectivity/program/hops.js';
 import { type Carried } from '../../src/connectivity/program/items.js';
 import { LabelSpace } from '../../src/connectivity/program/labels.js';
-import { NOTHING, nextStep, towards } from '../../src/connectivity/program/stages.js';
+import { NOTHING, nextSteps, towards } from '../../src/connectivity/program/stages.js';
+import { samePath } from '../../src/connectivity/program/ways.js';
 import { inForceOf } from './walk.js';
 
 describe('labels', () => {
@@ -56,29 +57,38 @@ function way(nodes: readonly string[], n: number): Way {
   };
 }
 
-const nodeLists = fc
+/** Ends, and one or two ways between them: an end of both moves, or none. */
+const wishLists = fc
   .tuple(
     fc.constantFrom('a', 'a', 'a', 'x'),
-    fc.subarray(['p', 'q', 'r']),
+    fc.uniqueArray(fc.subarray(['p', 'q', 'r']), {
+      minLength: 1,
+      maxLength: 2,
+      selector: (list) => list.join(),
+    }),
     fc.constantFrom('z', 'z', 'z', 'y'),
   )
-  .map(([from, between, to]) => [from, ...between, to]);
+  .map(([from, betweens, to]) => betweens.map((between) => [from, ...between, to]));
+
+const MACHINES = ['a', 'x', 'p', 'q', 'r', 'y', 'z'];
 
 describe('stages', () => {
   test('however wishes and acknowledgements come: no label is sent that is not understood, and all comes to rest', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.option(nodeLists), { minLength: 1, maxLength: 6 }),
-        fc.array(fc.constantFrom('a', 'x', 'p', 'q', 'r', 'y', 'z', 'wish'), { maxLength: 60 }),
+        fc.array(fc.option(wishLists), { minLength: 1, maxLength: 6 }),
+        fc.array(fc.constantFrom(...MACHINES, 'wish', 'restart'), { maxLength: 60 }),
         (wishes, events) => {
-          const list = wishes.map((nodes, n) => (nodes ? way(nodes, n) : undefined));
-          let wanted: Way | undefined;
+          let n = 0;
+          let wanted: readonly Way[] = [];
           let carried: Carried = NOTHING;
           const machines = new Map<string, Carried>();
           let told = new Set<string>();
           const ahead = (): void => {
-            const step = nextStep(carried);
-            if (!step || ![...step.nodes].every((node) => told.has(node))) return;
+            const step = nextSteps(carried).find(({ nodes }) => [...nodes].every((node) => told.has(node)));
+            if (!step) return;
+            // what is sent over goes on being sent over, or is replaced: never is there nothing
+            if (carried.active.length > 0) expect(step.after.active.length).toBeGreaterThan(0);
             carried = step.after;
             told = new Set();
             ahead();
@@ -90,17 +100,29 @@ describe('stages', () => {
             expect(inForceOf(machines)).toEqual([]);
             ahead();
           };
+          /** As the programmer does: what is there already is taken. */
+          const wayOf = (nodes: readonly string[]): Way => {
+            const { path } = way(nodes, 0);
+            const [from, to] = [nodes[0], nodes.at(-1)];
+            const known = [...carried.next, ...carried.active].find(
+              (one) => samePath(one, path) && one.there[0]?.from === from && one.there.at(-1)?.to === to,
+            );
+            return known ?? way(nodes, ++n);
+          };
           for (const event of events) {
-            if (event === 'wish' && list.length > 0) {
-              wanted = list.shift();
+            if (event === 'wish' && wishes.length > 0) {
+              wanted = (wishes.shift() ?? []).map(wayOf);
               carried = towards(carried, wanted);
               told = new Set();
               ahead();
+            } else if (event === 'restart') {
+              carried = JSON.parse(JSON.stringify(carried)) as Carried;
+              told = new Set();
             } else if (event !== 'wish') acknowledge(event);
           }
-          for (let i = 0; i < 20 && nextStep(carried); i++)
-            for (const node of ['a', 'x', 'p', 'q', 'r', 'y', 'z']) acknowledge(node);
-          expect(carried).toEqual(wanted ? { active: wanted, old: [] } : { old: [] });
+          for (let i = 0; i < 30 && nextSteps(carried).length > 0; i++)
+            for (const node of MACHINES) acknowledge(node);
+          expect(carried).toEqual({ active: wanted, next: [], old: [] });
         },
       ),
       {
@@ -108,25 +130,48 @@ describe('stages', () => {
         examples: [
           // gone and wished again at once: the far end still has the earlier vif
           [
-            [['a', 'z'], null, ['a', 'z']],
+            [[['a', 'z']], null, [['a', 'z']]],
             ['wish', 'z', 'wish', 'wish', 'a'],
           ],
           [
-            [['a', 'p', 'z'], null, ['a', 'z']],
+            [[['a', 'p', 'z']], null, [['a', 'z']]],
             ['wish', 'p', 'z', 'wish', 'wish', 'a'],
           ],
           // … an end moved away and back
           [
-            [
-              ['a', 'z'],
-              ['a', 'y'],
-              ['a', 'z'],
-            ],
+            [[['a', 'z']], [['a', 'y']], [['a', 'z']]],
             ['wish', 'a', 'z', 'wish', 'wish', 'a'],
           ],
         ],
       },
     );
+  });
+
+  const [A, B, C] = [way(['a', 'z'], 1), way(['a', 'p', 'z'], 2), way(['a', 'q', 'z'], 3)];
+
+  test('path and backup change places at once, with the labels that they have', () => {
+    const now: Carried = { active: [A, B], next: [], old: [] };
+    expect(towards(now, [B, A])).toEqual({ active: [B, A], next: [], old: [] });
+    expect(nextSteps(towards(now, [B, A]))).toEqual([]);
+  });
+
+  test('a new backup takes the place of the lost path when its nodes know it, which until then stays behind the other', () => {
+    const now = towards({ active: [A, B], next: [], old: [] }, [B, C]);
+    expect(now).toEqual({ active: [B, A], next: [B, C], old: [] });
+    const [made, ...others] = nextSteps(now);
+    expect(others).toEqual([]);
+    expect(made).toEqual({
+      nodes: new Set(['a', 'q', 'z']),
+      after: { active: [B, C], next: [], old: [A] },
+    });
+  });
+
+  test('a way that is held up holds up no other', () => {
+    const now = towards({ active: [A], next: [], old: [] }, [C, B]);
+    const second = nextSteps(now).find(({ nodes }) => nodes.has('p'));
+    expect(second?.after).toEqual({ active: [A, B], next: [C, B], old: [] });
+    const first = nextSteps(now).find(({ nodes }) => nodes.has('q'));
+    expect(first?.after).toEqual({ active: [C, A], next: [C, B], old: [] });
   });
 });
 

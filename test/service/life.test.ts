@@ -85,6 +85,23 @@ describe('in force', () => {
     expect(supplier.asked).toHaveLength(2);
   });
 
+  test('how a link is protected is asked of the supplier, and asked again when it is another', async () => {
+    await figure2();
+    const protectedBy = () => {
+      const { protection, repairUs, weights } =
+        supplier.asked.at(-1)?.links.find(({ name }) => name === 'P-M') ?? {};
+      return { protection, repairUs, weights };
+    };
+    expect(protectedBy()).toEqual({ protection: 0, repairUs: 0, weights: [] });
+    const link = { name: 'links/P-M', a: 'nodes/P', b: 'nodes/M', via: ['offers/Q'] };
+    await provider.update({ link: { ...link, protection: 4, repairUs: 20_000, weights: [3, 1] } });
+    await provider.ready();
+    expect(protectedBy()).toEqual({ protection: 4, repairUs: 20_000, weights: [3, 1] });
+    await provider.update({ link: { ...link, protection: 4, repairUs: 20_000, weights: [1, 1] } });
+    await provider.ready();
+    expect(protectedBy().weights).toEqual([1, 1]);
+  });
+
   test('a station more: it is told to all; a station’s own address: to one', async () => {
     await figure2();
     const since = told();

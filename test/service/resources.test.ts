@@ -141,6 +141,13 @@ describe('refused', () => {
       link('P', 'Q', { addressesA: ['10.0.1.8/31'], addressesB: ['10.0.1.9/31'] }),
       'ADDRESS_OVERLAP link',
     ],
+    ['link: watched too fast', link('P', 'Q', { protection: 2, repairUs: 1000 }), 'RANGE link.repair_us'],
+    ['link: weights of nothing', link('P', 'Q', { weights: [1, 2] }), 'PROTECTION link.weights'],
+    [
+      'link: protected without a channel',
+      link('P', 'Q', { protection: 4, payload: 2 }),
+      'PROTECTION link.protection',
+    ],
     ['link: an offer twice', link('P', 'Q', { via: ['offers/M', 'offers/M'] }), 'DUPLICATE link.via[1]'],
     ['station: a long name', station('x'.repeat(16), 'P', []), 'NAME station.name'],
     ['station: a vif of the namespace', station('lo', 'P', []), 'NAME station.name'],

@@ -132,6 +132,12 @@ const cases: readonly [string, WorldDraft, string, RegExp][] = [
     /by itself/,
   ],
   [
+    'protection in the infrastructure',
+    { networks: [{ ...conn, links: [{ a: 'P', b: 'M', protection: 2 }] }] },
+    'networks[0].links[0].protection',
+    /backups/,
+  ],
+  [
     'a tunnel for a service link',
     { networks: [conn, { ...iptv, links: [{ a: 'P', b: 'M', tunnelFamily: 6 }] }] },
     'networks[1].links[0].tunnel_family',

@@ -96,6 +96,22 @@ describe('Figure 2', () => {
     });
   });
 
+  it('asks for links as they are to be protected', () => {
+    const draft = exampleDraft('figure2');
+    const networks = (draft.networks ?? []).map((network) =>
+      network.over
+        ? {
+            ...network,
+            links: (network.links ?? []).map((link) => ({ ...link, protection: 2, repairUs: 8000 })),
+          }
+        : network,
+    );
+    const made = manifests({ ...draft, networks });
+    expect(body(made, 'games', 'links/P-M')).toMatchObject({ protection: 2, repairUs: 8000, weights: [] });
+    expect(body(made, 'conn', 'links/P-A')).not.toHaveProperty('protection');
+    expect(body(all, 'games', 'links/P-M')).toMatchObject({ protection: 0, repairUs: 0 });
+  });
+
   it('comes out the same each time', () => {
     expect(manifests(exampleDraft('figure2'))).toEqual(all);
   });

@@ -12,7 +12,7 @@ import { type Demand, type Supply } from './supply.js';
 const MILLION = 1_000_000;
 
 export interface Refusal {
-  readonly reason: 'NO_PATH' | 'NO_CAPACITY';
+  readonly reason: 'NO_PATH' | 'NO_CAPACITY' | 'NO_DISJOINT_PATH';
   /** What would fit. */
   readonly message: string;
 }
@@ -57,7 +57,10 @@ export function explain(
   }
   const lone = answer.limits.filter(({ failsAlone }) => failsAlone);
   const short = lone.length > 0 ? lone : answer.limits;
-  const pair = demand.availabilityPpm > 0 ? bestPair(supply, source, target, weights, fitsFrames) : '';
+  const pair =
+    demand.availabilityPpm > 0 && demand.protection !== 'none'
+      ? bestPair(supply, source, target, weights, fitsFrames)
+      : '';
   const reason =
     lone.length > 0 && lone.every(({ name }) => name !== 'bandwidth') ? 'NO_PATH' : 'NO_CAPACITY';
   return {

@@ -29,7 +29,11 @@ export interface Demand {
   readonly lossPpm: number;
   readonly availabilityPpm: number;
   readonly mtu: number;
+  readonly protection: Protection;
 }
+
+/** A backup where the availability needs one; none; one in any case. */
+export type Protection = 'by-slo' | 'none' | 'pair';
 
 /** Bytes that one more label takes of the layer below's frames. */
 export const LABEL_BYTES = 4;

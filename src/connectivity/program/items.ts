@@ -7,16 +7,18 @@ import { vifOf } from '../check.js';
 import { networkIds, serviceNode } from '../names.js';
 import { bitsOf, nodeUnder, shareOf } from '../usage.js';
 import { type LabelledHop, vifAt, type Way } from './hops.js';
+import { pathOf, protectionOf } from './protected.js';
+import { sameEnds, without } from './ways.js';
 
 /** By our node: `nodes/NODE`. */
 export type Items = ReadonlyMap<string, readonly ResourceDraft[]>;
 
 /** A service link as its nodes have it by now. */
 export interface Carried {
-  /** What its vifs send over; undefined: there are no vifs, or no longer. */
-  readonly active?: Way | undefined;
-  /** What is being made. */
-  readonly next?: Way | undefined;
+  /** What its vifs send over, in the order of preference; none: there are no vifs, or no longer. */
+  readonly active: readonly Way[];
+  /** What is to be active, in that order, where some of it is still being made; else none. */
+  readonly next: readonly Way[];
   /** What nobody should send over any more. */
   readonly old: readonly Way[];
 }
@@ -87,41 +89,42 @@ export function itemsOfLink(
   ends: { readonly network: ServiceNetwork; readonly link: ServiceLink } | undefined,
 ): Items {
   const collector = new Collector();
-  const ways = [active, next, ...old].filter((way) => way !== undefined);
+  const making = without(next, active);
+  const ways = [...active, ...making, ...old];
   for (const { there, back } of ways) {
     swaps(collector, there);
     swaps(collector, back);
   }
-  if (!active || !ends) return collector.items;
-  const vifs = vifsOfLink(ends.network, ends.link);
-  for (const { there, back } of ways.filter((way) => sameEnds(way, active))) {
+  const [first] = active;
+  if (!first || !ends) return collector.items;
+  const { link } = ends;
+  const vifs = vifsOfLink(ends.network, link);
+  for (const { there, back } of ways.filter((way) => sameEnds(way, first))) {
     deliver(collector, there, vifs.b);
     deliver(collector, back, vifs.a);
   }
-  for (const [vif, hops] of [
-    [vifs.a, active.there],
-    [vifs.b, active.back],
+  const mtu = mtuOver(link, [...active, ...making]);
+  const carried = { payload: link.payload, ...protectionOf(link, active.length) };
+  const rates = ratesOf(bitsOf(link), mtu);
+  for (const [vif, sending, receiving] of [
+    [vifs.a, 'there', 'back'],
+    [vifs.b, 'back', 'there'],
   ] as const) {
-    const [first] = hops;
-    if (!first) continue;
-    const mtu = mtuOver(ends.link, active);
-    const { payload } = ends.link;
-    const link = { paths: [{ vif: first.out, label: first.label }], payload };
-    collector.add(first.from, { vif: { name: vif, mtu, link, ...ratesOf(bitsOf(ends.link), mtu) } });
+    const node = first[sending][0]?.from;
+    if (node === undefined) continue;
+    const paths = active.flatMap(
+      (way, index) => pathOf(link, way[sending], way[receiving], { index, of: active.length }) ?? [],
+    );
+    collector.add(node, { vif: { name: vif, mtu, link: { paths, ...carried }, ...rates } });
   }
   return collector.items;
 }
 
-/** Whether both lead from and to the same nodes of ours. */
-export function sameEnds(one: Way, other: Way): boolean {
-  return one.there[0]?.from === other.there[0]?.from && one.there.at(-1)?.to === other.there.at(-1)?.to;
-}
-
 const ETHERNET_MTU = 1500;
 
-/** Where none is asked for: 1500, or what the way has room for. */
-function mtuOver(link: ServiceLink, way: Way): number {
-  return link.mtu === 0 ? Math.min(ETHERNET_MTU, way.room) : link.mtu;
+/** Where none is asked for: 1500, or what all ways have room for, so that it does not change with the way. */
+function mtuOver(link: ServiceLink, ways: readonly Way[]): number {
+  return link.mtu === 0 ? Math.min(ETHERNET_MTU, ...ways.map(({ room }) => room)) : link.mtu;
 }
 
 function swaps(collector: Collector, hops: readonly LabelledHop[]): void {
@@ -154,17 +157,21 @@ export function itemsOfOwnLink(self: string, link: Link): Items {
 
 /**
  * Without what stands on vifs of ours that are not there: of a link that was lost, say. One such thing would have all
- * the node's contents refused.
+ * the node's contents refused. A vif stays while one of its paths does.
  */
 export function onlyOver(resources: readonly ResourceDraft[], there: ReadonlySet<string>): ResourceDraft[] {
-  const gone = new Set<string>();
-  for (const { vif } of resources) {
-    const below = vif?.link?.paths?.[0]?.vif;
-    if (vif?.name !== undefined && below !== undefined && !there.has(below)) gone.add(vif.name);
-  }
-  const stands = (name: string | undefined): boolean => name === undefined || there.has(name);
-  return resources.filter(({ vif, label, address }) => {
-    if (vif) return vif.name === undefined || !gone.has(vif.name);
+  const stands = (name: string | null | undefined): boolean => (name ?? '') === '' || there.has(name ?? '');
+  const left = resources.map((resource): ResourceDraft => {
+    const { vif } = resource;
+    if (!vif?.link?.paths || vif.link.paths.every((path) => stands(path.vif))) return resource;
+    const paths = vif.link.paths.filter((path) => stands(path.vif));
+    return { vif: { ...vif, link: { ...vif.link, paths } } };
+  });
+  const gone = new Set(
+    left.flatMap(({ vif }) => (vif?.link?.paths?.length === 0 && vif.name !== undefined ? [vif.name] : [])),
+  );
+  return left.filter(({ vif, label, address }) => {
+    if (vif) return !gone.has(vif.name ?? '');
     if (label) return stands(label.vif) && stands(label.swap?.vif) && !gone.has(label.deliver ?? '');
     return stands(address?.vif);
   });

@@ -1,7 +1,7 @@
 /** What a customer is told of a link: nothing of what is below. Pure. */
 import { type ServiceLink } from '../../api/connectivity.js';
 import { type Way } from './hops.js';
-import { samePath } from './stages.js';
+import { samePath } from './ways.js';
 
 export interface LinkWord {
   readonly state: string;
@@ -16,19 +16,25 @@ const DOWN: LinkWord = {
 };
 const PENDING: LinkWord = { state: 'pending', message: 'This link is being carried another way.' };
 
-/** `told`: the ends of the active way have all that they are to have. */
+/**
+ * Up while one of its ways is. `told`: the ends have all that they are to have. `paths`: those that it is to be carried
+ * by, in data planes.
+ */
 export function wordOf(
-  link: ServiceLink,
-  active: Way | undefined,
+  link: Pick<ServiceLink, 'state' | 'message'>,
+  paths: readonly (readonly string[])[],
+  active: readonly Way[],
   now: { readonly isUp: (below: string) => boolean; readonly told: boolean },
 ): LinkWord {
-  if (!link.path.every(now.isUp)) return DOWN;
+  const isUp = (path: readonly string[]): boolean => path.every(now.isUp);
+  if (!paths.some(isUp)) return DOWN;
   const before = { state: link.state, message: link.message };
-  if (active && samePath(active, link.path)) {
+  const carrying = active.filter(({ path }) => isUp(path));
+  if (carrying.some((way) => paths.some((path) => samePath(way, path)))) {
     // told before, and told something else now: what it carries it goes on carrying
     return now.told ? UP : before.state === 'down' ? PENDING : before;
   }
   // on its way to another path, and the old one still carries it
-  if (active?.path.every(now.isUp) === true) return before;
+  if (carrying.length > 0) return before;
   return before.state === '' ? before : PENDING;
 }

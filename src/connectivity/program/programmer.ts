@@ -13,7 +13,7 @@ import { LABEL_BYTES } from '../placement/supply.js';
 import { generationOf, withStatus } from '../status.js';
 import { type Suppliers } from '../suppliers.js';
 import { mtuOf } from '../supply-of.js';
-import { nodeUnder } from '../usage.js';
+import { linksOf, nodeUnder } from '../usage.js';
 import { Contents } from './contents.js';
 import { type Epochs } from './epochs.js';
 import { type Hop, hopsAlong, type LabelledHop, turned, type Way, vifAt } from './hops.js';
@@ -21,7 +21,9 @@ import { type Items, itemsOfLink, itemsOfNetwork, itemsOfOwnLink, onlyOver } fro
 import { keyOf, networkOf, type Records, waysOf } from './records.js';
 import { Sender, type Target } from './sender.js';
 import { type LinkWord, wordOf } from './link-word.js';
-import { NOTHING, nextStep, samePath, towards } from './stages.js';
+import { pathsToProgram } from './protected.js';
+import { NOTHING, nextSteps, type Step, towards } from './stages.js';
+import { samePath } from './ways.js';
 
 export interface ProgrammerOptions {
   readonly self: string;
@@ -35,6 +37,12 @@ export interface ProgrammerOptions {
   readonly ending: AbortSignal;
 }
 
+/** A step, with the versions that its nodes are to acknowledge before. */
+interface Pending {
+  readonly versions: ReadonlyMap<string, number>;
+  readonly after: Step['after'];
+}
+
 /** Entries of one transaction of many. */
 const BATCH = 200;
 
@@ -42,8 +50,8 @@ export class Programmer {
   readonly #options: ProgrammerOptions;
   readonly #contents = new Contents();
   readonly #senders = new Map<string, Sender>();
-  /** What each link under way waits for: versions by node. */
-  readonly #steps = new Map<string, ReadonlyMap<string, number>>();
+  /** What each link under way waits for. */
+  readonly #steps = new Map<string, readonly Pending[]>();
   /** Labels in quarantine: the version of their sender's node that is without them. */
   readonly #quarantine = new Map<string, number>();
   /** Our links that are there, as far as their suppliers say; of those, what goes over them. */
@@ -79,7 +87,7 @@ export class Programmer {
     this.#up = new Set([...ledger.links.keys()].filter((name) => isUp(ledger, name)));
     const turned = (name: string): boolean => this.#up.has(name) !== wasUp.has(name);
     for (const network of this.#options.state.all('serviceNetwork'))
-      if (network.links.some(({ path }) => path.some(turned))) this.#settle(network.name);
+      if (network.links.some((link) => linksOf(link).some(turned))) this.#settle(network.name);
     for (const { body } of ledger.links.values()) this.#set(`own ${body.name}`, itemsOfOwnLink(self, body));
     for (const source of this.#contents.sources()) {
       if (source.startsWith('own ') && !ledger.links.has(source.slice(4))) this.#set(source, new Map());
@@ -152,15 +160,17 @@ export class Programmer {
     for (const key of keys) {
       const now = records.links.get(key) ?? NOTHING;
       const link = wanted.get(key);
-      const path = link?.path ?? [];
-      let way: Way | undefined;
-      if (network && link) {
-        way = [now.next, now.active].find(
-          (one) => one && samePath(one, path) && startsAt(one, network, link.a),
-        );
-        way ??= this.#newWay(network, link.a, path, taken);
-      }
-      const then = towards(now, way);
+      const known = [...now.next, ...now.active];
+      const wayOf = (path: readonly string[]): Way | undefined =>
+        network &&
+        link &&
+        (known.find((way) => samePath(way, path) && startsAt(way, network, link.a)) ??
+          this.#newWay(network, link.a, path, taken));
+      const paths = link ? pathsToProgram(link) : [];
+      const then = towards(
+        now,
+        paths.flatMap((path) => wayOf(path) ?? []),
+      );
       if (JSON.stringify(then) !== JSON.stringify(now)) records.put(tx, key, then);
     }
     tx.onCommit(() => {
@@ -204,9 +214,12 @@ export class Programmer {
     const link = network?.links.find(({ name }) => keyOf(network.name, name) === key);
     const ends = network && link && !isSuspended(network) ? { network, link } : undefined;
     this.#set(key, itemsOfLink(carried, ends));
-    const step = nextStep(carried);
-    if (step) {
-      this.#steps.set(key, new Map([...step.nodes].map((node) => [node, this.#sender(node).version])));
+    const steps = nextSteps(carried).map(({ nodes, after }): Pending => {
+      const versions = new Map([...nodes].map((node) => [node, this.#sender(node).version]));
+      return { versions, after };
+    });
+    if (steps.length > 0) {
+      this.#steps.set(key, steps);
       this.#spawn(() => this.#advance(key));
     } else this.#steps.delete(key);
     this.#holdLabels();
@@ -230,13 +243,14 @@ export class Programmer {
 
   async #advance(key: string): Promise<void> {
     const { state, records } = this.#options;
-    const versions = this.#steps.get(key);
-    if (!versions || ![...versions].every(([node, version]) => this.#has(node, version))) return;
+    const steps = this.#steps.get(key);
+    const step = steps?.find(({ versions }) =>
+      [...versions].every(([node, version]) => this.#has(node, version)),
+    );
+    if (!step) return;
     await state.transact((tx) => {
       // another change may have come between
-      if (this.#steps.get(key) !== versions) return;
-      const step = nextStep(records.links.get(key) ?? NOTHING);
-      if (!step) return;
+      if (this.#steps.get(key) !== steps) return;
       records.put(tx, key, step.after);
       tx.onCommit(() => {
         this.#showLink(key);
@@ -305,14 +319,19 @@ export class Programmer {
       this.#options.records.waiting.get(entry)?.from === node && needed <= version ? [entry] : [],
     );
     this.#release(free);
-    for (const [key, versions] of this.#steps) if (versions.has(node)) this.#spawn(() => this.#advance(key));
+    this.#advanceAt(node);
     this.#settleAt(node);
   }
 
   #gone(node: string): void {
     const { records } = this.#options;
     this.#release([...records.waiting].flatMap(([entry, { from }]) => (from === node ? [entry] : [])));
-    for (const [key, versions] of this.#steps) if (versions.has(node)) this.#spawn(() => this.#advance(key));
+    this.#advanceAt(node);
+  }
+
+  #advanceAt(node: string): void {
+    for (const [key, steps] of this.#steps)
+      if (steps.some(({ versions }) => versions.has(node))) this.#spawn(() => this.#advance(key));
   }
 
   #release(entries: readonly string[]): void {
@@ -338,10 +357,16 @@ export class Programmer {
     });
     for (const link of network.links) {
       const key = keyOf(network.name, link.name);
-      const carried = records.links.get(key);
-      if (!carried?.active || carried.next || !samePath(carried.active, link.path)) open.push(key);
+      const { active, next } = records.links.get(key) ?? NOTHING;
+      // of a backup whose links are gone for good nothing can be made
+      const paths = pathsToProgram(link).filter((path, i) => i === 0 || this.#isBought(path));
+      if (next.length > 0 || !paths.every((path, i) => samePath(active[i], path))) open.push(key);
     }
     return open;
+  }
+
+  #isBought(path: readonly string[]): boolean {
+    return path.every((name) => this.#options.ledger.links.has(name));
   }
 
   /** Says in the network's status how far it is. */
@@ -365,7 +390,11 @@ export class Programmer {
     const differs = (network: ServiceNetwork): boolean =>
       Object.entries(wanted(network)).some(
         ([key, value]) => network.status?.[key as keyof typeof network.status] !== value,
-      ) || network.links.some((link) => this.#wordOf(network, link).state !== link.state);
+      ) ||
+      network.links.some((link) => {
+        const word = this.#wordOf(network, link);
+        return word.state !== link.state || word.backupProgrammed !== link.backupProgrammed;
+      });
     const now = state.get('serviceNetwork', name);
     if (!now || !differs(now)) return;
     this.#spawn(() =>
@@ -378,15 +407,17 @@ export class Programmer {
     );
   }
 
-  /** Of one link, for its customer. */
-  #wordOf(network: ServiceNetwork, link: ServiceLink): LinkWord {
-    if (isSuspended(network)) return { state: 'down', message: TERM_IS_OVER };
-    const carried = this.#options.records.links.get(keyOf(network.name, link.name));
-    const ends = [carried?.active?.there[0]?.from, carried?.active?.there.at(-1)?.to];
-    return wordOf(link, carried?.active, {
-      isUp: (below) => this.#up.has(below),
-      told: ends.every((node) => node !== undefined && this.#has(node, this.#sender(node).version)),
-    });
+  /** Of one link: for its customer, and for operators whether its backup is programmed. */
+  #wordOf(network: ServiceNetwork, link: ServiceLink): LinkWord & Pick<ServiceLink, 'backupProgrammed'> {
+    const { active } = this.#options.records.links.get(keyOf(network.name, link.name)) ?? NOTHING;
+    const ends = [active[0]?.there[0]?.from, active[0]?.there.at(-1)?.to];
+    const told = ends.every((node) => node !== undefined && this.#has(node, this.#sender(node).version));
+    const paths = pathsToProgram(link);
+    const isActive = (path: readonly string[]): boolean => active.some((way) => samePath(way, path));
+    const backupProgrammed = told && paths.length > 1 && paths.every(isActive);
+    if (isSuspended(network)) return { state: 'down', message: TERM_IS_OVER, backupProgrammed: false };
+    const isUp = (below: string): boolean => this.#up.has(below);
+    return { ...wordOf(link, paths, active, { isUp, told }), backupProgrammed };
   }
 }
 

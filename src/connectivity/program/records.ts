@@ -4,6 +4,7 @@ import { type Tx } from '../kinds.js';
 import { type LabelledHop, type Way } from './hops.js';
 import { type Carried } from './items.js';
 import { LabelSpace } from './labels.js';
+import { without } from './ways.js';
 
 const CARRIED = 'carried/';
 const WAITING = 'quarantine/';
@@ -16,12 +17,23 @@ export interface Waiting {
   readonly from: string;
 }
 
+/** As records are, and as they were while a link had one way. */
+interface Written {
+  readonly active?: Way | readonly Way[];
+  readonly next?: Way | readonly Way[];
+  readonly old: readonly Way[];
+}
+
+function carriedOf({ active = [], next = [], old }: Written): Carried {
+  return { active: [active].flat(), next: [next].flat(), old };
+}
+
 export function hopsOf(way: Way): readonly LabelledHop[] {
   return [...way.there, ...way.back];
 }
 
 export function waysOf({ active, next, old }: Carried): Way[] {
-  return [active, next, ...old].filter((way) => way !== undefined);
+  return [...active, ...without(next, active), ...old];
 }
 
 /** `customers/C/serviceNetworks/VN/LINK` */
@@ -45,7 +57,7 @@ export class Records {
   static async open(store: Store, labels = new LabelSpace()): Promise<Records> {
     const records = new Records(labels);
     for (const { key, value } of await listAll(store, CARRIED)) {
-      const carried = JSON.parse(Buffer.from(value).toString('utf8')) as Carried;
+      const carried = carriedOf(JSON.parse(Buffer.from(value).toString('utf8')) as Written);
       records.links.set(key.slice(CARRIED.length), carried);
       for (const way of waysOf(carried)) for (const { into, label } of hopsOf(way)) labels.take(into, label);
     }

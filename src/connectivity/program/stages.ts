@@ -1,9 +1,10 @@
 /**
  * How a service link comes to where it is to be, without a label being sent that is not understood yet: what receives is
- * made before what sends, and taken away after it. Pure.
+ * made before what sends, and taken away after it. Each way for itself: one that is held up holds up no other. Pure.
  */
 import { type Way } from './hops.js';
-import { type Carried, sameEnds } from './items.js';
+import { type Carried } from './items.js';
+import { among, sameEnds, without } from './ways.js';
 
 /** What is to be waited for before the next step: these nodes have acknowledged what they have now. */
 export interface Step {
@@ -11,46 +12,47 @@ export interface Step {
   readonly after: Carried;
 }
 
-export const NOTHING: Carried = { old: [] };
+export const NOTHING: Carried = { active: [], next: [], old: [] };
 
-/** The same path; labels may differ. */
-export function samePath(way: Way | undefined, path: readonly string[]): boolean {
-  return (
-    way !== undefined && way.path.length === path.length && way.path.every((link, i) => link === path[i])
-  );
-}
-
-/** With another way to be taken; undefined: none. What was being made and is not wanted was never sent over. */
-export function towards(now: Carried, way: Way | undefined): Carried {
-  const dropped = now.next && now.next !== way ? [now.next] : [];
-  if (way === undefined) {
-    const old = now.active ? [now.active, ...now.old, ...dropped] : [...now.old, ...dropped];
-    return { old };
-  }
-  if (way === now.active) return { active: way, old: [...now.old, ...dropped] };
+/**
+ * With other ways to be taken, in the order of preference; none: it ends. Ways that are active already are used in the new
+ * order at once, beside them what was active before, until what is to take its place is there.
+ */
+export function towards(now: Carried, ways: readonly Way[]): Carried {
+  const known = [...now.active, ...now.next, ...now.old];
+  const [first] = ways;
   // an end has moved to another node: its vif cannot be at both
-  if (now.active && !sameEnds(now.active, way))
-    return { next: way, old: [now.active, ...now.old, ...dropped] };
-  return { ...(now.active && { active: now.active }), next: way, old: [...now.old, ...dropped] };
+  const stays = first && now.active.every((way) => sameEnds(way, first)) ? now.active : [];
+  const active = arranged(ways, stays, stays);
+  const next = without(ways, active).length > 0 ? [...ways] : [];
+  return { active, next, old: without(known, [...active, ...next]) };
 }
 
-/** The next step, or undefined where all is as it is to be. */
-export function nextStep(now: Carried): Step | undefined {
-  if (now.next) {
+/** In each place what is wanted there, if it is `ready`; else what is there until then. */
+function arranged(wanted: readonly Way[], ready: readonly Way[], active: readonly Way[]): Way[] {
+  const left = without(active, wanted);
+  const placed = wanted.map((way) => (among(way, ready) ? way : left.shift()));
+  return placed.filter((way) => way !== undefined);
+}
+
+/** What can be done next, each by itself; none: all is as it is to be. */
+export function nextSteps(now: Carried): Step[] {
+  const { active, next, old } = now;
+  const steps = without(next, active).map((way): Step => {
+    const then = arranged(next, [...active, way], active);
+    const gone = without(active, [...then, ...next]);
+    const open = without(next, then).length > 0 ? next : [];
     // whoever receives, and knows already where to deliver; where nothing is active, its ends must be rid of earlier vifs,
     // which would be there without knowing the new labels
-    const nodes = now.active
-      ? nodesOf(now.next)
-      : new Set([...transitOf(now.next), ...shared(endsOf(now.next), now.old.flatMap(endsOf))]);
-    return {
-      nodes,
-      after: { active: now.next, old: [...(now.active ? [now.active] : []), ...now.old] },
-    };
-  }
-  if (now.old.length === 0) return undefined;
+    const nodes =
+      active.length > 0
+        ? nodesOf(way)
+        : new Set([...transitOf(way), ...shared(endsOf(way), old.flatMap(endsOf))]);
+    return { nodes, after: { active: then, next: open, old: [...gone, ...old] } };
+  });
   // the vifs send over what is active, or are gone
-  const ends = new Set(now.old.flatMap(endsOf));
-  return { nodes: ends, after: { ...(now.active && { active: now.active }), old: [] } };
+  if (old.length > 0) steps.push({ nodes: new Set(old.flatMap(endsOf)), after: { ...now, old: [] } });
+  return steps;
 }
 
 function nodesOf(way: Way): Set<string> {

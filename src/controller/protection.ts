@@ -1,0 +1,66 @@
+/** How links of service networks may be protected, as service providers ask for it and connectivity providers sell it. */
+import { type LinkProtection, types } from '../api/types.js';
+import { v1 as nodeV1 } from '../api/node.js';
+import { type Wrong } from './kind.js';
+
+export interface ProtectionAsked {
+  readonly protection: LinkProtection;
+  readonly repairUs: number;
+  readonly weights: readonly number[];
+  readonly payload: (typeof nodeV1.Payload)[keyof typeof nodeV1.Payload];
+}
+
+const {
+  LINK_PROTECTION_UNSPECIFIED: UNSPECIFIED,
+  LINK_PROTECTION_NONE: NONE,
+  LINK_PROTECTION_ONE_FOR_ONE: ONE_FOR_ONE,
+  LINK_PROTECTION_WEIGHTED: WEIGHTED,
+} = types.LinkProtection;
+const KNOWN: ReadonlySet<LinkProtection> = new Set([UNSPECIFIED, NONE, ONE_FOR_ONE, WEIGHTED]);
+
+/** Watching at a millisecond's interval is the fastest that machines keep to, every ten seconds the slowest. */
+const SHORTEST_REPAIR_US = 4_000;
+const LONGEST_REPAIR_US = 40_000_000;
+const MOST_WEIGHT = 16;
+/** Of a link that says nothing. */
+export const USUAL_REPAIR_US = 200_000;
+
+/** Whether it has a backup whatever availability is promised. */
+export function wantsBackup({ protection }: Pick<ProtectionAsked, 'protection'>): boolean {
+  return protection === ONE_FOR_ONE || protection === WEIGHTED;
+}
+
+/** `at`: what comes before the names of fields, such as `links[0].`. */
+export function checkProtection(asked: ProtectionAsked, at: string, wrong: Wrong): void {
+  const { protection, repairUs, weights, payload } = asked;
+  // from a store or a caller of an earlier or later version
+  if (!KNOWN.has(protection))
+    throw wrong(`${at}protection`, 'PROTECTION', `${protection} is no LinkProtection that there is.`);
+  if (wantsBackup(asked) && payload === nodeV1.Payload.PAYLOAD_IP)
+    throw wrong(
+      `${at}protection`,
+      'PROTECTION',
+      'A link of PAYLOAD_IP has no channel to watch its paths by; protect one of Ethernet frames.',
+    );
+  if (repairUs !== 0 && !wantsBackup(asked))
+    throw wrong(
+      `${at}repair_us`,
+      'PROTECTION',
+      'repair_us is of links with LINK_PROTECTION_ONE_FOR_ONE or LINK_PROTECTION_WEIGHTED.',
+    );
+  if (repairUs !== 0 && (repairUs < SHORTEST_REPAIR_US || repairUs > LONGEST_REPAIR_US))
+    throw wrong(
+      `${at}repair_us`,
+      'RANGE',
+      `repair_us must be ${SHORTEST_REPAIR_US} to ${LONGEST_REPAIR_US}, or 0 for 200000.`,
+    );
+  if (weights.length === 0) return;
+  if (protection !== WEIGHTED)
+    throw wrong(`${at}weights`, 'PROTECTION', 'weights are of links with LINK_PROTECTION_WEIGHTED.');
+  if (weights.length !== 2 || weights.some((weight) => weight < 1 || weight > MOST_WEIGHT))
+    throw wrong(
+      `${at}weights`,
+      'RANGE',
+      `weights are two, of the path and of the backup, 1 to ${MOST_WEIGHT} each.`,
+    );
+}
