@@ -4,7 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import {
   Agents,
@@ -20,7 +22,10 @@ import {
   type WorldState,
 } from '../world/index.js';
 import { dealsOf } from './deals.js';
+import { cutCsv, cutJson, describeCut, playCut } from './demo-cut.js';
+import type { DemoFlags } from './flags.js';
 import { layersOf } from './layers.js';
+import { UsageError } from './report.js';
 import { formatLeg } from './trace.js';
 
 const WORLD = 'demo';
@@ -42,6 +47,16 @@ class Stage {
   interrupt(): void {
     this.#interrupted = true;
     this.#child?.kill('SIGTERM');
+  }
+
+  /** Throws when it is told to end meanwhile. */
+  async wait(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    for (let left = ms; left > 0; left = end - performance.now()) {
+      this.check();
+      await delay(Math.min(left, 50));
+    }
+    this.check();
   }
 
   check(): void {
@@ -91,14 +106,15 @@ function heading(text: string): void {
   say(`\n${bold[0]}== ${text}${bold[1]}`);
 }
 
-export async function demoCommand(): Promise<void> {
+export async function demoCommand(flags: DemoFlags): Promise<void> {
   requireRoot('the demo');
+  for (const file of [flags.json, flags.csv]) if (file !== undefined) await checkWritable(file);
   const begin = performance.now();
   const stage = new Stage();
   const interrupt = (): void => stage.interrupt();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   try {
-    await show(stage);
+    await show(stage, flags);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     say('\ninterrupted');
@@ -110,7 +126,7 @@ export async function demoCommand(): Promise<void> {
   }
 }
 
-async function show(stage: Stage): Promise<void> {
+async function show(stage: Stage, flags: DemoFlags): Promise<void> {
   heading('up: examples/figure2.yaml, the network of the paper');
   await up(join(packageRoot(), 'examples', 'figure2.yaml'), {
     name: WORLD,
@@ -152,6 +168,15 @@ async function show(stage: Stage): Promise<void> {
   heading('TCP, both ways');
   await tcp(stage, state);
 
+  heading(
+    'a wire is cut under two streams, one packet a millisecond; iptv has its link protected, games has not',
+  );
+  const story = await playCut(state, (ms) => stage.wait(ms), say);
+  say(describeCut(story));
+  if (flags.json !== undefined)
+    await writeFile(flags.json, `${JSON.stringify(cutJson(story), undefined, 2)}\n`);
+  if (flags.csv !== undefined) await writeFile(flags.csv, `${cutCsv(story)}\n`);
+
   heading('one packet through all layers: each line a look-up, further right the higher its layer');
   const target = findTarget(state, 'iptv/hp');
   if (target.kind === 'machine') return;
@@ -159,6 +184,17 @@ async function show(stage: Stage): Promise<void> {
     stage.check();
     say(formatLeg(leg));
     say('');
+  }
+}
+
+/** Before a minute's work, not after it. */
+async function checkWritable(file: string): Promise<void> {
+  try {
+    await writeFile(file, '', { flag: 'a' });
+  } catch (error) {
+    throw new UsageError(
+      `${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

@@ -71,6 +71,11 @@ export interface ControllerFlags {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
+export interface DemoFlags {
+  readonly json?: string;
+  readonly csv?: string;
+}
+
 export interface StreamFlags {
   readonly interval: string;
   readonly duration: string;

@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { version } from '../api/version.js';
 import type {
   CaptureFlags,
+  DemoFlags,
   DoctorFlags,
   ImpairFlags,
   RemoteFlags,
@@ -181,7 +182,9 @@ withRemote(program.command('doctor'))
 program
   .command('demo')
   .description('bring Figure 2 of the paper up, show it at work, and take it down')
-  .action(async () => {
+  .option('--json <file>', 'write what became of the streams under the cut: reports and time series')
+  .option('--csv <file>', 'write their time series: a line for each tenth of a second')
+  .action(async (options: DemoFlags) => {
     const { demoCommand } = await import('./demo.js');
-    await demoCommand();
+    await demoCommand(options);
   });

@@ -1,8 +1,10 @@
 /** `cabernet get`: where packets go, how many went there, and which went nowhere. */
+import type { Row } from '../output.js';
+import type { PathState } from '../../world/index.js';
 import { type Found, type Kind, rowsOf } from './kind.js';
 import { short } from '../names.js';
 import { byName } from './network.js';
-import { describeImpairment } from '../units.js';
+import { delay, describeImpairment } from '../units.js';
 
 export const routes: Kind = {
   columns: [
@@ -33,6 +35,24 @@ export const routes: Kind = {
   },
 };
 
+type Liveness = NonNullable<PathState['liveness']>;
+
+/** Whether it is taken now, and how it is watched: empty where nobody does. */
+function useOf({ inUse, liveness }: Pick<PathState, 'inUse'> & { readonly liveness?: Liveness }): Row {
+  return {
+    used: inUse ? 'yes' : 'no',
+    watched: liveness ? watchedBy(liveness) : '',
+    failures: liveness?.failures ?? '',
+    failedNs: liveness ? String(liveness.failedNs) : '',
+    lastHeardNs: liveness ? String(liveness.lastHeardNs) : '',
+  };
+}
+
+function watchedBy({ intervalUs, detectionUs }: Liveness): string {
+  if (intervalUs === 0) return 'not yet';
+  return `every ${delay(intervalUs)}, down after ${delay(Number(detectionUs))}`;
+}
+
 /** By the API's RouteType. */
 const TYPES = ['', '', 'blackhole', 'unreachable', 'local'];
 
@@ -43,16 +63,18 @@ export const paths: Kind = {
     { key: 'index', title: 'PATH', align: 'right' },
     { key: 'label', title: 'LABEL' },
     { key: 'below', title: 'RUNS OVER' },
+    { key: 'used', title: 'USED' },
+    { key: 'watched', title: 'WATCHED' },
     { key: 'state', title: 'STATE' },
   ],
   async read(_, agents) {
     const { answers, silent } = await agents.ask((agent) => agent.paths());
-    const found = rowsOf(answers, ({ vif, index, path, owner, below, state }, machine): Found => {
+    const found = rowsOf(answers, ({ vif, index, path, owner, below, state, ...rest }, machine): Found => {
       const name = short(vif);
       const label = path?.label ? String(path.label) : '';
       const chain = below.map(short).join(' > ');
       return {
-        row: { vif: name, machine, index, label, owner, below: chain, state },
+        row: { vif: name, machine, index, label, owner, below: chain, ...useOf(rest), state },
         names: [name, machine],
       };
     });

@@ -242,7 +242,11 @@ export class StepReader {
       (i) => state & (1 << i),
     );
     const others = down.length === 0 ? '' : `; down: ${down.join(', ')}`;
-    this.#add(event, 'link', carrier, `path ${index}${others}`, this.#layer(event.node));
+    const { registry } = this.#agent;
+    const labels = (registry.vif(carrier)?.intent.paths ?? []).map((path) => labelsOf(registry, path) ?? 1);
+    const node = carrier.startsWith('vns/') ? carrier.slice(0, carrier.indexOf('/vifs/')) : '';
+    const result = `path ${index}${others}`;
+    this.steps.push({ depth: Math.max(1, ...labels), node, lookup: 'link', key: carrier, result, bytes: 0 });
   }
 
   #path(event: TraceEvent, label: number, below: Carrier): void {
