@@ -11,7 +11,7 @@ import { SuiteReporter } from './scripts/suite-reporter.js';
  * Of the machine's two hands these need both, or count what else runs: one after the other, file by file. What all else
  * stands on is among them, so they come first.
  */
-const alone = ['dataplane', 'nic', 'native', 'packets', 'model'];
+const alone = ['dataplane', 'nic', 'native', 'packets', 'sender', 'model'];
 /**
  * The others' files run two at once, whatever their suite; those of the longest come first, so that none ends alone. What
  * they import is loaded once for all of them, but where one of them puts something else in its place.
