@@ -17,7 +17,7 @@ struct source {
 
 uint64_t now(void);
 /* Exits with the reason. */
-void fail(const char *what);
+__attribute__((noreturn)) void fail(const char *what);
 void watch(struct source *source);
 
 /* How frames in one direction of a wire are held. */
