@@ -3,7 +3,7 @@
  * The clock of the sessions: a timer in a pinned map, which runs on whoever
  * armed it. Each tick ends the sessions that have been silent for their
  * detection time, and gives back to traffic the paths that have been up for
- * long enough.
+ * long enough, or at once where a link has no other.
  */
 #ifndef CABERNET_SWEEP_H
 #define CABERNET_SWEEP_H
@@ -66,14 +66,23 @@ static __always_inline __u64 restore_hold(const struct session *session, const s
 	return session->restore * NS_PER_MS << (recent - 1);
 }
 
-/* Up for long enough: its path is to be used again. */
+/* No path of it is fit: one that is up is better than any hold. */
+static __always_inline bool link_is_lost(__u32 vif)
+{
+	const struct link *link = bpf_map_lookup_elem(&links, &vif);
+	__u32 present = link ? link_present(link) : 0;
+
+	return present && (*(volatile __u32 *)&link->state & present) == present;
+}
+
+/* Up for long enough, or the last resort: its path is to be used again. */
 static __always_inline void sweep_up(const struct session *session, struct session_state *state, __u32 word,
 				     __u64 now)
 {
 	__u64 hold = restore_hold(session, state), up = now - *(volatile __u64 *)&state->since;
 	__u32 recent;
 
-	if (up < hold || up >> 63)
+	if (up >> 63 || (up < hold && (!*(volatile __u32 *)&state->path_down || !link_is_lost(session->vif))))
 		return;
 	*(volatile __u32 *)&state->path_down = 0;
 	/* it may have failed just before that */

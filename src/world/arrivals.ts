@@ -46,7 +46,7 @@ export interface StreamReport {
   readonly doubled: number;
   /** Of smaller number than one that came before. */
   readonly reordered: number;
-  /** One way, milliseconds; undefined: nothing came. */
+  /** One way, of the first of each number, milliseconds; undefined: nothing came. */
   readonly delayMs: Distribution | undefined;
   /** The longest `gapMs`; 0: nothing is missing. */
   readonly longestGapMs: number;
@@ -63,13 +63,18 @@ export function distribution(values: readonly number[]): Distribution | undefine
 
 export function reportOf({ sent, intervalUs, arrivals }: Stream): StreamReport {
   const seen = new Uint8Array(sent);
+  const delays: number[] = [];
   let [doubled, reordered, highest] = [0, 0, -1];
-  for (const { number } of arrivals) {
+  for (const { number, sent: from, received } of arrivals) {
     if (number >= sent) continue;
-    if (seen[number] === 1) doubled++;
-    else if (number < highest) reordered++;
+    if (seen[number] === 1) {
+      doubled++;
+      continue;
+    }
+    if (number < highest) reordered++;
     seen[number] = 1;
     highest = Math.max(highest, number);
+    delays.push((received - from) / 1e6);
   }
   const losses = lossPeriods(seen, intervalUs / 1000);
   const lost = losses.reduce((sum, { length }) => sum + length, 0);
@@ -79,7 +84,7 @@ export function reportOf({ sent, intervalUs, arrivals }: Stream): StreamReport {
     lost,
     doubled,
     reordered,
-    delayMs: distribution(arrivals.map((arrival) => (arrival.received - arrival.sent) / 1e6)),
+    delayMs: distribution(delays),
     longestGapMs: losses.reduce((most, { gapMs }) => Math.max(most, gapMs), 0),
     losses,
   };

@@ -435,8 +435,15 @@ describe('the path', () => {
 });
 
 describe('used again', () => {
-  beforeEach(() => change(1, { restore: 100 }));
-  afterAll(() => change(1, {}));
+  /* the other path is as if nobody watched it: fit */
+  beforeEach(() => {
+    change(1, { restore: 100 });
+    change(2, { adminDown: true });
+  });
+  afterAll(() => {
+    change(1, {});
+    change(2, {});
+  });
 
   /** Fails and is up again, `after` ms after the last packet; from there on, whether it is in use at each ms. */
   async function flap(after: bigint, uses: Record<number, boolean>): Promise<void> {
@@ -448,23 +455,23 @@ describe('used again', () => {
       at(begin + BigInt(time) * ms);
       await hear(1, { state: 'Up' });
       await l.sweep();
-      expect(l.sessions.link(11).down, `${time} ms later`).toEqual(used ? [1] : [0, 1]);
+      expect(l.sessions.link(11).down, `${time} ms later`).toEqual(used ? [] : [0]);
     }
   }
 
   test('at once the first time, then after the hold', async () => {
     await bringUp(1);
-    expect(l.sessions.link(11).down).toEqual([1]);
+    expect(l.sessions.link(11).down).toEqual([]);
     at(10n * ms);
     await hear(1, { state: 'Down' });
     await hear(1, { state: 'Init' });
     at(110n * ms - 1n);
     await hear(1, { state: 'Up' });
     await l.sweep();
-    expect(l.sessions.link(11).down).toEqual([0, 1]);
+    expect(l.sessions.link(11).down).toEqual([0]);
     at(110n * ms);
     await l.sweep();
-    expect(l.sessions.link(11).down).toEqual([1]);
+    expect(l.sessions.link(11).down).toEqual([]);
   });
 
   test('each failure doubles it, up to 64 times', async () => {
@@ -499,12 +506,12 @@ describe('used again', () => {
     at(130n * ms + 1n);
     await hear(1, { state: 'Up' });
     await l.sweep();
-    expect(l.sessions.link(11).down).toEqual([1]);
+    expect(l.sessions.link(11).down).toEqual([]);
     await hear(1, { state: 'AdminDown' });
     await hear(1, { state: 'Init' });
     await l.sweep();
     expect(l.sessions.state(1)).toMatchObject({ state: 'Up', failures: 1, recent: 1 });
-    expect(l.sessions.link(11).down).toEqual([1]);
+    expect(l.sessions.link(11).down).toEqual([]);
   });
 
   test('without a hold: by the next sweep', async () => {
@@ -515,7 +522,37 @@ describe('used again', () => {
       await hear(1, { state: 'Down' });
       await hear(1, { state: 'Init' });
       await l.sweep();
-      expect(l.sessions.link(11).down).toEqual([1]);
+      expect(l.sessions.link(11).down).toEqual([]);
     }
+  });
+
+  test('at once where the link has no other path: none is no better for having failed', async () => {
+    change(2, {});
+    await bringUp(1, 2);
+    await flap(1n, { 0: false, 20: false });
+    expect(l.sessions.link(11)).toMatchObject({ down: [0], used: 1 });
+    await hear(2, { state: 'Down' });
+    expect(l.sessions.link(11).down).toEqual([0, 1]);
+    await l.sweep();
+    expect(l.sessions.link(11)).toMatchObject({ down: [1], used: 0 });
+    // its failure is remembered: the next hold is twice as long
+    expect(l.sessions.state(1)).toMatchObject({ failures: 1, recent: 1 });
+    // the other comes back, and has a hold of its own
+    change(2, { restore: 100 });
+    await hear(2, { state: 'Init' });
+    await l.sweep();
+    expect(l.sessions.link(11)).toMatchObject({ down: [1], used: 0 });
+  });
+
+  test('and not before it is up', async () => {
+    change(2, {});
+    await bringUp(1, 2);
+    await hear(1, { state: 'Down' });
+    await hear(2, { state: 'Down' });
+    await l.sweep();
+    expect(l.sessions.link(11).down).toEqual([0, 1]);
+    await hear(1, { state: 'Init' });
+    await l.sweep();
+    expect(l.sessions.link(11)).toMatchObject({ down: [1], used: 0 });
   });
 });

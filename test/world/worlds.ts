@@ -1,10 +1,9 @@
 /** Worlds for these tests: from YAML text, an example file, or a plain object. */
 import { readFileSync } from 'node:fs';
 
-import { parse } from 'yaml';
-
 import { cabernet } from '../../gen/cabernet.js';
 import { type Draft, messageType } from '../../src/api/message.js';
+import { parseManifest } from '../../src/api/manifest.js';
 import { checkWorld } from '../../src/world/check.js';
 import { layOut, type WorldPlan } from '../../src/world/layout.js';
 import { type World } from '../../src/world/world.js';
@@ -21,5 +20,5 @@ export function planOf(draft: WorldDraft): WorldPlan {
 
 export function exampleDraft(name: string): WorldDraft {
   const file = new URL(`../../examples/${name}.yaml`, import.meta.url);
-  return parse(readFileSync(file, 'utf8')) as WorldDraft;
+  return parseManifest(messageType(cabernet.world.v1.World), readFileSync(file, 'utf8'), name).value;
 }
