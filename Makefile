@@ -55,7 +55,7 @@ CLANG ?= $(firstword $(foreach name,clang-19 clang clang-14,$(if $(shell command
 CLANGS := $(foreach name,clang-14 clang-19,$(if $(shell command -v $(name)),$(name)))
 BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra $(WERROR) -I/usr/include/$(TRIPLET) -MMD -MP
 BPF_OBJECTS := cabernet.o cabernet-trace.o cabernet-test.o \
-	cabernet-jumbo.o cabernet-jumbo-trace.o cabernet-jumbo-test.o relay.o shared.o
+	cabernet-jumbo.o cabernet-jumbo-trace.o cabernet-jumbo-test.o relay.o numbered.o shared.o
 
 bpf: $(addprefix build/bpf/,$(BPF_OBJECTS))
 # Every object by every compiler that is supported and here.

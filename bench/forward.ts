@@ -23,7 +23,7 @@ import { median, round, row, type Row } from './report.js';
 const rounds = 9;
 const repeat = 1_000_000;
 /** Bytes of Ethernet, IPv4, UDP, two labels and a control word. */
-const overhead = 54;
+export const overhead = 54;
 
 interface Program {
   name: string;
@@ -54,7 +54,7 @@ async function once(p: Program): Promise<number> {
 }
 
 /** All programs in turn, so that the machine's drift meets each of them alike. */
-async function measure(programs: readonly Program[]): Promise<Cost[]> {
+export async function measure(programs: readonly Program[]): Promise<Cost[]> {
   const times = programs.map((): number[] => []);
   for (let i = 0; i < rounds; i++) {
     for (const [k, p] of programs.entries()) times[k]?.push(await once(p));

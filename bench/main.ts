@@ -12,6 +12,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   tcp: async () => (await import('./tcp.js')).tcp(),
   isolation: async () => (await import('./isolation.js')).isolation(),
   up: async () => (await import('./worlds.js')).worlds(),
+  protection: async () => (await import('./protection.js')).protection(),
   graph: async () => (await import('./graph.js')).graph(),
   tables: async () => (await import('./tables.js')).tables(),
   control: async () => {

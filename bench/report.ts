@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
+import { distribution, type Distribution } from './distribution.js';
 
 export interface Row {
   bench: string;
@@ -15,16 +16,27 @@ export interface Row {
   peerValue?: number;
   ratio?: number;
   instructionsPerPacket?: number;
+  /** Where the value is a median of single events, all of which matter. */
+  spread?: Distribution;
 }
 
 /** Units in which less is better. */
-const lessIsBetter = new Set(['%', 'ns', 'µs', 'ms', 's', 'MiB', 'KiB']);
+const lessIsBetter = new Set(['%', 'ns', 'µs', 'ms', 's', 'MiB', 'KiB', 'packets', 'times']);
 
 /** A row with its ratio. */
 export function row(fields: Omit<Row, 'ratio'>): Row {
   const { value, peerValue, unit } = fields;
   if (peerValue === undefined || value <= 0 || peerValue <= 0) return fields;
   return { ...fields, ratio: round(lessIsBetter.has(unit) ? peerValue / value : value / peerValue) };
+}
+
+/** The median, with its spread. */
+export function spreadRow(fields: Omit<Row, 'ratio' | 'value' | 'spread'>, values: readonly number[]): Row {
+  const { count, ...figures } = distribution(values);
+  const [min, middle, p95, max] = [figures.min, figures.median, figures.p95, figures.max].map(round);
+  if (min === undefined || middle === undefined || p95 === undefined || max === undefined)
+    throw new Error('no figures');
+  return { ...row({ ...fields, value: middle }), spread: { count, min, median: middle, p95, max } };
 }
 
 export function round(value: number): number {
@@ -40,9 +52,19 @@ export function median(values: readonly number[]): number {
 
 export function print(rows: readonly Row[]): void {
   const table = new Table({
-    head: ['bench', 'case', 'value', 'unit', 'beside', 'its value', 'ratio', 'instr/packet'],
+    head: [
+      'bench',
+      'case',
+      'value',
+      'min / 95 % / max (of)',
+      'unit',
+      'beside',
+      'its value',
+      'ratio',
+      'instr/packet',
+    ],
     style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'right', 'left', 'left', 'right', 'right', 'right'],
+    colAligns: ['left', 'left', 'right', 'right', 'left', 'left', 'right', 'right', 'right'],
   });
   const text = (value: number | undefined): string => (value === undefined ? '' : String(value));
   for (const r of rows) {
@@ -50,6 +72,7 @@ export function print(rows: readonly Row[]): void {
       r.bench,
       r.case,
       String(r.value),
+      r.spread ? `${r.spread.min} / ${r.spread.p95} / ${r.spread.max} (${r.spread.count})` : '',
       r.unit,
       r.peer ?? '',
       text(r.peerValue),
