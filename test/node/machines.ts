@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLogger, createLogger } from '../../src/api/log.js';
 import { type Draft } from '../../src/api/message.js';
@@ -58,8 +58,23 @@ function isStale(name: string): boolean {
   return pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`));
 }
 
+/** A BFD sender goes on without its agent: that of a test that is over is ended here. */
+function endSenders(): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const [, name] = /^\/sys\/fs\/bpf\/([^/]+)\/maps$/.exec(words[words.indexOf('--maps') + 1] ?? '') ?? [];
+      if (words[0]?.endsWith('/bfd-sender') && name !== undefined && isStale(name))
+        process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // it has ended
+    }
+  }
+}
+
 /** Takes away whatever bears the prefix. */
 export function sweep(): void {
+  endSenders();
   for (const name of existsSync('/run/netns') ? readdirSync('/run/netns') : []) {
     if (isStale(name)) spawnSync('ip', ['netns', 'delete', name]);
   }

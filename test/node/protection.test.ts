@@ -185,10 +185,6 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  for (const name of ['P', 'M']) {
-    const pid = senderOf(name);
-    if (pid !== undefined) process.kill(pid, 'SIGKILL');
-  }
   for (const agent of agents.values()) await agent.close();
   sweep();
 });
