@@ -105,7 +105,7 @@ test('the connectivity provider’s own packet: one label, the same control word
   }
 });
 
-test('a channel: type and content, here BFD as Q would send it; nobody listens yet, and it is a counted drop', async () => {
+test('a channel: type and content, here BFD as Q would send it, but for a discriminator that is not P’s: a counted drop', async () => {
   const { label } =
     world.get<{ machine: string; context: string; label: string }>('labels').find((row) => {
       return row.machine === 'P' && row.context === 'tunnels/to-100.127.0.2';
@@ -119,7 +119,7 @@ test('a channel: type and content, here BFD as Q would send it; nobody listens y
   const dropped = (): number =>
     world
       .get<{ node: string; reason: string; packets: number }>('drops')
-      .find((row) => row.node === 'conn/P' && row.reason === 'channel_unknown')?.packets ?? 0;
+      .find((row) => row.node === 'conn/P' && row.reason === 'session_packet')?.packets ?? 0;
   const before = dropped();
   const rows = await decoded(
     () => expect(world.exec('Q', process.execPath, '-e', send).status).toBe(0),
