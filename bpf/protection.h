@@ -107,8 +107,9 @@ static __always_inline __u32 link_mark(__u32 vif, __u32 index, bool down, __u64 
 }
 
 /*
- * One source port for everything on a path of such a link, so that what lies
- * below treats the watching as it treats the watched.
+ * One source port for everything on a path of a link that has several, so that
+ * what lies below treats the watching as it treats the watched. Where there is
+ * only one path, it may be spread below as it was.
  */
 static __always_inline __u16 path_entropy(__u32 path)
 {
@@ -134,7 +135,8 @@ static __always_inline __u32 link_path(const struct packet *pk, struct tag *tag,
 			index = way;
 	}
 	path = link->paths[index];
-	tag->entropy = path_entropy(path);
+	if ((link->order >> 8 & 0xff) != LINK_NOBODY)
+		tag->entropy = path_entropy(path);
 	(void)pk;
 	trace(LINK, pk, 0, path, state, link->kind, index, link->avoid);
 	return path;

@@ -236,7 +236,7 @@ test.each<[string, string, (value: never) => Resource, readonly unknown[]]>([
     'vif.link.paths',
     'PATH_COUNT',
     (count) => link(Array.from({ length: count }, () => ({ vif: VIF, label: 99 }))),
-    [2, 80_000],
+    [5, 80_000],
   ],
   [
     'vif.link.paths[0]',

@@ -125,7 +125,11 @@ export class Hostile {
       ]),
       vifs: (await client.listVifs({})).vifs,
       tunnels: (await client.listTunnels({})).tunnels,
-      paths: (await client.listPaths({})).paths,
+      // what is heard goes on all the time
+      paths: (await client.listPaths({})).paths.map(({ liveness, ...path }) => ({
+        ...path,
+        session: liveness && [liveness.state, liveness.remoteState, liveness.discriminator],
+      })),
       labels: (await client.listLabels({})).labels,
       routes,
       owners: owners.filter(({ resources }) => resources > 0),
