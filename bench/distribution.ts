@@ -1,24 +1,17 @@
 /*
  * What many measurements of one thing come to, and what is missing of a numbered stream.
  */
-export interface Distribution {
+import { distribution as spreadOf, type Distribution as Spread } from '../src/world/distribution.js';
+
+export interface Distribution extends Spread {
   readonly count: number;
-  readonly min: number;
-  readonly median: number;
-  /** 95 % are no larger. */
-  readonly p95: number;
-  readonly max: number;
 }
 
-/** By the nearest rank: every figure is one that was measured. Throws where nothing was. */
+/** Throws where nothing was measured. */
 export function distribution(values: readonly number[]): Distribution {
-  const sorted = values.toSorted((a, b) => a - b);
-  const rank = (share: number): number => {
-    const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
-    if (value === undefined) throw new Error('nothing was measured');
-    return value;
-  };
-  return { count: sorted.length, min: rank(0), median: rank(0.5), p95: rank(0.95), max: rank(1) };
+  const spread = spreadOf(values);
+  if (!spread) throw new Error('nothing was measured');
+  return { count: values.length, ...spread };
 }
 
 export interface StreamLoss {

@@ -1,8 +1,9 @@
 /*
- * A BFD sender as the process list has it, and the processor time it takes.
+ * The processor time that a BFD sender takes, and the machine.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { senderProcesses } from '../src/node/sender-process.js';
 
 const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
@@ -15,18 +16,9 @@ export class SenderProcess {
 
   /** Those of these maps: one, or none. */
   static findAll(maps: string): SenderProcess[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .flatMap((name) => {
-        try {
-          const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-          const found = words[0]?.endsWith('/bfd-sender') && words.includes(maps);
-          return found ? [new SenderProcess(Number(name))] : [];
-        } catch {
-          // it has ended
-          return [];
-        }
-      });
+    return senderProcesses()
+      .filter((sender) => sender.maps === maps)
+      .map(({ pid }) => new SenderProcess(pid));
   }
 
   /** Seconds of processor time, ever. */

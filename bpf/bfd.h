@@ -112,6 +112,15 @@ struct session_sent {
 	__u64 reserved[5];
 };
 
+/* The clock that ends silent sessions. key 0. */
+struct sweep_control {
+	__u32 period; /* ns; 0: the sweep stops */
+	__u32 end;    /* sessions below this id are looked at */
+	__u64 ticks;  /* written by the sweep, as what follows */
+	__u64 last;
+	__u64 worst; /* the longest that a tick came after the one before */
+};
+
 /*
  * In front of a packet on its way from the sender to the data plane, which
  * takes it off. A session that has ended since has another discriminator.

@@ -16,9 +16,9 @@
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
 
-#include "bfd.h"
 #include "limits.h"
 #include "reasons.h"
+#include "watch-tables.h"
 
 /* ---- interfaces of the machine; key: interface index ---- */
 
@@ -282,130 +282,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct path);
 } paths SEC(".maps");
-
-/* ---- links of several paths, and the sessions that watch them ---- */
-
-enum link_kind {
-	LINK_FIRST,    /* by the first path that is fit for use: 1:1 */
-	LINK_WEIGHTED, /* by all that are, by flow */
-};
-
-/* key: vif. A cache line. */
-struct link {
-	__u32 state; /* written by programs only, see protection.h */
-	__u32 kind;  /* enum link_kind */
-	__u32 avoid; /* bits of paths to use only where there is no other */
-	/* A byte for each path that may be used, by its place in `paths`, the best
-	 * one lowest; LINK_NOBODY: no more. One write changes the whole order. */
-	__u32 order;
-	__u32 paths[MAX_LINK_PATHS]; /* 0: none */
-	__u8 ways[LINK_WAYS];        /* LINK_WEIGHTED: which path, by flow */
-	__u32 reserved[4];
-};
-
-#define LINK_NOBODY 0xff
-#define LINK_USED_SHIFT 8 /* in `state`: the path in use; below, a bit for each that is down */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_VIFS);
-	__type(key, __u32);
-	__type(value, struct link);
-} links SEC(".maps");
-
-/* key: vif. Written by programs. */
-struct link_history {
-	__u64 switched; /* to another path, when last: CLOCK_MONOTONIC, ns */
-	__u32 switches; /* ever */
-	__u32 lost;     /* times that no path was fit any more */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_VIFS);
-	__type(key, __u32);
-	__type(value, struct link_history);
-} link_histories SEC(".maps");
-
-/* Whose packets bear this label in this context. */
-struct session_key {
-	__u32 context;
-	__u32 label;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MAX_SESSIONS);
-	__type(key, struct session_key);
-	__type(value, __u32);
-} session_ends SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_SESSIONS);
-	__type(key, __u32);
-	__type(value, struct session);
-} sessions SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_SESSIONS);
-	__type(key, __u32);
-	__type(value, struct session_heard);
-} sessions_heard SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_SESSIONS);
-	__type(key, __u32);
-	__type(value, struct session_state);
-} session_states SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_SESSIONS);
-	__type(key, __u32);
-	__type(value, struct session_sent);
-} sessions_sent SEC(".maps");
-
-/* The clock that ends silent sessions. key 0. */
-struct sweep_control {
-	__u32 period; /* ns; 0: the sweep stops */
-	__u32 end;    /* sessions below this id are looked at */
-	__u64 ticks;  /* written by the sweep, as what follows */
-	__u64 last;
-	__u64 worst; /* the longest that a tick came after the one before */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sweep_control);
-} sweep_control SEC(".maps");
-
-/* What became of a session, or of a link, as it happened. */
-struct session_event {
-	__u64 time;
-	__u32 session;
-	__u32 vif;
-	__u32 index;
-	__u32 before; /* session_state.word */
-	__u32 after;
-	__u32 link; /* link.state, after */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, EVENT_RING_BYTES);
-} session_events SEC(".maps");
 
 /* ---- meters: see police.h ---- */
 

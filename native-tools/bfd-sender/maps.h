@@ -5,15 +5,6 @@
 
 #include "../../bpf/bfd.h"
 
-/* As in bpf/tables.h, which is for BPF programs only. */
-struct sweep_control {
-	__u32 period;
-	__u32 end; /* sessions below this id are looked at */
-	__u64 ticks;
-	__u64 last;
-	__u64 worst;
-};
-
 struct maps {
 	const struct session *sessions;
 	const struct session_heard *heard;

@@ -1,6 +1,7 @@
 /** `cabernet stream`: a constant stream between two stations, and what became of it. */
 import { requireRoot } from '../world/host.js';
-import { type Bin, type Distribution, reportOf, seriesOf, type Stream } from '../world/arrivals.js';
+import { type Bin, reportOf, seriesOf, type Stream } from '../world/arrivals.js';
+import { type Distribution } from '../world/distribution.js';
 import { WorldError } from '../world/errors.js';
 import { type WorldState } from '../world/state.js';
 import { LARGEST_DATAGRAM, RunningStream, SMALLEST_DATAGRAM } from '../world/stream.js';

@@ -4,7 +4,7 @@
  * way into the data plane, found again by the next agent, and started again when it ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +14,7 @@ import { type Logger } from '../api/log.js';
 import { type DataPlane } from '../dataplane/index.js';
 import { silence } from './namespace.js';
 import { type NetState } from './net-state.js';
+import { senderOf } from './sender-process.js';
 
 /** The data plane's end of the veth, and the sender's. */
 const CHANNEL = 'cbfd0';
@@ -116,7 +117,7 @@ export class Sender {
   /** One runs: an earlier agent's, or one of ours. */
   #keep(): void {
     if (this.#closed) return;
-    const found = this.#child ? undefined : findSender(this.#maps);
+    const found = this.#child ? undefined : senderOf(this.#maps);
     if (found === undefined) this.#start();
     else {
       this.#timer = setTimeout(() => this.#keep(), PAUSE_MS);
@@ -144,19 +145,4 @@ export class Sender {
       this.#timer.unref();
     });
   }
-}
-
-/** The process that sends for these maps; undefined: none does. */
-function findSender(maps: string): number | undefined {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-      if (words[0]?.endsWith('/bfd-sender') && words[words.indexOf('--maps') + 1] === maps)
-        return Number(name);
-    } catch {
-      // it has ended
-    }
-  }
-  return undefined;
 }

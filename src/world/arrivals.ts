@@ -3,6 +3,8 @@
  * RFC 2680 (loss), RFC 3357 (loss periods), RFC 3393 (delay variation), RFC 4737 (reordering).
  */
 
+import { distribution, type Distribution } from './distribution.js';
+
 /** Times in nanoseconds of one clock. */
 export interface Arrival {
   readonly number: number;
@@ -19,13 +21,6 @@ export interface Stream {
   readonly begin: number;
   /** In the order in which they came. */
   readonly arrivals: readonly Arrival[];
-}
-
-export interface Distribution {
-  readonly min: number;
-  readonly median: number;
-  readonly p95: number;
-  readonly max: number;
 }
 
 /** A run of datagrams that are missing. */
@@ -51,14 +46,6 @@ export interface StreamReport {
   /** The longest `gapMs`; 0: nothing is missing. */
   readonly longestGapMs: number;
   readonly losses: readonly LossPeriod[];
-}
-
-export function distribution(values: readonly number[]): Distribution | undefined {
-  if (values.length === 0) return undefined;
-  const sorted = Float64Array.from(values).sort();
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-  return { min: at(0), median: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0 };
 }
 
 export function reportOf({ sent, intervalUs, arrivals }: Stream): StreamReport {

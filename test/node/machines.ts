@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLogger, createLogger } from '../../src/api/log.js';
 import { type Draft } from '../../src/api/message.js';
@@ -12,6 +12,7 @@ import { Agent, type AgentOptions } from '../../src/node/agent.js';
 import { machineHierarchy } from '../../src/node/cgroups.js';
 import { Collection } from '../../src/node/collect.js';
 import { type Counts } from '../../src/node/plan.js';
+import { senderProcesses } from '../../src/node/sender-process.js';
 import { type cabernet } from '../../gen/cabernet.js';
 
 export const PREFIX = `cbnode${process.pid}-`;
@@ -60,15 +61,9 @@ function isStale(name: string): boolean {
 
 /** A BFD sender goes on without its agent: that of a test that is over is ended here. */
 function endSenders(): void {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      const [, name] = /^\/sys\/fs\/bpf\/([^/]+)\/maps$/.exec(words[words.indexOf('--maps') + 1] ?? '') ?? [];
-      if (words[0]?.endsWith('/bfd-sender') && name !== undefined && isStale(name))
-        process.kill(Number(pid), 'SIGKILL');
-    } catch {
-      // it has ended
-    }
+  for (const { pid, maps } of senderProcesses()) {
+    const [, name = ''] = /^\/sys\/fs\/bpf\/([^/]+)\/maps$/.exec(maps) ?? [];
+    if (isStale(name)) process.kill(pid, 'SIGKILL');
   }
 }
 

@@ -3,11 +3,11 @@
  * is cut, whoever lives; the agents say so, and take over what they find.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { v1 } from '../../src/api/node.js';
 import { type Agent } from '../../src/node/agent.js';
 import { listPaths } from '../../src/node/rpc/paths.js';
+import { senderOf } from '../../src/node/sender-process.js';
 import {
   addWire,
   apply,
@@ -146,18 +146,8 @@ function routes(): void {
   }
 }
 
-/** The sender of a machine, as the process list has it. */
-function senderOf(machine: string): number | undefined {
-  const maps = `${agentOf(machine).options.pinDir}/maps`;
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      if (words[0]?.endsWith('/bfd-sender') && words.includes(maps)) return Number(pid);
-    } catch {
-      // it has ended
-    }
-  }
-  return undefined;
+function senderAt(machine: string): number | undefined {
+  return senderOf(`${agentOf(machine).options.pinDir}/maps`);
 }
 
 beforeAll(async () => {
@@ -270,7 +260,7 @@ test('held down on purpose: nobody watches, and nothing moves', async () => {
 });
 
 test('a cut while no agent lives; the next ones find what was done, and no session flaps', async () => {
-  const senders = ['P', 'M'].map(senderOf);
+  const senders = ['P', 'M'].map(senderAt);
   expect(senders).not.toContain(undefined);
   const before = livenessOf('P', 1).failures ?? 0;
   for (const name of ['P', 'M']) await agentOf(name).close();
@@ -279,7 +269,7 @@ test('a cut while no agent lives; the next ones find what was done, and no sessi
   const { sent, received } = await streams;
   for (const name of ['P', 'M']) agents.set(name, await startAgent(name));
   expect(paths('P').map((path) => path.includes('in use'))).toEqual([false, true]);
-  expect(['P', 'M'].map(senderOf)).toEqual(senders);
+  expect(['P', 'M'].map(senderAt)).toEqual(senders);
   expect(livenessOf('P', 1).failures ?? 0).toBe(before);
   expect(received).toBeGreaterThan(sent / 2);
   setWire('Q', 'to-M', true);
@@ -287,10 +277,10 @@ test('a cut while no agent lives; the next ones find what was done, and no sessi
 });
 
 test('a sender that is killed is started again, and its sessions come back', async () => {
-  const pid = senderOf('P');
+  const pid = senderAt('P');
   process.kill(pid ?? 0, 'SIGKILL');
   await until('M misses it', () => !isUp('M') || (livenessOf('M', 0).failures ?? 0) > 0);
-  await until('another runs', () => senderOf('P') !== undefined && senderOf('P') !== pid);
+  await until('another runs', () => senderAt('P') !== undefined && senderAt('P') !== pid);
   await settled(['0 up, in use', '1 up']);
 });
 
