@@ -27,10 +27,12 @@ describe('a session that is up', () => {
     stand.end(2);
     stand.sender();
     await stand.some(1, 2, 0);
-    const between = gaps(await stand.some(1, 150), ms);
-    expect(Math.min(...between)).toBeGreaterThanOrEqual(0.75);
-    // without jitter there would be none
-    expect(between.filter((gap) => gap < 0.9).length).toBeGreaterThan(between.length / 5);
+    const between = [];
+    // without jitter there would be none so short; on a busy machine there are few
+    for (let jittered = 0; jittered < 20; jittered = between.filter((gap) => gap < 0.9).length) {
+      between.push(...gaps(await stand.some(1, 50), ms));
+      expect(Math.min(...between)).toBeGreaterThanOrEqual(0.75);
+    }
     expect(new Set(between.map((gap) => gap.toFixed(3))).size).toBeGreaterThan(5);
   });
 

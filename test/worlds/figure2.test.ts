@@ -242,12 +242,13 @@ describe('what the commands show', () => {
 
   test('capture: what tshark decodes down to the inner IP', async () => {
     const file = join(tmpdir(), `cabernet-${process.pid}.pcapng`);
-    const pings = world.start('iptv/hp', ['ping', '-n', '-i', '0.05', '10.0.3.2'], 'icmp_seq');
+    // of a network without protection: its way is always the same; among them is what watches links
+    const pings = world.start('games/gp', ['ping', '-n', '-i', '0.02', '10.0.3.2'], 'icmp_seq');
     try {
       await pings.ready;
       const wire = world.get<{ vif: string; below: string }>('paths').find((p) => p.vif === 'conn/P/to-Q');
       const nic = wire?.below.split(' > ').at(-1) ?? '';
-      const result = world.run('capture', `P:${nic}`, '-w', file, '--count', '8', '--duration', '10');
+      const result = world.run('capture', `P:${nic}`, '-w', file, '--count', '80', '--duration', '10');
       expect(result.status, result.stderr).toBe(0);
       const { stdout } = spawnSync('tshark', ['-r', file, '-V'], { encoding: 'utf8' });
       expect(readFileSync(file).length).toBeGreaterThan(500);
