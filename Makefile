@@ -45,7 +45,7 @@ TOOL_LIBRARIES_bfd-sender := -lbpf
 tools: $(addprefix build/native-tools/,$(TOOLS))
 
 .SECONDEXPANSION:
-build/native-tools/%: $$(wildcard native-tools/$$*/*.[ch]) bpf/bfd.h Makefile
+build/native-tools/%: $$(wildcard native-tools/$$*/*.[ch]) bpf/bfd.h bpf/measurement.h Makefile
 	mkdir -p $(@D)
 	gcc $(TOOL_FLAGS) $(WERROR) -o $@ $(wildcard native-tools/$*/*.c) $(TOOL_LIBRARIES_$*)
 

@@ -72,7 +72,12 @@ struct session {
 	__u32 multiplier;
 	__u32 flags;
 	__u32 restore; /* ms that a path which failed has to be up before it is used again */
-	__u32 reserved[5];
+	/* measurement.h; µs between messages, 0: nothing is measured */
+	__u32 measure_interval;
+	__u32 max_loss;      /* in a million; 0: any, as of the next two */
+	__u32 max_delay;     /* two-way, µs */
+	__u32 max_variation; /* µs */
+	__u32 hold;          /* ms that a limit has to be broken until the path is left */
 };
 
 /* What the peer said last. */

@@ -8,6 +8,18 @@
 
 #include "connectivity.h"
 
+/* Of measurement only the time is the sender's. False: it can't be said. */
+static __always_inline bool complete(__u32 id, const struct session *session, struct cursor content)
+{
+	const struct control_word *header = take(&content, struct control_word);
+	struct measure_message *message;
+
+	if (!header || header->word != bpf_htonl(CHANNEL_HEADER | CHANNEL_MEASURE))
+		return true;
+	message = take(&content, struct measure_message);
+	return message && fill_measurement(id, session, message);
+}
+
 static __always_inline int send_from_sender(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor)
 {
 	const struct channel_frame *frame = take(cursor, struct channel_frame);
@@ -26,6 +38,8 @@ static __always_inline int send_from_sender(struct xdp_md *ctx, struct packet *p
 	begin_at(pk, cursor);
 	tag.strip = pk->offset;
 	tag.entropy = path_entropy(path);
+	if (!complete(id, session, *cursor))
+		return drop(ctx, pk, DROP_CHANNEL_FRAME);
 	return descend(ctx, pk, &tag, path, 0);
 }
 

@@ -7,7 +7,8 @@
 #define CABERNET_CONNECTIVITY_H
 
 #include "labels.h"
-#include "liveness.h"
+#include "marking.h"
+#include "receive-channel.h"
 #include "service.h"
 
 static __always_inline void begin_at(struct packet *pk, const struct cursor *cursor)
@@ -129,7 +130,7 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 	const struct label_entry *entry;
 	const struct label_slot *slot;
 	const struct vif *vif;
-	__u32 word, target, action;
+	__u32 word, target, marking, action;
 
 	for (int i = 0; i < MAX_DEPTH; i++) {
 		entry = take(cursor, struct label_entry);
@@ -139,7 +140,8 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 		slot = own ? NULL : label_lookup(context, entry_label(word));
 		/* target is cleared a grace period after label: see struct label_slot */
 		target = slot ? slot->target : own;
-		action = slot ? slot->action : own ? LABEL_DELIVER : LABEL_NONE;
+		marking = slot ? slot->action : own ? LABEL_DELIVER : LABEL_NONE;
+		action = marking & LABEL_ACTION;
 		trace(LABEL, pk, -(int)sizeof(*entry), target, entry_label(word), context, action,
 		      word & 0x1ff);
 		if (!target)
@@ -149,6 +151,8 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 			return swap(ctx, pk, target, word);
 		if (!entry_ttl(word))
 			return drop(ctx, pk, DROP_LABEL_TTL);
+		if (marking >> LABEL_SESSION_SHIFT)
+			mark_received(marking >> LABEL_SESSION_SHIFT, word, *cursor);
 		vif = enter_vif(pk, target);
 		if (!vif)
 			return drop(ctx, pk, DROP_VIF_DOWN);

@@ -8,6 +8,7 @@
 #ifndef CABERNET_DESCEND_H
 #define CABERNET_DESCEND_H
 
+#include "marking.h"
 #include "police.h"
 #include "protection.h"
 #include "punt.h"
@@ -124,9 +125,11 @@ static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct
 			tag->stack[MAX_DEPTH - 1 - i] = entry_word(path->label, false, LABEL_TTL);
 		else if (innermost)
 			tag->stack[MAX_DEPTH - 1] =
-				entry_word(path->label, entry_bottom(innermost), entry_ttl(innermost) - 1);
+				entry_word(path->label, entry_bottom(innermost), entry_ttl(innermost) - 1) |
+				bpf_htonl(innermost & ENTRY_CLASS);
 		else
 			tag->stack[MAX_DEPTH - 1] = entry_word(path->label, true, LABEL_TTL);
+		tag->stack[MAX_DEPTH - 1 - i] |= mark_sent(path, pk->channel && !i);
 		tag->labels = i + 1;
 		if (!path->vif)
 			return leave_by_hop(ctx, pk, tag, path);

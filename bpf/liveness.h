@@ -19,6 +19,21 @@
 #define NS_PER_US 1000ULL
 #define NS_PER_MS 1000000ULL
 
+/* A path that fails again and again: each time twice the hold, up to 2^this. */
+#define MAX_DAMPING 6
+/* Fit for this many holds: what was before is forgotten. */
+#define STABLE_HOLDS 8
+
+/* ns that a path which has failed so often must be well before it is used. */
+static __always_inline __u64 hold_after(const struct session *session, __u32 failures)
+{
+	if (!failures)
+		return 0;
+	if (failures > MAX_DAMPING + 1)
+		failures = MAX_DAMPING + 1;
+	return session->restore * NS_PER_MS << (failures - 1);
+}
+
 /* ns; the tests' clock where there is one. */
 static __always_inline __u64 liveness_clock(void)
 {
@@ -62,7 +77,7 @@ static __always_inline bool session_move(__u32 id, const struct session *session
 	__sync_fetch_and_add(&state->changes, 1);
 	if (failed) {
 		*(volatile __u32 *)&state->path_down = 1;
-		link = link_mark(session->vif, session->index, true, now);
+		link = link_mark(session->vif, session->index, FAULT_DOWN, FAULT_DOWN, now);
 		if (STATE_OF(before) == BFD_UP) {
 			state->last_heard = heard->at;
 			state->left_up = now;
@@ -154,39 +169,6 @@ static __always_inline enum drop_reason receive_bfd(struct xdp_md *ctx, __u32 of
 		session_move(id, session, before, after, remote == BFD_DOWN && STATE_OF(before) == BFD_UP,
 			     now);
 	return DROP_NONE;
-}
-
-/*
- * A channel of the link that a packet has arrived by, with `label` in
- * `context`. A global function, verified by itself: none of this is on a data
- * packet's way. Returns a reason to drop; DROP_NONE: it has been heard.
- */
-__noinline int receive_channel(struct xdp_md *ctx, __u32 offset, __u32 context, __u32 label)
-{
-	struct session_key key = { .context = context, .label = label };
-	const struct session *session;
-	const __u32 *found;
-	__u32 id, word;
-
-	offset &= 0xff;
-	if (bpf_xdp_load_bytes(ctx, offset, &word, sizeof(word)) < 0)
-		return DROP_TRUNCATED;
-	/* of version 0; what is reserved is ignored (RFC 5586 §2.1) */
-	word = bpf_ntohl(word);
-	if (word & CHANNEL_VERSION || (word & CHANNEL_TYPE) != CHANNEL_BFD)
-		return DROP_CHANNEL_UNKNOWN;
-	found = bpf_map_lookup_elem(&session_ends, &key);
-	if (!found)
-		return DROP_CHANNEL_UNKNOWN;
-	id = *found;
-	session = bpf_map_lookup_elem(&sessions, &id);
-	/* the element may serve another session while we read it: its record says whose it is */
-	if (!session || !session->discriminator || session->context != context || session->label != label)
-		return DROP_CHANNEL_UNKNOWN;
-	trace_at(CHANNEL, 0, 0, session->vif, 0, id, session->index, CHANNEL_BFD, 0, 0);
-	if (TRACING)
-		return DROP_NONE;
-	return receive_bfd(ctx, offset + sizeof(word), id);
 }
 
 #endif

@@ -4,17 +4,22 @@
  * link, which only compare-and-swap changes: a forwarding program reads it, a
  * session's failure is one bit of it. No user space in the loop.
  *
- * The word: bit i, path i is down; from LINK_USED_SHIFT on, the path in use.
- * What user space adds is `avoid`: paths to leave alone while there is any
- * other. With none left, the last one stays in use: it may be the watching
- * that has failed.
+ * The word: bit i, path i is down; from LINK_DEGRADED_SHIFT on, path i breaks
+ * its limits; from LINK_USED_SHIFT on, the path in use. What user space adds is
+ * `avoid`: paths to leave alone while there is any other. With none left, the
+ * last one stays in use: it may be the watching that has failed. Where all
+ * that are up are bad, nothing moves: the fault may be common to them.
  */
 #ifndef CABERNET_PROTECTION_H
 #define CABERNET_PROTECTION_H
 
 #include "record.h"
 
-#define LINK_PATHS_MASK ((1u << MAX_LINK_PATHS) - 1)
+#define LINK_FAULTS_MASK ((1u << LINK_USED_SHIFT) - 1)
+
+/* What may be wrong with a path. */
+#define FAULT_DOWN 1u
+#define FAULT_DEGRADED (1u << LINK_DEGRADED_SHIFT)
 
 /* Each lost race is another path of the same link that changed at once. */
 #define LINK_TRIES 4
@@ -51,14 +56,28 @@ static __always_inline __u32 link_present(const struct link *link)
 	return bits;
 }
 
-/* `down` with the path that goes with it. */
-static __always_inline __u32 link_decide(const struct link *link, __u32 down, __u32 used)
+/* The best path for these faults; the one in use where there is none, or none better. */
+static __always_inline __u32 link_choose(const struct link *link, __u32 faults, __u32 used)
 {
-	__u32 fit = link_present(link) & ~down, path = link_first(link, fit & ~link->avoid);
+	__u32 fit = link_present(link) & ~faults, path = link_first(link, fit & ~link->avoid);
 
-	if (path == LINK_NOBODY)
+	if (path != LINK_NOBODY)
+		fit &= ~link->avoid;
+	else
 		path = link_first(link, fit);
-	return (down & LINK_PATHS_MASK) | (path == LINK_NOBODY ? used : path) << LINK_USED_SHIFT;
+	if (path == LINK_NOBODY)
+		return used;
+	/* so far the first that is up; now the first of these that is good */
+	if (link_first(link, fit & ~(faults >> LINK_DEGRADED_SHIFT)) != LINK_NOBODY)
+		return link_first(link, fit & ~(faults >> LINK_DEGRADED_SHIFT));
+	return fit >> used & 1 ? used : path;
+}
+
+/* `faults`, down and degraded, with the path that goes with them. */
+static __always_inline __u32 link_decide(const struct link *link, __u32 faults, __u32 used)
+{
+	faults &= LINK_FAULTS_MASK;
+	return faults | link_choose(link, faults, used) << LINK_USED_SHIFT;
 }
 
 static __always_inline void link_note(__u32 vif, const struct link *link, __u32 before, __u32 after,
@@ -78,22 +97,23 @@ static __always_inline void link_note(__u32 vif, const struct link *link, __u32 
 }
 
 /*
- * Marks a path of a link down or fit, and decides again. Without a path
- * (MAX_LINK_PATHS) it only decides: user space may have changed its mind.
- * Returns the state after.
+ * Says of the faults in `mask` whether a path of a link has them, and decides
+ * again. Without a path (MAX_LINK_PATHS) it only decides: user space may have
+ * changed its mind. Returns the state after.
  */
-static __always_inline __u32 link_mark(__u32 vif, __u32 index, bool down, __u64 now)
+static __always_inline __u32 link_mark(__u32 vif, __u32 index, __u32 mask, __u32 faults, __u64 now)
 {
 	struct link *link = bpf_map_lookup_elem(&links, &vif);
-	__u32 before, after, bit, seen;
+	__u32 before, after, seen;
 
 	if (!link)
 		return 0;
-	bit = index < MAX_LINK_PATHS ? 1u << index : 0;
+	mask = index < MAX_LINK_PATHS ? mask << index : 0;
+	faults = index < MAX_LINK_PATHS ? faults << index : 0;
 #pragma unroll
 	for (int i = 0; i < LINK_TRIES; i++) {
 		before = *(volatile __u32 *)&link->state;
-		after = link_decide(link, down ? before | bit : before & ~bit, link_used(before));
+		after = link_decide(link, (before & ~mask) | (faults & mask), link_used(before));
 		if (after == before)
 			return after;
 		seen = __sync_val_compare_and_swap(&link->state, before, after);
@@ -130,8 +150,10 @@ static __always_inline __u32 link_path(const struct packet *pk, struct tag *tag,
 		/* of all, also of those chosen by the same hash on another machine */
 		__u32 way = link->ways[(tag->entropy ^ tag->entropy >> 7) & (LINK_WAYS - 1)] &
 			    (MAX_LINK_PATHS - 1);
+		__u32 unfit = state | link->avoid, bad = unfit | state >> LINK_DEGRADED_SHIFT;
 
-		if (!((state | link->avoid) >> way & 1))
+		/* where the path in use is bad, there is none that is not */
+		if (!((bad >> index & 1 ? unfit : bad) >> way & 1))
 			index = way;
 	}
 	path = link->paths[index];

@@ -54,6 +54,14 @@ enum limit {
 	LIMIT_LINK_WAYS = LINK_WAYS,
 	LIMIT_LINK_NOBODY = LINK_NOBODY,
 	LIMIT_LINK_USED_SHIFT = LINK_USED_SHIFT,
+	LIMIT_LINK_DEGRADED_SHIFT = LINK_DEGRADED_SHIFT,
+	LIMIT_LABEL_SESSION_SHIFT = LABEL_SESSION_SHIFT,
+	LIMIT_PATH_COLOUR = (int)PATH_COLOUR,
+	LIMIT_CHANNEL_MEASURE = CHANNEL_MEASURE,
+	LIMIT_BREAKS_LOSS = BREAKS_LOSS,
+	LIMIT_BREAKS_DELAY = BREAKS_DELAY,
+	LIMIT_BREAKS_VARIATION = BREAKS_VARIATION,
+	LIMIT_DELAY_BUCKETS = DELAY_BUCKETS,
 	LIMIT_SESSION_ADMIN_DOWN = SESSION_ADMIN_DOWN,
 	LIMIT_ETHERTYPE_CHANNEL = ETHERTYPE_CHANNEL,
 	LIMIT_METER_TICKS_SHIFT = METER_TICKS_SHIFT,
@@ -77,6 +85,7 @@ struct shared_types {
 	struct session_event session_event;
 	struct channel_frame channel_frame;
 	struct bfd_control bfd_control;
+	struct measure_message measure_message;
 	enum limit limit;
 	enum drop_reason drop_reason;
 	enum punt_kind punt_kind;
@@ -91,6 +100,7 @@ struct shared_types {
 	enum link_kind link_kind;
 	enum bfd_state bfd_state;
 	enum bfd_diagnostic bfd_diagnostic;
+	enum mark_direction mark_direction;
 } shared_types;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -8,7 +8,7 @@
 #ifndef CABERNET_SWEEP_H
 #define CABERNET_SWEEP_H
 
-#include "liveness.h"
+#include "measure.h"
 
 #ifndef CLOCK_MONOTONIC
 #define CLOCK_MONOTONIC 1
@@ -16,11 +16,6 @@
 
 /* No table of sessions is larger. */
 #define MAX_SWEPT (1u << 20)
-
-/* A path that fails again and again: each time twice the hold, up to 2^this. */
-#define MAX_DAMPING 6
-/* Up for this many holds: what was before is forgotten. */
-#define STABLE_HOLDS 8
 
 struct sweep_timer {
 	struct bpf_timer timer;
@@ -54,18 +49,6 @@ static __always_inline bool is_silent(const struct session *session, const struc
 	return (__s64)(now - *(volatile __u64 *)&heard->at - detection_time(session, heard, sent)) > 0;
 }
 
-/* ns that a path which has failed must be up before it is used. */
-static __always_inline __u64 restore_hold(const struct session *session, const struct session_state *state)
-{
-	__u32 recent = state->recent;
-
-	if (!recent)
-		return 0;
-	if (recent > MAX_DAMPING + 1)
-		recent = MAX_DAMPING + 1;
-	return session->restore * NS_PER_MS << (recent - 1);
-}
-
 /* No path of it is fit: one that is up is better than any hold. */
 static __always_inline bool link_is_lost(__u32 vif)
 {
@@ -79,7 +62,7 @@ static __always_inline bool link_is_lost(__u32 vif)
 static __always_inline void sweep_up(const struct session *session, struct session_state *state, __u32 word,
 				     __u64 now)
 {
-	__u64 hold = restore_hold(session, state), up = now - *(volatile __u64 *)&state->since;
+	__u64 hold = hold_after(session, state->recent), up = now - *(volatile __u64 *)&state->since;
 	__u32 recent;
 
 	if (up >> 63 || (up < hold && (!*(volatile __u32 *)&state->path_down || !link_is_lost(session->vif))))
@@ -96,6 +79,21 @@ static __always_inline void sweep_up(const struct session *session, struct sessi
 		__sync_val_compare_and_swap(&state->recent, recent, 0);
 }
 
+/* Whether its path is too bad, as far as anything is known of that. */
+static __always_inline bool is_degraded(__u32 id, const struct session *session, __u64 now)
+{
+	struct measure_state *measured = bpf_map_lookup_elem(&measure_states, &id);
+	__u64 at;
+
+	if (!measured || !*(volatile __u32 *)&measured->degraded)
+		return false;
+	at = *(volatile __u64 *)&measured->at;
+	if (session->measure_interval && (__s64)(now - at - MEASURE_STALE) <= 0)
+		return true;
+	*(volatile __u32 *)&measured->degraded = 0;
+	return false;
+}
+
 static long sweep_session(__u32 id, void *context)
 {
 	__u64 now = *(__u64 *)context;
@@ -103,7 +101,7 @@ static long sweep_session(__u32 id, void *context)
 	struct session_state *state = bpf_map_lookup_elem(&session_states, &id);
 	const struct session_heard *heard = bpf_map_lookup_elem(&sessions_heard, &id);
 	const struct session_sent *sent = bpf_map_lookup_elem(&sessions_sent, &id);
-	__u32 word;
+	__u32 word, faults;
 
 	if (!session || !state || !heard || !sent || !session->discriminator)
 		return 0;
@@ -122,7 +120,9 @@ static long sweep_session(__u32 id, void *context)
 		sweep_up(session, state, word, now);
 	}
 	/* every time: user space may want another order, and two CPUs may have marked at once */
-	link_mark(session->vif, session->index, *(volatile __u32 *)&state->path_down, now);
+	faults = is_degraded(id, session, now) ? FAULT_DEGRADED : 0;
+	faults |= *(volatile __u32 *)&state->path_down ? FAULT_DOWN : 0;
+	link_mark(session->vif, session->index, FAULT_DOWN | FAULT_DEGRADED, faults, now);
 	return 0;
 }
 

@@ -202,12 +202,15 @@ enum label_action {
 	LABEL_SWAP,    /* goes on by path `target` */
 };
 
+#define LABEL_ACTION 0xffu
+#define LABEL_SESSION_SHIFT 8
+
 /* A slot is found by (context, label). Written in the order target, action,
  * context, label; cleared by label = 0 and, a grace period later, target = 0. */
 struct label_slot {
 	__u32 label; /* 0: free */
 	__u32 context;
-	__u32 action; /* enum label_action */
+	__u32 action; /* enum label_action | session << LABEL_SESSION_SHIFT: that counts what arrives; 0: none */
 	__u32 target;
 };
 
@@ -273,7 +276,12 @@ struct path {
 	__u32 vif;    /* below: a vif of the layer below ... */
 	__u32 tunnel; /* ... or, with vif 0, a tunnel ... */
 	__u32 wire;   /* ... or, with both 0, a wire */
+	/* The session that counts what is sent, 0: none, and PATH_COLOUR, which the sender's program turns. */
+	__u32 marking;
+	__u32 reserved[3];
 };
+
+#define PATH_COLOUR 0x80000000u
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

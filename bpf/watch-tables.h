@@ -12,6 +12,7 @@
 
 #include "bfd.h"
 #include "limits.h"
+#include "measurement.h"
 
 enum link_kind {
 	LINK_FIRST,    /* by the first path that is fit for use: 1:1 */
@@ -32,7 +33,9 @@ struct link {
 };
 
 #define LINK_NOBODY 0xff
-#define LINK_USED_SHIFT 8 /* in `state`: the path in use; below, a bit for each that is down */
+/* in `state`: a bit for each path that is down; that is too bad; then the path in use */
+#define LINK_DEGRADED_SHIFT 4
+#define LINK_USED_SHIFT 8
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -105,12 +108,44 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct measure_sent);
+} measures_sent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct measure_state);
+} measure_states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct delay_histogram);
+} delay_histograms SEC(".maps");
+
+/* Read as differences only: who has a session's id next begins where the last one ended. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_SESSIONS *MARK_DIRECTIONS);
+	__type(key, __u32);
+	__type(value, struct marked);
+} marked SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct sweep_control);
 } sweep_control SEC(".maps");
 
-/* What became of a session, or of a link, as it happened. */
+/* What became of a session, or of a link, as it happened. `before` is `after`: its path became too bad, or good again. */
 struct session_event {
 	__u64 time;
 	__u32 session;

@@ -100,6 +100,10 @@ static __always_inline __be32 entry_word(__u32 label, bool bottom, __u32 ttl)
 	return bpf_htonl(label << 12 | (bottom ? 0x100 : 0) | ttl);
 }
 
+/* Of the traffic class (RFC 5462): the colour of a packet that is measured. All of it goes through a swap. */
+#define ENTRY_CLASS 0xe00u
+#define ENTRY_COLOUR_SHIFT 9
+
 /* RFC 8964: nibble 0 and a sequence number; RFC 5586: nibble 1, a channel. */
 struct control_word {
 	__be32 word;

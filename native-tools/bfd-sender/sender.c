@@ -12,6 +12,9 @@
 #define LOOK_MOST (10 * NS_PER_MS)
 #define LOOK_IDLE (50 * NS_PER_MS)
 
+/* In one batch: of BFD, and of measurement. */
+#define PACKETS_A_SESSION 2
+
 /* What the interface had no room for, and while it is down. */
 #define RETRY_FULL NS_PER_MS
 #define RETRY_DOWN (10 * NS_PER_MS)
@@ -129,7 +132,10 @@ static int send_batch(struct sender *sender)
 		struct session_sent *said = &sender->maps.sent[id];
 		struct view view;
 
-		if (i < sent) {
+		if (transmitter_measures(&sender->transmitter, i)) {
+			/* one that is lost here tells the other end nothing wrong */
+			outgoing_measured(o, now);
+		} else if (i < sent) {
 			view_read(sender, id, &view);
 			outgoing_sent(o, &view, packet, now);
 			__atomic_store_n(&said->packets, said->packets + 1, __ATOMIC_RELAXED);
@@ -145,27 +151,39 @@ static int send_batch(struct sender *sender)
 	return 0;
 }
 
+static void add_packet(struct sender *sender, __u32 id, bool measurement)
+{
+	struct channel_frame *frame = &sender->transmitter.packets[sender->count].frame;
+
+	transmitter_set(&sender->transmitter, sender->count, measurement);
+	frame->session = id;
+	frame->discriminator = sender->sessions[id].session.discriminator;
+	sender->ids[sender->count++] = id;
+}
+
+/* One packet, or two: the batch has room for them. */
 static void add_to_batch(struct sender *sender, __u32 id, __u64 now)
 {
-	struct channel_packet *packet = &sender->transmitter.packets[sender->count];
 	struct outgoing *o = &sender->sessions[id];
+	int before = sender->count;
 	struct view view;
 
 	view_read(sender, id, &view);
-	if (!outgoing_packet(o, &view, now, &packet->control)) {
+	if (outgoing_packet_due(o, now) &&
+	    outgoing_packet(o, &view, now, &sender->transmitter.packets[before].control))
+		add_packet(sender, id, false);
+	if (outgoing_measure_due(o, now))
+		add_packet(sender, id, true);
+	if (sender->count == before)
 		settle(sender, id);
-		return;
-	}
-	packet->frame.session = id;
-	packet->frame.discriminator = o->session.discriminator;
-	sender->ids[sender->count++] = id;
 }
 
 int sender_send(struct sender *sender, __u64 now)
 {
 	while (schedule_next(&sender->schedule) <= now) {
 		add_to_batch(sender, schedule_take(&sender->schedule), now);
-		if (sender->count && (sender->count == BATCH || schedule_next(&sender->schedule) > now) &&
+		if (sender->count &&
+		    (sender->count + PACKETS_A_SESSION > BATCH || schedule_next(&sender->schedule) > now) &&
 		    send_batch(sender) < 0)
 			return -1;
 	}

@@ -102,6 +102,21 @@ static void take(struct outgoing *o, const struct view *view)
 	o->heard_finals = view->heard.finals;
 }
 
+/* Only what is up is measured. */
+static bool measures(const struct outgoing *o)
+{
+	return o->session.measure_interval && STATE_OF(o->word) == BFD_UP;
+}
+
+void outgoing_measured(struct outgoing *o, __u64 now)
+{
+	__u64 interval = o->session.measure_interval * NS_PER_US;
+
+	if (interval && interval < FASTEST_MEASUREMENT * NS_PER_US)
+		interval = FASTEST_MEASUREMENT * NS_PER_US;
+	o->measure_due = measures(o) ? next_due(now, interval, false) : NEVER;
+}
+
 void outgoing_begin(struct outgoing *o, const struct view *view, const struct session_sent *before, __u64 now)
 {
 	memset(o, 0, sizeof(*o));
@@ -121,6 +136,7 @@ void outgoing_begin(struct outgoing *o, const struct view *view, const struct se
 	o->urgent = !before;
 	o->due = now;
 	reschedule(o, &view->heard, now);
+	outgoing_measured(o, now);
 }
 
 bool outgoing_watch(struct outgoing *o, const struct view *view, __u64 now)
@@ -129,11 +145,15 @@ bool outgoing_watch(struct outgoing *o, const struct view *view, __u64 now)
 	bool polled = view->heard.polls != o->heard_polls, answered = view->heard.finals != o->heard_finals;
 	bool other =
 		view->heard.discriminator != o->heard_discriminator || view->heard.min_rx != o->heard_min_rx;
+	bool measured;
 
 	if (!moved && !polled && !answered && !other &&
 	    !memcmp(&o->session, &view->session, sizeof(o->session)))
 		return false;
+	measured = measures(o) && o->session.measure_interval == view->session.measure_interval;
 	take(o, view);
+	if (!measured || !measures(o))
+		outgoing_measured(o, now);
 	if (answered && o->poll == POLL_SENT)
 		end_poll(o);
 	say(o, was_up);
@@ -154,9 +174,24 @@ bool outgoing_watch(struct outgoing *o, const struct view *view, __u64 now)
 	return true;
 }
 
-__u64 outgoing_due(const struct outgoing *o)
+static __u64 packet_due(const struct outgoing *o)
 {
 	return o->final && o->final_due < o->due ? o->final_due : o->due;
+}
+
+__u64 outgoing_due(const struct outgoing *o)
+{
+	return packet_due(o) < o->measure_due ? packet_due(o) : o->measure_due;
+}
+
+bool outgoing_packet_due(const struct outgoing *o, __u64 now)
+{
+	return packet_due(o) <= now;
+}
+
+bool outgoing_measure_due(const struct outgoing *o, __u64 now)
+{
+	return o->measure_due <= now;
 }
 
 static void write_packet(const struct outgoing *o, const struct view *view, bool known, __u8 flags,

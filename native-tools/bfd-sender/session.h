@@ -15,6 +15,9 @@
 /* The least of all, whatever is asked for: a mistake must not take the machine's time. µs */
 #define FASTEST_INTERVAL 1000u
 
+/* µs. Measurement makes work for both ends' programs. */
+#define FASTEST_MEASUREMENT 10000u
+
 /* RFC 5880 §6.5 */
 enum poll_sequence {
 	POLL_NONE,
@@ -50,6 +53,7 @@ struct outgoing {
 	__u64 final_last;
 	__u64 last; /* of the periodic packets */
 	__u64 due;
+	__u64 measure_due; /* of the path's next measurement */
 };
 
 /* Takes a session on. `before`: what a sender that has ended wrote of it; NULL: it is new. */
@@ -62,6 +66,10 @@ bool outgoing_watch(struct outgoing *o, const struct view *view, __u64 now);
 /* When there is something to send. */
 __u64 outgoing_due(const struct outgoing *o);
 
+/* A packet of BFD's is, a measurement is. */
+bool outgoing_packet_due(const struct outgoing *o, __u64 now);
+bool outgoing_measure_due(const struct outgoing *o, __u64 now);
+
 /* What is to be sent, now that it is due. False: nothing. */
 bool outgoing_packet(struct outgoing *o, const struct view *view, __u64 now, struct bfd_control *packet);
 
@@ -70,5 +78,8 @@ void outgoing_sent(struct outgoing *o, const struct view *view, const struct bfd
 
 /* ... or has not, and is tried again at `retry`. */
 void outgoing_lost(struct outgoing *o, const struct bfd_control *packet, __u64 retry);
+
+/* The measurement has left; one that has not is put off. */
+void outgoing_measured(struct outgoing *o, __u64 now);
 
 #endif

@@ -52,9 +52,26 @@ int transmitter_open(struct transmitter *transmitter, const char *interface)
 		packet->frame.destination[0] = 0x02;
 		memcpy(packet->frame.source, transmitter->address, sizeof(packet->frame.source));
 		packet->frame.type = htons(ETHERTYPE_CHANNEL);
-		packet->header = htonl(CHANNEL_HEADER | CHANNEL_BFD);
+		transmitter_set(transmitter, i, false);
 	}
 	return 0;
+}
+
+void transmitter_set(struct transmitter *transmitter, int i, bool measurement)
+{
+	transmitter->packets[i].header =
+		htonl(CHANNEL_HEADER | (measurement ? CHANNEL_MEASURE : CHANNEL_BFD));
+}
+
+bool transmitter_measures(const struct transmitter *transmitter, int i)
+{
+	return transmitter->packets[i].header == htonl(CHANNEL_HEADER | CHANNEL_MEASURE);
+}
+
+static size_t packet_bytes(const struct transmitter *transmitter, int i)
+{
+	return CHANNEL_PACKET_BYTES + (transmitter_measures(transmitter, i) ? sizeof(struct measure_message)
+									    : sizeof(struct bfd_control));
 }
 
 bool transmitter_there(const struct transmitter *transmitter)
@@ -73,7 +90,7 @@ int transmitter_send(struct transmitter *transmitter, int count)
 	int sent = 0;
 
 	for (int i = 0; i < count; i++) {
-		parts[i] = (struct iovec){ &transmitter->packets[i], sizeof(transmitter->packets[i]) };
+		parts[i] = (struct iovec){ &transmitter->packets[i], packet_bytes(transmitter, i) };
 		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1 } };
 	}
 	while (sent < count) {

@@ -4,15 +4,22 @@
 #define BFD_SENDER_TRANSMITTER_H
 
 #include "../../bpf/bfd.h"
+#include "../../bpf/measurement.h"
 
 #include <stdbool.h>
 
 struct channel_packet {
 	struct channel_frame frame;
 	__be32 header;
-	struct bfd_control control;
+	union {
+		struct bfd_control control;
+		/* all of it is the data plane's to write */
+		__u8 measurement[sizeof(struct measure_message)];
+	};
 };
-_Static_assert(sizeof(struct channel_packet) == 52, "what goes out has no padding");
+#define CHANNEL_PACKET_BYTES (sizeof(struct channel_frame) + sizeof(__be32))
+_Static_assert(sizeof(struct channel_packet) == CHANNEL_PACKET_BYTES + sizeof(struct measure_message),
+	       "what goes out has no padding");
 
 /*
  * Small enough that a packet leaves soon after its batch was begun, large
@@ -28,6 +35,10 @@ struct transmitter {
 
 /* 0, or -1 when it has said on stderr what is wrong. */
 int transmitter_open(struct transmitter *transmitter, const char *interface);
+
+/* What packet `i` of the batch is: a BFD packet, or a measurement. */
+void transmitter_set(struct transmitter *transmitter, int i, bool measurement);
+bool transmitter_measures(const struct transmitter *transmitter, int i);
 
 /* False: the interface has gone. It may have gone without a packet in between. */
 bool transmitter_there(const struct transmitter *transmitter);

@@ -2,7 +2,7 @@
  * How much a data plane can hold: chosen when it is first opened, since a map never grows. Record 0 of every table
  * is "none", so that a table of capacity n has n - 1 ids.
  */
-import { Limit, MeterDirection } from '../../gen/layout.js';
+import { Limit, MarkDirection, MeterDirection } from '../../gen/layout.js';
 import { type MapDescription } from '../../native/lib/index.js';
 import { wrongArgument } from './errors.js';
 
@@ -97,6 +97,10 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     session_states: sessions,
     sessions_sent: sessions,
     session_ends: sessions,
+    measures_sent: sessions,
+    measure_states: sessions,
+    delay_histograms: sessions,
+    marked: sessions * MarkDirection.MARK_DIRECTIONS,
     paths,
     path_counters: paths,
     tunnels,

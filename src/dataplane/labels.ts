@@ -85,6 +85,8 @@ export class LabelTable implements Recyclable {
   readonly #slots = new Map<number, number>();
   /** 1: no program may be led here yet. */
   readonly #waiting: Uint8Array;
+  /** Sessions that count what arrives, by context and label: they stay, whatever becomes of the label's meaning. */
+  readonly #marks = new Map<number, number>();
   #removed: number[] = [];
 
   constructor(map: BpfMap, options: LabelTableOptions) {
@@ -111,6 +113,8 @@ export class LabelTable implements Recyclable {
       const label = this.#word(slot, LABEL);
       if (label === 0) continue;
       const key = keyOf(this.#word(slot, CONTEXT), label);
+      const mark = this.#word(slot, ACTION) >>> Limit.LIMIT_LABEL_SESSION_SHIFT;
+      if (mark !== 0) this.#marks.set(key, mark);
       // a label with two meanings was being replaced
       if (this.#slots.has(key)) this.#vacate(slot);
       else this.#slots.set(key, slot);
@@ -157,7 +161,7 @@ export class LabelTable implements Recyclable {
     const key = keyOf(entry.context, entry.label);
     const slot = this.#slots.get(key);
     if (slot === undefined) throw labelError('LABEL_UNKNOWN', 'labels.replace', entry, 'has no meaning yet');
-    if (this.#word(slot, ACTION) === actionOf(entry.action)) {
+    if (this.#read(slot).action === entry.action) {
       this.#store(slot, TARGET, entry.target);
       return slot;
     }
@@ -167,6 +171,19 @@ export class LabelTable implements Recyclable {
     await this.#options.grace();
     this.#vacate(slot);
     return second;
+  }
+
+  /** A session counts what arrives with the label, now or when the label has a meaning; 0: none does any more. */
+  mark({ context, label }: LabelKey, session: number): void {
+    const key = keyOf(context, label);
+    if (session === 0) this.#marks.delete(key);
+    else this.#marks.set(key, session);
+    const slot = this.#slots.get(key);
+    if (slot !== undefined) this.#store(slot, ACTION, this.#actionWord(key, this.#read(slot).action));
+  }
+
+  #actionWord(key: number, action: Label['action']): number {
+    return (actionOf(action) | ((this.#marks.get(key) ?? 0) << Limit.LIMIT_LABEL_SESSION_SHIFT)) >>> 0;
   }
 
   get(key: LabelKey): PlacedLabel | undefined {
@@ -199,7 +216,7 @@ export class LabelTable implements Recyclable {
     if (slot < 0)
       throw labelError('LABEL_SPACE', 'labels.insert', entry, 'finds both its buckets full: choose another');
     this.#store(slot, TARGET, entry.target);
-    this.#store(slot, ACTION, actionOf(entry.action));
+    this.#store(slot, ACTION, this.#actionWord(keyOf(entry.context, entry.label), entry.action));
     this.#store(slot, CONTEXT, entry.context);
     this.#store(slot, LABEL, entry.label);
     return slot;
@@ -229,7 +246,8 @@ export class LabelTable implements Recyclable {
   }
 
   #read(slot: number): PlacedLabel {
-    const action = this.#word(slot, ACTION) === LabelAction.LABEL_SWAP ? 'swap' : 'deliver';
+    const kind = this.#word(slot, ACTION) & ((1 << Limit.LIMIT_LABEL_SESSION_SHIFT) - 1);
+    const action = kind === LabelAction.LABEL_SWAP ? 'swap' : 'deliver';
     const [context, label, target] = [
       this.#word(slot, CONTEXT),
       this.#word(slot, LABEL),

@@ -6,7 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   BfdState,
+  DelayHistogram,
   Limit,
+  MeasureSent,
+  MeasureState,
   Session as SessionRecord,
   SessionEvent as EventRecord,
   SessionHeard,
@@ -37,6 +40,21 @@ export interface Session {
   readonly restore: number;
   /** `LIMIT_SESSION_ADMIN_DOWN` */
   readonly flags: number;
+  /** What the path is to keep to, and how that is measured; 0: it is not. */
+  readonly measureInterval: number;
+  readonly maxLoss: number;
+  readonly maxDelay: number;
+  readonly maxVariation: number;
+  readonly hold: number;
+}
+
+/** What may change of a session that goes on. */
+export type SessionTerms = Omit<Session, 'path' | 'context' | 'label' | 'vif' | 'index'>;
+
+/** Who counts packets by colour, for a session: see bpf/marking.h. 0: nobody. */
+export interface Marks {
+  readonly path: (path: number, session: number) => void;
+  readonly label: (label: { readonly context: number; readonly label: number }, session: number) => void;
 }
 
 export interface SessionStatus {
@@ -65,6 +83,10 @@ export class SessionTable {
   readonly #heard;
   readonly #states;
   readonly #sent;
+  readonly #measuresSent;
+  readonly #measured;
+  readonly #delays;
+  readonly #marks: Marks;
   readonly #ends: BpfMap;
   readonly #control: Uint32Array;
   readonly #pool: IdPool;
@@ -73,12 +95,16 @@ export class SessionTable {
   #unsettled = false;
   #closed = false;
 
-  constructor(map: (name: string) => BpfMap, pool: IdPool) {
+  constructor(map: (name: string) => BpfMap, pool: IdPool, marks: Marks) {
     this.#pool = pool;
+    this.#marks = marks;
     this.intents = new RecordTable(map('sessions'), SessionRecord, { pool });
     this.#heard = new RecordTable(map('sessions_heard'), SessionHeard);
     this.#states = new RecordTable(map('session_states'), SessionState);
     this.#sent = new RecordTable(map('sessions_sent'), SessionSent);
+    this.#measuresSent = new RecordTable(map('measures_sent'), MeasureSent);
+    this.#measured = new RecordTable(map('measure_states'), MeasureState);
+    this.#delays = new RecordTable(map('delay_histograms'), DelayHistogram);
     this.#ends = map('session_ends');
     this.#control = new Uint32Array(map('sweep_control').mmap());
     this.#ring = RingBuffer.open(map('session_events'), {
@@ -91,7 +117,9 @@ export class SessionTable {
   }
 
   get bytes(): number {
-    return this.intents.bytes + this.#heard.bytes + this.#states.bytes + this.#sent.bytes;
+    const tables = [this.intents, this.#heard, this.#states, this.#sent];
+    const measures = [this.#measuresSent, this.#measured, this.#delays];
+    return [...tables, ...measures].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Begins, with a discriminator nobody can guess. `TABLE_FULL` when no more fit. */
@@ -106,16 +134,33 @@ export class SessionTable {
       const detail = `no more than ${this.#ends.maxEntries} sessions fit`;
       throw new DataPlaneError({ code: 'TABLE_FULL', operation: 'sessions.start', detail, cause });
     }
+    this.#mark(id, session, session.measureInterval > 0);
     this.intents.set(id, 'discriminator', discriminator());
     this.#settleSoon();
     return id;
   }
 
-  /** Other intervals, or held down: the session goes on. */
-  change(id: number, session: Pick<Session, 'minTx' | 'minRx' | 'multiplier' | 'restore' | 'flags'>): void {
+  /** Other intervals or limits, or held down: the session goes on. */
+  change(id: number, session: SessionTerms): void {
     const { minTx, minRx, multiplier, restore, flags } = session;
-    this.intents.write(id, { minTx, minRx, multiplier, restore, flags });
+    const { measureInterval, maxLoss, maxDelay, maxVariation, hold } = session;
+    this.#mark(id, this.intents.read(id), measureInterval > 0);
+    this.intents.write(id, {
+      ...{ minTx, minRx, multiplier, restore, flags },
+      ...{ measureInterval, maxLoss, maxDelay, maxVariation, hold },
+    });
     this.#settleSoon();
+  }
+
+  /** Over a circuit there is no entry to mark. */
+  #mark(
+    id: number,
+    { path, context, label }: Pick<Session, 'path' | 'context' | 'label'>,
+    on: boolean,
+  ): void {
+    if (label === 0) return;
+    this.#marks.label({ context, label }, on ? id : 0);
+    this.#marks.path(path, on ? id : 0);
   }
 
   /**
@@ -137,8 +182,10 @@ export class SessionTable {
 
   /** Nothing is heard or sent for it any more; its id is somebody else's after a grace period. */
   stop(id: number): void {
-    const { context, label } = this.intents.read(id);
+    const record = this.intents.read(id);
+    const { context, label } = record;
     const end = SessionKey.encode({ context, label });
+    this.#mark(id, record, false);
     this.intents.set(id, 'discriminator', 0);
     // a later session may have the place by now
     if (this.#ends.lookup(end)?.readUInt32LE(0) === id) this.#ends.delete(end);
@@ -159,6 +206,12 @@ export class SessionTable {
     const [heard, state, sent] = [this.#heard.read(id), this.#states.read(id), this.#sent.read(id)];
     const detection = heard.multiplier * Math.max(minRx, sent.minRx, heard.minTx);
     return { discriminator: own, heard, state, sent, detection: heard.discriminator === 0 ? 0 : detection };
+  }
+
+  /** How its path does, and how long packets took there and back (bpf/measurement.h); undefined: it is not measured. */
+  measured(id: number): { readonly state: MeasureState; readonly delays: Uint32Array } | undefined {
+    if (this.intents.read(id).measureInterval === 0) return undefined;
+    return { state: this.#measured.read(id), delays: this.#delays.read(id).buckets };
   }
 
   /** Once for all that is asked for in one turn. */
@@ -196,6 +249,9 @@ export class SessionTable {
     this.#heard.clear(id);
     this.#states.clear(id);
     this.#sent.clear(id);
+    this.#measuresSent.clear(id);
+    this.#measured.clear(id);
+    this.#delays.clear(id);
   }
 
   close(): void {

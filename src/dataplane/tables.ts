@@ -124,7 +124,10 @@ export class TableSet {
       kept: { field: 'state', bits: 0xffffffff },
     });
     this.linkHistories = new RecordTable(map('link_histories'), LinkHistory);
-    this.sessions = new SessionTable(map, pools.session);
+    this.sessions = new SessionTable(map, pools.session, {
+      path: (path, session) => this.#markPath(path, session),
+      label: (label, session) => this.labels.mark(label, session),
+    });
     this.tunnels = new RecordTable(map('tunnels'), Tunnel, { pool: pools.tunnel });
     this.wires = new RecordTable(map('wires'), Wire, { pool: pools.wire });
     this.underlayHops = new RecordTable(map('underlay_hops'), UnderlayHop, { pool: pools.underlayHop });
@@ -155,6 +158,17 @@ export class TableSet {
 
   released(): void {
     this.grace.schedule(this.#failed);
+  }
+
+  /** The colour goes on where it is. */
+  #markPath(path: number, session: number): void {
+    const colour = Limit.LIMIT_PATH_COLOUR >>> 0;
+    for (let marking = this.paths.read(path).marking, seen = -1; seen !== marking;) {
+      if (seen >= 0) marking = seen;
+      const kept = (marking & colour) >>> 0;
+      if ((marking & ~colour) >>> 0 === session) return;
+      seen = this.paths.exchange(path, 'marking', marking, (kept | session) >>> 0) >>> 0;
+    }
   }
 
   get routeStore(): RouteStore {

@@ -12,6 +12,7 @@ import { Cgroups, type NodeShare } from './cgroups.js';
 import { Interfaces } from './interfaces.js';
 import { Labels } from './labels.js';
 import { sessionFacts } from './liveness.js';
+import { measurementFacts } from './measurement.js';
 import { ManagedNeighbours } from './managed.js';
 import { type Below } from './model.js';
 import { writeOwner, writeTunnel, writeWire } from './names.js';
@@ -359,6 +360,12 @@ export class Agent {
       const paths = this.carriages.of(vif.id);
       const path = paths.findIndex(({ slot }) => slot === event.index);
       const by = paths[path]?.intent.below.name ?? '';
+      if (event.before === event.after) {
+        const facts = { vif: vif.name, path, by, ...measurementFacts(this, event.session) };
+        if (facts.degraded) log.warn('path degraded', facts);
+        else log.info('path good again', facts);
+        continue;
+      }
       const facts = { vif: vif.name, path, by, ...sessionFacts(event) };
       if (facts.lost) log.warn('path down', facts);
       else log.info('session', facts);

@@ -10,6 +10,7 @@ import {
   isPlain,
   type LinkPathIntent,
   type LivenessIntent,
+  type MeasurementIntent,
   samePath,
   type VifIntent,
 } from './model.js';
@@ -163,11 +164,12 @@ export class Carriages {
   }
 
   #wantedSession(vif: number, { intent, slot, path }: LivePath): Session | undefined {
-    const { liveness } = intent;
+    const { liveness, measurement } = intent;
     const carrier = liveness && this.#options.carrierOf(liveness.context);
     if (!liveness || !carrier || path === 0) return undefined;
     return {
       ...intervalsOf(liveness),
+      ...limitsOf(measurement),
       path,
       context: contextOf(carrier),
       label: liveness.label,
@@ -236,8 +238,8 @@ export class Carriages {
   }
 
   /**
-   * As the programs decide (bpf/protection.h), for they do so for a link's sessions only. What is known to be down stays
-   * so of `same` paths, `fresh` ones are down.
+   * As the programs decide (bpf/protection.h), for they do so for a link's sessions only. What is known to be down or too
+   * bad stays so of `same` paths, `fresh` ones are down.
    */
   #settleUse(
     vif: number,
@@ -249,10 +251,14 @@ export class Carriages {
     for (let state = links.read(vif).state, seen = -1; seen !== state;) {
       if (seen >= 0) state = seen;
       const down = (state & same) | fresh;
+      const bad = (state >>> Limit.LIMIT_LINK_DEGRADED_SHIFT) & same;
       const used = state >>> Limit.LIMIT_LINK_USED_SHIFT;
       const kept = order.includes(used) ? used : (order[0] ?? 0);
-      const use = first(down | avoid) ?? first(down) ?? kept;
-      seen = links.exchange(vif, 'state', state, down | (use << Limit.LIMIT_LINK_USED_SHIFT));
+      const shunned = first(down | avoid) === undefined ? down : down | avoid;
+      const stays = ((shunned >> kept) & 1) === 0 && order.includes(kept);
+      const use = first(shunned | bad) ?? (stays ? kept : (first(shunned) ?? kept));
+      const faults = down | (bad << Limit.LIMIT_LINK_DEGRADED_SHIFT);
+      seen = links.exchange(vif, 'state', state, faults | (use << Limit.LIMIT_LINK_USED_SHIFT));
     }
   }
 }
@@ -291,6 +297,15 @@ function intervalsOf({ minTx, minRx, multiplier, restore, adminDown }: LivenessI
 } {
   return { minTx, minRx, multiplier, restore, flags: adminDown ? Limit.LIMIT_SESSION_ADMIN_DOWN : 0 };
 }
+
+function limitsOf(
+  measurement: MeasurementIntent | undefined,
+): Pick<Session, 'measureInterval' | 'maxLoss' | 'maxDelay' | 'maxVariation' | 'hold'> {
+  const { interval, loss, delay, variation, hold } = measurement ?? NOT_MEASURED;
+  return { measureInterval: interval, maxLoss: loss, maxDelay: delay, maxVariation: variation, hold };
+}
+
+const NOT_MEASURED: MeasurementIntent = { interval: 0, loss: 0, delay: 0, variation: 0, hold: 0 };
 
 /** Sixteenths in proportion to the weights, by the largest remainder; in runs, so that a small change moves few flows. */
 export function waysOf(paths: readonly { readonly slot: number; readonly weight: number }[]): Uint8Array {

@@ -4,6 +4,7 @@ import { type BelowMessage, checkBelow, checkLabelValue } from './intent-names.j
 import {
   type LinkPathIntent,
   type LivenessIntent,
+  type MeasurementIntent,
   type PathIntent,
   type Protection,
   type VifIntent,
@@ -19,9 +20,23 @@ const MOST_MISSED = 50;
 /** Milliseconds. */
 const LONGEST_RESTORE = 3_600_000;
 
-function checkNumber(value: number, [least, most]: readonly [number, number], field: string): number {
+/** Between messages of measurement, microseconds: faster tells no more of a window, slower too little. */
+const MEASUREMENT_INTERVALS = [10_000, 1_000_000] as const;
+const MILLION = 1_000_000;
+/** Of a limit of delay: a minute, the longest that is measured. Microseconds. */
+const LONGEST_DELAY = 60_000_000;
+/** Milliseconds. */
+const LONGEST_HOLD = 3_600_000;
+
+type Range = readonly [least: number, most: number];
+
+function checkIn(reason: string, value: number, [least, most]: Range, field: string): number {
   if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw invalid('LIVENESS', field, `${value}: ${least} to ${most}`);
+  throw invalid(reason, field, `${value}: ${least} to ${most}`);
+}
+
+function checkNumber(value: number, range: Range, field: string): number {
+  return checkIn('LIVENESS', value, range, field);
 }
 
 function contextOf(message: BelowMessage, path: PathIntent, field: string): LivenessIntent['context'] {
@@ -40,6 +55,22 @@ function checkLiveness(message: wire.Liveness, path: PathIntent, field: string):
     multiplier: checkNumber(message.multiplier ?? 0, [FEWEST_MISSED, MOST_MISSED], `${field}.multiplier`),
     restore: checkNumber(message.restoreMs ?? 0, [0, LONGEST_RESTORE], `${field}.restore_ms`),
     adminDown: message.adminDown ?? false,
+  };
+}
+
+function checkMeasurement(path: wire.Path, field: string): MeasurementIntent | undefined {
+  const { measurement: message } = path;
+  if (!message) return undefined;
+  if (!path.liveness)
+    throw invalid('MEASUREMENT', field, 'only of a path with liveness, by whose session it is measured');
+  const within = (value: number | null | undefined, range: Range, name: string): number =>
+    checkIn('MEASUREMENT', value ?? 0, range, `${field}.${name}`);
+  return {
+    interval: within(message.intervalUs, MEASUREMENT_INTERVALS, 'interval_us'),
+    loss: within(message.lossPpm, [0, MILLION], 'loss_ppm'),
+    delay: within(message.delayUs, [0, LONGEST_DELAY], 'delay_us'),
+    variation: within(message.variationUs, [0, LONGEST_DELAY], 'variation_us'),
+    hold: within(message.holdMs, [0, LONGEST_HOLD], 'hold_ms'),
   };
 }
 
@@ -68,6 +99,7 @@ function checkLinkPath(path: wire.Path, weighted: boolean, field: string): LinkP
   return {
     ...checked,
     liveness: path.liveness ? checkLiveness(path.liveness, checked, `${field}.liveness`) : undefined,
+    measurement: checkMeasurement(path, `${field}.measurement`),
     weight: checkWeight(path.weight ?? 0, weighted, `${field}.weight`),
     avoid: path.avoid ?? false,
   };
@@ -99,8 +131,16 @@ export function checkLink(
 
 /** A swap is part of somebody's path, and decides nothing. */
 export function checkSwap(path: wire.Path, field: string): PathIntent {
-  const { liveness, weight, avoid } = path;
-  const extra = liveness ? 'liveness' : weight ? 'weight' : avoid ? 'avoid' : '';
+  const { liveness, measurement, weight, avoid } = path;
+  const extra = liveness
+    ? 'liveness'
+    : measurement
+      ? 'measurement'
+      : weight
+        ? 'weight'
+        : avoid
+          ? 'avoid'
+          : '';
   if (extra) throw invalid('SWAP', `${field}.${extra}`, 'of the paths of a link only, not of a swap');
   return checkPath(path, field);
 }

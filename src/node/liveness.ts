@@ -49,8 +49,12 @@ export function isInUse(agent: Agent, vif: LiveVif, index: number): boolean {
   if ((flags & Limit.LIMIT_VIF_LINK) === 0) return index === 0;
   const { state, avoid } = agent.plane.links.read(vif.id);
   const slot = paths[index]?.slot ?? 0;
-  if (vif.intent.protection === 'weighted' && ((state | avoid) & (1 << slot)) === 0) return true;
-  return state >>> Limit.LIMIT_LINK_USED_SHIFT === slot;
+  const used = state >>> Limit.LIMIT_LINK_USED_SHIFT;
+  if (vif.intent.protection !== 'weighted') return used === slot;
+  const unfit = state | avoid;
+  const bad = unfit | (state >>> Limit.LIMIT_LINK_DEGRADED_SHIFT);
+  // as link_path() of bpf/protection.h chooses
+  return used === slot || ((((bad >>> used) & 1) === 1 ? unfit : bad) & (1 << slot)) === 0;
 }
 
 export function livenessState(

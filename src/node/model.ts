@@ -81,8 +81,19 @@ export interface LivenessIntent {
   readonly adminDown: boolean;
 }
 
+/** What a path is to keep to; as in the API. */
+export interface MeasurementIntent {
+  readonly interval: number;
+  /** 0: without limit, as the next two. */
+  readonly loss: number;
+  readonly delay: number;
+  readonly variation: number;
+  readonly hold: number;
+}
+
 export interface LinkPathIntent extends PathIntent {
   readonly liveness: LivenessIntent | undefined;
+  readonly measurement: MeasurementIntent | undefined;
   /** 1 to 16; only `weighted` links look at it. */
   readonly weight: number;
   readonly avoid: boolean;
@@ -202,6 +213,17 @@ export function sameLiveness(a: LivenessIntent | undefined, b: LivenessIntent | 
   );
 }
 
+function sameMeasurement(a: MeasurementIntent | undefined, b: MeasurementIntent | undefined): boolean {
+  if (!a || !b) return a === b;
+  return (
+    a.interval === b.interval &&
+    a.loss === b.loss &&
+    a.delay === b.delay &&
+    a.variation === b.variation &&
+    a.hold === b.hold
+  );
+}
+
 function sameLinkPaths(a: readonly LinkPathIntent[], b: readonly LinkPathIntent[]): boolean {
   return (
     a.length === b.length &&
@@ -211,7 +233,8 @@ function sameLinkPaths(a: readonly LinkPathIntent[], b: readonly LinkPathIntent[
         samePath(path, other) &&
         path.weight === other?.weight &&
         path.avoid === other.avoid &&
-        sameLiveness(path.liveness, other.liveness)
+        sameLiveness(path.liveness, other.liveness) &&
+        sameMeasurement(path.measurement, other.measurement)
       );
     })
   );

@@ -18,6 +18,7 @@ import {
   type LabelIntent,
   type LinkPathIntent,
   type LivenessIntent,
+  type MeasurementIntent,
   type NodeIntent,
   type PathIntent,
   type RateIntent,
@@ -133,10 +134,11 @@ function linkFields({ carriesIp, protection }: VifIntent): wire.LinkEnd {
 }
 
 export function linkPathFields(path: LinkPathIntent): wire.Path {
-  const { liveness, weight, avoid } = path;
+  const { liveness, measurement, weight, avoid } = path;
   return {
     ...pathFields(path),
     ...(liveness ? { liveness: livenessFields(liveness, path.below) } : {}),
+    ...(measurement ? { measurement: measurementFields(measurement) } : {}),
     ...(weight === 1 ? {} : { weight }),
     ...(avoid ? { avoid } : {}),
   };
@@ -153,6 +155,10 @@ function livenessFields(liveness: LivenessIntent, below: Below): wire.Liveness {
     restoreMs: restore,
     ...(adminDown ? { adminDown } : {}),
   };
+}
+
+function measurementFields({ interval, loss, delay, variation, hold }: MeasurementIntent): wire.Measurement {
+  return { intervalUs: interval, lossPpm: loss, delayUs: delay, variationUs: variation, holdMs: hold };
 }
 
 export function labelMessage(intent: LabelIntent): wire.Label {

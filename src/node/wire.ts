@@ -18,6 +18,7 @@ export type Rate = Draft<cabernet.node.v1.Rate>;
 export type LinkEnd = Draft<cabernet.node.v1.LinkEnd>;
 export type Path = Draft<cabernet.node.v1.Path>;
 export type Liveness = Draft<cabernet.node.v1.Liveness>;
+export type Measurement = Draft<cabernet.node.v1.Measurement>;
 export type Label = Draft<cabernet.node.v1.Label>;
 export type Address = Draft<cabernet.node.v1.Address>;
 export type Route = Draft<cabernet.node.v1.Route>;

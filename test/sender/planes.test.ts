@@ -109,7 +109,8 @@ class Machine {
       instance.map('session_ends').update(SessionKey.encode({ context, label }), u32(id));
       const intent = { minTx: interval, minRx: interval, multiplier, flags: 0, restore: 0 };
       const place = { path: id + 1, context, label, vif: 1, index: id };
-      const rest = { discriminator: 0x10000 + id, reserved: new Uint32Array(5) };
+      const unmeasured = { measureInterval: 0, maxLoss: 0, maxDelay: 0, maxVariation: 0, hold: 0 };
+      const rest = { discriminator: 0x10000 + id, ...unmeasured };
       instance.map('sessions').update(u32(id), Session.encode({ ...intent, ...place, ...rest }));
     });
     const control = { period: 1_000_000, end: SESSIONS.length, ticks: 0n, last: 0n, worst: 0n };

@@ -189,8 +189,7 @@ export class Instance {
     }
     for (const l of tables.links ?? []) this.sessions.writeLink(l);
     for (const one of tables.sessions ?? []) this.sessions.write(one);
-    for (const p of tables.paths)
-      this.put('paths', p.id, record(Path, { label: Limit.LIMIT_LABEL_IMPLICIT_NULL, ...p }));
+    for (const p of tables.paths) this.writePath(p);
     for (const l of tables.labels) this.writeLabel(l);
     for (const n of tables.nextHops) this.writeNextHop(n, tables);
     for (const n of tables.nodes) this.writeNode(n);
@@ -313,6 +312,11 @@ export class Instance {
     throw new Error('both buckets are full');
   }
 
+  /** As it is from now on, its colour included. */
+  writePath(p: Tables['paths'][number]): void {
+    this.put('paths', p.id, record(Path, { label: Limit.LIMIT_LABEL_IMPLICIT_NULL, ...p }));
+  }
+
   private writeLabel(l: Tables['labels'][number]): void {
     const context = contextWord(l.context);
     const labels = this.map('labels');
@@ -323,7 +327,8 @@ export class Instance {
       const free = slots.findIndex((s) => s.label === 0);
       if (free < 0) continue;
       const action = l.action === 'swap' ? LabelAction.LABEL_SWAP : LabelAction.LABEL_DELIVER;
-      slots[free] = { label: l.label, context, action, target: l.target };
+      const marked = action | ((l.session ?? 0) << Limit.LIMIT_LABEL_SESSION_SHIFT);
+      slots[free] = { label: l.label, context, action: marked, target: l.target };
       labels.update(u32(bucket), LabelBucket.encode({ slots }));
       return;
     }

@@ -8,6 +8,11 @@ import {
   LinkKind,
   Limit,
   Session,
+  DelayHistogram,
+  MarkDirection,
+  Marked,
+  MeasureSent,
+  MeasureState,
   SessionEvent,
   SessionHeard,
   SessionKey,
@@ -17,6 +22,8 @@ import {
 } from '../../gen/layout.js';
 import { RingBuffer, type BpfMap } from '../../native/lib/index.js';
 import { contextWord, type LinkTable, type SessionTable } from './tables.js';
+
+const marks = { sent: MarkDirection.MARK_SENT, received: MarkDirection.MARK_RECEIVED } as const;
 
 const states = ['AdminDown', 'Down', 'Init', 'Up'] as const;
 export type StateName = (typeof states)[number];
@@ -30,6 +37,7 @@ export interface StateAndDiagnostic {
 export interface LinkState {
   /** Places in `paths`. */
   down: number[];
+  degraded: number[];
   used: number;
   switches: number;
   switched: bigint;
@@ -62,7 +70,10 @@ export class Sessions {
     const ways = l.ways ?? [0];
     this.#put('link_histories', l.vif, LinkHistory, {});
     this.#put('links', l.vif, Link, {
-      state: bits(l.down ?? []) | ((l.used ?? 0) << 8),
+      state:
+        bits(l.down ?? []) |
+        (bits(l.degraded ?? []) << Limit.LIMIT_LINK_DEGRADED_SHIFT) |
+        ((l.used ?? 0) << Limit.LIMIT_LINK_USED_SHIFT),
       kind: l.kind === 'first' ? LinkKind.LINK_FIRST : LinkKind.LINK_WEIGHTED,
       avoid: bits(l.avoid ?? []),
       order: Buffer.from([0, 1, 2, 3]).readUInt32LE(),
@@ -93,6 +104,11 @@ export class Sessions {
       multiplier: s.multiplier,
       flags: s.adminDown ? Limit.LIMIT_SESSION_ADMIN_DOWN : 0,
       restore: s.restore ?? 0,
+      measureInterval: s.measureInterval ?? 0,
+      maxLoss: s.maxLoss ?? 0,
+      maxDelay: s.maxDelay ?? 0,
+      maxVariation: s.maxVariation ?? 0,
+      hold: s.hold ?? 0,
     });
     this.#map('session_ends').update(SessionKey.encode({ context, label: s.label }), key(s.id));
     this.control({ end: Math.max(this.control().end, s.id + 1) });
@@ -114,6 +130,9 @@ export class Sessions {
       this.#put('session_states', session.id, SessionState, {});
       this.#put('sessions_heard', session.id, SessionHeard, {});
       this.#put('sessions_sent', session.id, SessionSent, {});
+      this.#put('measures_sent', session.id, MeasureSent, {});
+      this.#put('measure_states', session.id, MeasureState, {});
+      this.#put('delay_histograms', session.id, DelayHistogram, {});
     }
     this.events();
   }
@@ -149,7 +168,8 @@ export class Sessions {
   link(vif: number): LinkState {
     const { state } = this.#get('links', vif, Link);
     const { switches, switched, lost } = this.#get('link_histories', vif, LinkHistory);
-    return { down: places(state & 0xff), used: state >>> 8, switches, switched, lost };
+    const degraded = places((state >>> Limit.LIMIT_LINK_DEGRADED_SHIFT) & 0xf);
+    return { down: places(state & 0xf), degraded, used: state >>> 8, switches, switched, lost };
   }
 
   state(id: number): SessionState & StateAndDiagnostic {
@@ -161,6 +181,26 @@ export class Sessions {
     return this.#get('sessions_heard', id, SessionHeard);
   }
 
+  measured(id: number): MeasureState {
+    return this.#get('measure_states', id, MeasureState);
+  }
+
+  delays(id: number): number[] {
+    return [...this.#get('delay_histograms', id, DelayHistogram).buckets];
+  }
+
+  /** Packets that a session has counted by colour, on all CPUs. */
+  marked(id: number, direction: keyof typeof marks): [number, number] {
+    const bytes = this.#bytes('marked', id * MarkDirection.MARK_DIRECTIONS + marks[direction]);
+    const sums: [number, number] = [0, 0];
+    for (let at = 0; at < bytes.length; at += Marked.size) {
+      const { packets } = Marked.decode(bytes.subarray(at));
+      sums[0] += Number(packets[0]);
+      sums[1] += Number(packets[1]);
+    }
+    return sums;
+  }
+
   /** What programs have written of all links and sessions, but how many packets were refused. */
   snapshot(): string {
     const of = (map: string, ids: Iterable<number>): string[] =>
@@ -170,7 +210,10 @@ export class Sessions {
       const bytes = SessionHeard.encode({ ...this.heard(id), refused: 0 });
       return `heard ${id} ${Buffer.from(bytes).toString('hex')}`;
     });
-    return [...of('links', this.#links.keys()), ...of('session_states', ids), ...heard].join('\n');
+    const measured = of('measure_states', ids);
+    return [...of('links', this.#links.keys()), ...of('session_states', ids), ...heard, ...measured].join(
+      '\n',
+    );
   }
 
   /** Those since the last call. */

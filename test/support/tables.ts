@@ -34,7 +34,14 @@ export interface Tables {
     vlan?: number;
     dscp?: number;
   }>;
-  labels: Array<{ context: Context; label: number; action: 'deliver' | 'swap'; target: number }>;
+  labels: Array<{
+    context: Context;
+    label: number;
+    action: 'deliver' | 'swap';
+    target: number;
+    /** That counts what arrives. */
+    session?: number;
+  }>;
   nodes: Array<{ id: number; routes: Array<{ prefix: string; nextHop: number }> }>;
   vifs: Array<{
     id: number;
@@ -54,7 +61,15 @@ export interface Tables {
   links?: LinkTable[];
   sessions?: SessionTable[];
   /** Without a label: over a circuit. */
-  paths: Array<{ id: number; label?: number; vif?: number; tunnel?: number; wire?: number }>;
+  paths: Array<{
+    id: number;
+    label?: number;
+    vif?: number;
+    tunnel?: number;
+    wire?: number;
+    /** The session that counts what is sent. */
+    marking?: number;
+  }>;
   nextHops: Array<
     | { id: number; node: number; kind: 'forward'; vif: number; mac: string }
     | { id: number; node: number; kind: 'local' }
@@ -74,8 +89,9 @@ export interface LinkTable {
   ways?: number[];
   /** Places in `paths` to use only where there is no other. */
   avoid?: number[];
-  /** As programs have left it: places in `paths` that are down, and the one in use. */
+  /** As programs have left it: places in `paths` that are down, or too bad, and the one in use. */
   down?: number[];
+  degraded?: number[];
   used?: number;
 }
 
@@ -94,6 +110,13 @@ export interface SessionTable {
   multiplier: number;
   restore?: number;
   adminDown?: boolean;
+  /** µs; what it may do is without limit where nothing is said. */
+  measureInterval?: number;
+  maxLoss?: number;
+  maxDelay?: number;
+  maxVariation?: number;
+  /** ms */
+  hold?: number;
 }
 
 /** Of a meter; what is left out is without limit. */

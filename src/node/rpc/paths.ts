@@ -3,6 +3,7 @@ import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft, type Message } from '../../api/message.js';
 import { type Agent } from '../agent.js';
 import { isInUse, livenessState } from '../liveness.js';
+import { measurementState } from '../measurement.js';
 import { linkPathFields } from '../names.js';
 import { livePathState, pathBelow } from '../states.js';
 import { page } from './lists.js';
@@ -22,6 +23,7 @@ export function listPaths(
   );
   const paths = items.map(({ vif, path, index }) => {
     const liveness = livenessState(agent, path.session);
+    const measurement = measurementState(agent, path.session);
     return {
       vif: vif.name,
       index,
@@ -31,6 +33,7 @@ export function listPaths(
       state: livePathState(agent, path),
       inUse: isInUse(agent, vif, index),
       ...(liveness ? { liveness } : {}),
+      ...(measurement ? { measurement } : {}),
     };
   });
   return { paths, nextPageToken };
