@@ -1,4 +1,5 @@
 /** What callers give in an Update, seen against what there is. */
+import { protectedFields } from '../api/protected.js';
 import { type Resource, type ServiceNetwork } from '../api/connectivity.js';
 import { type Bodies, type ConnectivityState, type KindName } from './kinds.js';
 import { sameTerm } from './network-terms.js';
@@ -24,9 +25,10 @@ function withPlacement(given: ServiceNetwork, before: ServiceNetwork | undefined
   const known = new Map(before?.links.map((link) => [link.name, link]));
   const links = given.links.map((link) => {
     const old = known.get(link.name);
-    const { name, a, b, vifA, vifB, slo, mtu, payload, via, protection, repairUs, weights } = link;
+    const { name, a, b, vifA, vifB, slo, mtu, payload, via } = link;
     return {
-      ...{ name, a, b, vifA, vifB, mtu, payload, via, protection, repairUs, weights },
+      ...{ name, a, b, vifA, vifB, mtu, payload, via },
+      ...protectedFields(link),
       ...(slo && { slo }),
       path: old?.path ?? [],
       backup: old?.backup ?? [],

@@ -1,12 +1,10 @@
 /** How links of service networks may be protected, as service providers ask for it and connectivity providers sell it. */
+import { type Protected } from '../api/protected.js';
 import { type LinkProtection, types } from '../api/types.js';
 import { v1 as nodeV1 } from '../api/node.js';
 import { type Wrong } from './kind.js';
 
-export interface ProtectionAsked {
-  readonly protection: LinkProtection;
-  readonly repairUs: number;
-  readonly weights: readonly number[];
+export interface ProtectionAsked extends Protected<LinkProtection> {
   readonly payload: (typeof nodeV1.Payload)[keyof typeof nodeV1.Payload];
 }
 
@@ -24,6 +22,11 @@ const LONGEST_REPAIR_US = 40_000_000;
 const MOST_WEIGHT = 16;
 /** Of a link that says nothing. */
 export const USUAL_REPAIR_US = 200_000;
+export const USUAL_DEGRADED_MS = 3_000;
+/** A window of measurement is a second. */
+const SHORTEST_DEGRADED_MS = 1_000;
+const LONGEST_DEGRADED_MS = 3_600_000;
+const LONGEST_VARIATION_US = 60_000_000;
 
 /** Whether it has a backup whatever availability is promised. */
 export function wantsBackup({ protection }: Pick<ProtectionAsked, 'protection'>): boolean {
@@ -54,6 +57,7 @@ export function checkProtection(asked: ProtectionAsked, at: string, wrong: Wrong
       'RANGE',
       `repair_us must be ${SHORTEST_REPAIR_US} to ${LONGEST_REPAIR_US}, or 0 for 200000.`,
     );
+  checkLimits(asked, at, wrong);
   if (weights.length === 0) return;
   if (protection !== WEIGHTED)
     throw wrong(`${at}weights`, 'PROTECTION', 'weights are of links with LINK_PROTECTION_WEIGHTED.');
@@ -62,5 +66,25 @@ export function checkProtection(asked: ProtectionAsked, at: string, wrong: Wrong
       `${at}weights`,
       'RANGE',
       `weights are two, of the path and of the backup, 1 to ${MOST_WEIGHT} each.`,
+    );
+}
+
+/** What a path has to keep to, to be used. */
+function checkLimits(asked: ProtectionAsked, at: string, wrong: Wrong): void {
+  const { variationUs, degradedMs } = asked;
+  const given = variationUs === 0 ? (degradedMs === 0 ? undefined : 'degraded_ms') : 'variation_us';
+  if (given !== undefined && (asked.protection === NONE || asked.payload === nodeV1.Payload.PAYLOAD_IP))
+    throw wrong(
+      `${at}${given}`,
+      'PROTECTION',
+      `${given} is of links that may have a backup, and of Ethernet frames.`,
+    );
+  if (variationUs > LONGEST_VARIATION_US)
+    throw wrong(`${at}variation_us`, 'RANGE', `variation_us must be at most ${LONGEST_VARIATION_US}.`);
+  if (degradedMs !== 0 && (degradedMs < SHORTEST_DEGRADED_MS || degradedMs > LONGEST_DEGRADED_MS))
+    throw wrong(
+      `${at}degraded_ms`,
+      'RANGE',
+      `degraded_ms must be ${SHORTEST_DEGRADED_MS} to ${LONGEST_DEGRADED_MS}, or 0 for ${USUAL_DEGRADED_MS}.`,
     );
 }

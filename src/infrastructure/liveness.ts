@@ -10,6 +10,8 @@ const PAYLOAD_IP = 2;
 /** 150 ms until a link is called down. Its customers, whose traffic it is, may watch closer. */
 const INTERVAL_US = 50_000;
 const MULTIPLIER = 3;
+/** Ten times a second: what is promised of a lease is accounted for by the minute. */
+const MEASUREMENT_US = 100_000;
 /** There is no other path to come back from: as soon as it is up. */
 const RESTORE_MS = 0;
 
@@ -27,6 +29,8 @@ export function watchedPath({ path, arrives }: CarriedEnd, payload: number): Pat
       multiplier: MULTIPLIER,
       restoreMs: RESTORE_MS,
     },
+    // no limits: there is no other path to use
+    measurement: { intervalUs: MEASUREMENT_US },
   };
 }
 

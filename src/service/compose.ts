@@ -1,4 +1,5 @@
 /** One request to the supplier from all that is wanted: nodes, links, cables of stations. */
+import { protectedFields } from '../api/protected.js';
 import { createHash } from 'node:crypto';
 
 import { type cabernet } from '../../gen/cabernet.js';
@@ -47,9 +48,7 @@ export function compose(view: View, self: string): NetworkDraft | undefined {
       mtu: link.mtu,
       payload: link.payload,
       via: link.via,
-      protection: link.protection,
-      repairUs: link.repairUs,
-      weights: link.weights,
+      ...protectedFields(link),
     })),
   };
 }
@@ -71,8 +70,8 @@ export function digestOf(draft: NetworkDraft): string {
 
 /** A link without what the supplier says of it. */
 function saidOf(link: ServiceLink): LinkDraft {
-  const { name, a, b, vifA, vifB, slo, mtu, payload, via, protection, repairUs, weights } = link;
-  return { name, a, b, vifA, vifB, slo, mtu, payload, via, protection, repairUs, weights };
+  const { name, a, b, vifA, vifB, slo, mtu, payload, via } = link;
+  return { name, a, b, vifA, vifB, slo, mtu, payload, via, ...protectedFields(link) };
 }
 
 /** What was asked for and granted, to be asked for again. */

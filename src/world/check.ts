@@ -2,6 +2,7 @@
  * From the World message to a checked world: every name exists once, every reference leads somewhere, every default
  * is filled in. What is wrong is refused with the field's path, e.g. `networks[1].links[0].via[0]`.
  */
+import { type Protected, protectedFields } from '../api/protected.js';
 import { createHash } from 'node:crypto';
 
 import { suggestion, WorldError } from './errors.js';
@@ -20,7 +21,6 @@ import {
   type Machine,
   type Network,
   type Node,
-  type Protected,
   type Station,
   vnOf,
   type Wire,
@@ -341,16 +341,17 @@ function checkKind(kind: number, over: Network | undefined, field: string): numb
   });
 }
 
-function checkProtected(message: LinkMessage, over: Network | undefined, field: string): Protected {
-  const { protection, repairUs, weights } = message;
-  const given = protection
-    ? 'protection'
-    : repairUs
-      ? 'repair_us'
-      : weights.length > 0
-        ? 'weights'
-        : undefined;
-  if (over || given === undefined) return { protection, repairUs, weights };
+function checkProtected(message: LinkMessage, over: Network | undefined, field: string): Protected<number> {
+  const { protection, repairUs, weights, variationUs, degradedMs } = message;
+  const fields = [
+    ['protection', protection],
+    ['repair_us', repairUs],
+    ['weights', weights.length],
+    ['variation_us', variationUs],
+    ['degraded_ms', degradedMs],
+  ] as const;
+  const [given] = fields.find(([, value]) => value > 0) ?? [];
+  if (over || given === undefined) return protectedFields(message);
   throw new WorldError('PATH', 'only links of service networks are protected by backups', {
     field: `${field}.${given}`,
   });

@@ -240,7 +240,7 @@ function serviceOf(world: World, network: Network, below: Network, places: Place
       link: {
         ...linkOf(link),
         via: link.via.map((name) => `offers/${name}`),
-        ...protectedOf(link),
+        ...link.protected,
       },
     })),
     ...world.stations
@@ -284,14 +284,6 @@ function linkOf(link: Link): LinkDraft {
     payload: link.carriesIp ? 2 : 1,
     ...(link.slo && { slo: link.slo }),
   };
-}
-
-function protectedOf({ protected: { protection, repairUs, weights } }: Link): {
-  readonly protection: number;
-  readonly repairUs: number;
-  readonly weights: readonly number[];
-} {
-  return { protection, repairUs, weights };
 }
 
 /** Of a resource's last id. */

@@ -2,6 +2,7 @@
  * A world as its file describes it, with every name checked and every default filled in. See
  * proto/cabernet/world/v1/world.proto for what each field means.
  */
+import { type Protected } from '../api/protected.js';
 import { type Family, type Prefix } from '../api/prefix.js';
 import { type Impairment } from './impairment.js';
 import { type NodeShare, type Slo } from '../api/types.js';
@@ -72,14 +73,6 @@ export interface Node {
 }
 
 /** One end of a virtual link. */
-/** As its supplier is asked. */
-export interface Protected {
-  /** cabernet.types.v1.LinkProtection */
-  readonly protection: number;
-  readonly repairUs: number;
-  readonly weights: readonly number[];
-}
-
 export interface LinkEnd {
   readonly node: Node;
   readonly vif: string;
@@ -99,7 +92,8 @@ export interface Link {
   readonly slo: Slo | undefined;
   /** cabernet.types.v1.LinkKind */
   readonly kind: number;
-  readonly protected: Protected;
+  /** As its supplier is asked. */
+  readonly protected: Protected<number>;
   readonly field: string;
 }
 

@@ -82,7 +82,9 @@ describe('unary', () => {
       operation: 'Diagnose',
     });
     const call = await ended.promise;
-    expect(call.signal.reason).toMatchObject({ status: Status.DEADLINE_EXCEEDED });
+    // the caller's clock began before ours: that it has given up may be here before our deadline
+    const { status } = call.signal.reason as ApiError;
+    expect([Status.DEADLINE_EXCEEDED, Status.CANCELLED]).toContain(status);
     expect(call.deadline).toBeInstanceOf(Date);
   });
 

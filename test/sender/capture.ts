@@ -33,6 +33,11 @@ export interface Packet {
   readonly minRx: number;
 }
 
+/** The type of the channel that a packet is in. */
+export function channelOf({ frame }: Pick<Packet, 'frame'>): number {
+  return frame.readUInt32BE(24) & 0xffff;
+}
+
 /** A line of it. */
 export function parse(line: string): Packet {
   const [time = '', hex = ''] = line.split(' ');

@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { BfdState, Session, SessionHeard, SessionSent, SessionState } from '../../gen/layout.js';
+import { BfdState, Limit, Session, SessionHeard, SessionSent, SessionState } from '../../gen/layout.js';
 import { BpfObject } from '../../native/lib/index.js';
-import { CAPTURE, type Packet, parse } from './capture.js';
+import { CAPTURE, channelOf, type Packet, parse } from './capture.js';
 
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 export const SENDER = path('build/native-tools/bfd-sender');
@@ -74,8 +74,10 @@ let stands = 0;
 export class Stand {
   readonly name = `cbsn-${process.pid}-${stands++}`;
   readonly folder = `/sys/fs/bpf/${this.name}`;
-  /** Everything that was sent. */
+  /** Everything of BFD that was sent. */
   readonly packets: Packet[] = [];
+  /** Of these only whose they are, and when they came. */
+  readonly measurements: Packet[] = [];
   readonly #memory = new Map<string, ArrayBuffer>();
   readonly #senders = new Set<ChildProcess>();
   #capture: ChildProcess | undefined;
@@ -118,7 +120,9 @@ export class Stand {
     this.#lines = lines;
     await once(lines, 'line');
     lines.on('line', (line) => {
-      this.packets.push(parse(line));
+      const packet = parse(line);
+      if (channelOf(packet) === Limit.LIMIT_CHANNEL_MEASURE) this.measurements.push(packet);
+      else this.packets.push(packet);
       this.#arrived();
     });
   }

@@ -2,12 +2,16 @@
 import { type ServiceLink } from '../../api/connectivity.js';
 import { type ResourceDraft, v1 as nodeV1 } from '../../api/node.js';
 import { types } from '../../api/types.js';
-import { USUAL_REPAIR_US } from '../../controller/protection.js';
+import { USUAL_DEGRADED_MS, USUAL_REPAIR_US } from '../../controller/protection.js';
 import { type LabelledHop } from './hops.js';
 
 type LinkEnd = NonNullable<NonNullable<ResourceDraft['vif']>['link']>;
 type Path = NonNullable<LinkEnd['paths']>[number];
 
+/** Between messages of measurement: a window of a second has enough of them to tell delay by. */
+const MEASUREMENT_US = 50_000;
+/** cabernet.node.v1.Measurement.delay_us */
+const LONGEST_DELAY_US = 60_000_000;
 /** Packets; who counts them takes up to one interval more. */
 const MISSED = 3;
 /** A path that has failed is used again when it was up for so long; the data plane doubles it for one that goes on failing. */
@@ -36,6 +40,17 @@ export function protectionOf(link: ServiceLink, ways: number): Pick<LinkEnd, 'pr
   return { protection: isWeighted(link) ? PROTECTION_WEIGHTED : PROTECTION_FIRST };
 }
 
+/** What a path of the link has to keep to. That of delay is promised one way and measured two ways. */
+function measurementOf({ slo, variationUs, degradedMs }: ServiceLink): NonNullable<Path['measurement']> {
+  return {
+    intervalUs: MEASUREMENT_US,
+    lossPpm: slo?.lossPpm ?? 0,
+    delayUs: Math.min(2 * (slo?.delayUs ?? 0), LONGEST_DELAY_US),
+    variationUs,
+    holdMs: degradedMs || USUAL_DEGRADED_MS,
+  };
+}
+
 /**
  * One end's path. Its liveness listens where packets of the way back arrive: on the vif that it sends by, for a way is the
  * same links in both directions.
@@ -61,5 +76,10 @@ export function pathOf(
     restoreMs: RESTORE_MS,
   };
   const weight = link.weights[index] ?? 0;
-  return { ...path, liveness, ...(isWeighted(link) && weight > 0 && { weight }) };
+  return {
+    ...path,
+    liveness,
+    measurement: measurementOf(link),
+    ...(isWeighted(link) && weight > 0 && { weight }),
+  };
 }
