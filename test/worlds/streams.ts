@@ -24,9 +24,12 @@ export class Streams {
     this.#running = running;
   }
 
-  /** Packets arrive when it resolves. `h`: the protected network's stations, `g`: the other's. */
-  static async start(world: string, prefix: 'h' | 'g' = 'h'): Promise<Streams> {
-    const network = prefix === 'h' ? 'iptv' : 'games';
+  /** Packets arrive when it resolves. Of a network, between its stations `PREFIXp` and `PREFIXm`. */
+  static async start(
+    world: string,
+    prefix = 'h',
+    network = prefix === 'h' ? 'iptv' : 'games',
+  ): Promise<Streams> {
     const state = stateOf(world);
     const from = async (end: End, other: End): Promise<RunningStream> =>
       RunningStream.start(state, {

@@ -26,6 +26,9 @@ export interface WayState {
   readonly failures: number;
   readonly failed: number;
   readonly lastHeard: number;
+  /** Too bad, and how often it became so. */
+  readonly degraded: boolean;
+  readonly degradations: number;
 }
 
 export type Ways = Readonly<Record<End, Readonly<Record<Way, WayState>>>>;
@@ -36,13 +39,13 @@ export function stateOf(world: string): WorldState {
   return state;
 }
 
-async function waysAt(world: string, end: End): Promise<Record<Way, WayState>> {
+async function waysAt(world: string, end: End, network: string): Promise<Record<Way, WayState>> {
   const client = clientOf(world, end);
   try {
     const { paths } = await client.listPaths({ pageSize: 0, pageToken: '' }, { deadlineMs: 10_000 });
     const found: Partial<Record<Way, WayState>> = {};
-    for (const { vif, below, inUse, liveness } of paths) {
-      if (!vif.startsWith('vns/conn_iptv/') || !liveness) continue;
+    for (const { vif, below, inUse, liveness, measurement } of paths) {
+      if (!vif.startsWith(`vns/conn_${network}/`) || !liveness) continue;
       found[below[0]?.endsWith('/to-A') ? 'A' : 'Q'] = {
         inUse,
         isUp: liveness.state === v1.SessionState.SESSION_STATE_UP,
@@ -51,6 +54,8 @@ async function waysAt(world: string, end: End): Promise<Record<Way, WayState>> {
         failures: liveness.failures,
         failed: Number(liveness.failedNs),
         lastHeard: Number(liveness.lastHeardNs),
+        degraded: measurement?.degraded ?? false,
+        degradations: measurement?.degradations ?? 0,
       };
     }
     const { Q, A } = found;
@@ -61,8 +66,8 @@ async function waysAt(world: string, end: End): Promise<Record<Way, WayState>> {
   }
 }
 
-export async function waysOf(world: string): Promise<Ways> {
-  const [P, M] = await Promise.all([waysAt(world, 'P'), waysAt(world, 'M')]);
+export async function waysOf(world: string, network = 'iptv'): Promise<Ways> {
+  const [P, M] = await Promise.all([waysAt(world, 'P', network), waysAt(world, 'M', network)]);
   return { P, M };
 }
 
@@ -72,10 +77,11 @@ export async function waysUntil(
   what: string,
   look: (ways: Ways[End]) => boolean,
   seconds = 20,
+  network = 'iptv',
 ): Promise<Ways> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
-    const ways = await waysOf(world);
+    const ways = await waysOf(world, network);
     if (ENDS.every((at) => look(ways[at]))) return ways;
     if (Date.now() > end) throw new Error(`${what}: not in ${seconds} s: ${JSON.stringify(ways)}`);
     await delay(20);
