@@ -1,13 +1,13 @@
 /**
- * The demo's story of a cut: two services have the same stream over the same wire, one of them over a link that is
- * protected. What each of their viewers would have seen.
+ * The demo's story of a wire that goes bad, and then is cut: two services have the same stream over it, one of them over
+ * a link that is protected. What each of their viewers would have seen.
  */
 import { impair } from '../world/impair.js';
 import { RunningStream } from '../world/stream.js';
 import { findTarget } from '../world/target.js';
 import { type WorldState } from '../world/state.js';
 import { findWires, setWire } from '../world/wires.js';
-import { reportOf, seriesOf, type Stream } from '../world/arrivals.js';
+import { type Bin, reportOf, seriesOf, type Stream } from '../world/arrivals.js';
 import { csvOf } from './stream.js';
 
 /** The primary way of P-M: the paper's P-Q, which Z carries. */
@@ -23,10 +23,13 @@ export const VIEWERS = [
 
 type Protection = (typeof VIEWERS)[number]['protection'];
 
-/** What happened when, milliseconds after the streams began. */
+/** What happened when. */
 export interface Happening {
-  readonly atMs: number;
+  /** CLOCK_MONOTONIC, as the streams have it; ns. */
+  readonly at: number;
   readonly what: string;
+  /** It begins one. */
+  readonly chapter?: string;
 }
 
 export interface CutStory {
@@ -34,17 +37,36 @@ export interface CutStory {
   readonly streams: ReadonlyMap<Protection, Stream>;
 }
 
-/** One after another, each after so many datagrams of the first stream were due. */
+/** One after another, each after so many milliseconds; `chapter`: what is told of from here on. */
 const ACTS: readonly {
   readonly afterMs: number;
+  readonly chapter?: string;
   readonly what: string;
   readonly act: (state: WorldState) => Promise<unknown>;
 }[] = [
-  { afterMs: 2000, what: `cut ${CUT.join(' ')}`, act: (state) => setWires(state, false) },
+  {
+    afterMs: 2000,
+    chapter: 'congested: up, and losing three of a hundred',
+    what: `impair ${CUT.join(' ')} --loss 3%`,
+    act: (state) => impair(state.plan.name, CUT, { ...NOTHING, lossPpm: 30_000 }, false),
+  },
+  {
+    afterMs: 6000,
+    what: `impair ${CUT.join(' ')} --clear`,
+    act: (state) => impair(state.plan.name, CUT, undefined, false),
+  },
+  {
+    // until the way that was left has been good for long enough, and is used again
+    afterMs: 10_000,
+    chapter: 'cut, and healed',
+    what: `cut ${CUT.join(' ')}`,
+    act: (state) => setWires(state, false),
+  },
   { afterMs: 3000, what: `heal ${CUT.join(' ')}`, act: (state) => setWires(state, true) },
   {
     afterMs: 3000,
-    what: `impair ${CUT.join(' ')} --loss 100% --one-way: half a cut, which no interface notices`,
+    chapter: 'half a cut, which no interface notices',
+    what: `impair ${CUT.join(' ')} --loss 100% --one-way`,
     act: (state) => impair(state.plan.name, CUT, { ...NOTHING, lossPpm: 1_000_000 }, true),
   },
   {
@@ -55,6 +77,10 @@ const ACTS: readonly {
 ];
 const NOTHING = { delayUs: 0, jitterUs: 0, lossPpm: 0, bitsPerSecond: 0, seed: 0 };
 const LAST_MS = 2000;
+
+function monotonic(): number {
+  return Number(process.hrtime.bigint());
+}
 
 async function setWires(state: WorldState, up: boolean): Promise<void> {
   for (const wire of findWires(state, ...CUT)) await setWire(state, wire, up);
@@ -82,12 +108,12 @@ export async function playCut(
       const ends = { from: findTarget(state, from), to: findTarget(state, to) };
       running.set(protection, await RunningStream.start(state, { ...ends, ...options }));
     }
-    const begin = performance.now();
-    for (const { afterMs, what, act } of ACTS) {
+    const begin = monotonic();
+    for (const { afterMs, what, act, chapter } of ACTS) {
       await wait(afterMs);
-      const atMs = performance.now() - begin;
-      say(`  ${(atMs / 1000).toFixed(1)} s: ${what}`);
-      happenings.push({ atMs, what });
+      const at = monotonic();
+      say(`  ${((at - begin) / 1e9).toFixed(1)} s: ${what}`);
+      happenings.push({ at, what, ...(chapter !== undefined && { chapter }) });
       await act(state);
     }
     await wait(LAST_MS);
@@ -100,46 +126,76 @@ export async function playCut(
   }
 }
 
-export function describeCut({ streams }: CutStory): string {
-  const rows = VIEWERS.map(({ protection, from, to }) => {
-    const stream = streams.get(protection);
-    if (!stream) return '';
-    const { sent, lost, doubled, reordered, longestGapMs, losses } = reportOf(stream);
-    const each = losses
-      .filter(({ length }) => length > 1)
-      .map(({ gapMs }) => `${gapMs.toFixed(0)} ms`)
-      .join(', ');
-    return (
-      `  protection ${protection.padEnd(4)} (${from} to ${to}): of ${sent} packets ${lost} lost, ${doubled} doubled, ` +
-      `${reordered} out of order; longest gap ${longestGapMs.toFixed(0)} ms (gaps: ${each || 'none'})`
-    );
-  });
-  return rows.join('\n');
+/** By chapters: what was lost of each stream in it, and until when. */
+export function describeCut({ happenings, streams }: CutStory): string {
+  const chapters = happenings.filter(({ chapter }) => chapter !== undefined);
+  return chapters
+    .flatMap(({ at, chapter }, i) => {
+      const end = chapters[i + 1]?.at ?? Infinity;
+      const rows = VIEWERS.map(({ protection, from, to }) => {
+        const stream = streams.get(protection);
+        const told = stream ? lossIn(stream, at, end) : 'nothing';
+        return `    protection ${protection.padEnd(4)} (${from} to ${to}): ${told}`;
+      });
+      return [`  ${chapter}:`, ...rows];
+    })
+    .concat(...VIEWERS.map(({ protection }) => wholeOf(protection, streams.get(protection))))
+    .join('\n');
+}
+
+/** Between two times of the monotonic clock. */
+function lossIn(stream: Stream, from: number, to: number): string {
+  const [fromMs, toMs] = [from, to].map((time) => (time - stream.begin) / 1e6) as [number, number];
+  const losses = reportOf(stream).losses.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
+  const lost = losses.reduce((sum, { length }) => sum + length, 0);
+  if (lost === 0) return 'none lost';
+  const last = Math.max(...losses.map(({ atMs }) => atMs)) - fromMs;
+  const longest = Math.max(...losses.map(({ gapMs }) => gapMs));
+  return `${lost} lost, the last ${(last / 1000).toFixed(1)} s after it began; longest gap ${longest.toFixed(0)} ms`;
+}
+
+function wholeOf(protection: Protection, stream: Stream | undefined): string[] {
+  if (!stream) return [];
+  const { sent, lost, doubled, reordered } = reportOf(stream);
+  return [
+    `  in all, protection ${protection.padEnd(4)}: of ${sent} packets ${lost} lost, ${doubled} doubled, ${reordered} out of order`,
+  ];
 }
 
 const BIN_MS = 100;
 
-/** From which the story can be plotted. */
+/** From which the story can be plotted. All times begin with the first stream. */
 export function cutJson({ happenings, streams }: CutStory): unknown {
+  const zero = beginOf(streams);
   return {
     intervalUs: INTERVAL_US,
     binMs: BIN_MS,
-    happenings,
+    happenings: happenings.map(({ at, ...rest }) => ({ atMs: (at - zero) / 1e6, ...rest })),
     streams: [...streams].map(([protection, stream]) => ({
       protection,
       report: reportOf(stream),
-      series: seriesOf(stream, BIN_MS),
+      series: seriesSince(stream, zero),
     })),
   };
 }
 
 /** A block for each stream, with its protection in front of every line. */
 export function cutCsv({ streams }: CutStory): string {
+  const zero = beginOf(streams);
   return [...streams]
     .flatMap(([protection, stream], i) => {
-      const [head, ...lines] = csvOf(seriesOf(stream, BIN_MS)).split('\n');
+      const [head, ...lines] = csvOf(seriesSince(stream, zero)).split('\n');
       const rows = lines.map((line) => `${protection},${line}`);
       return i === 0 ? [`protection,${head ?? ''}`, ...rows] : rows;
     })
     .join('\n');
+}
+
+function beginOf(streams: CutStory['streams']): number {
+  return Math.min(...[...streams.values()].map(({ begin }) => begin));
+}
+
+function seriesSince(stream: Stream, zero: number): Bin[] {
+  const offset = (stream.begin - zero) / 1e6;
+  return seriesOf(stream, BIN_MS).map((bin) => ({ ...bin, atMs: bin.atMs + offset }));
 }

@@ -169,7 +169,7 @@ async function show(stage: Stage, flags: DemoFlags): Promise<void> {
   await tcp(stage, state);
 
   heading(
-    'a wire is cut under two streams, one packet a millisecond; iptv has its link protected, games has not',
+    'a wire goes bad and is cut under two streams, one packet a millisecond; iptv has its link protected, games has not',
   );
   const story = await playCut(state, (ms) => stage.wait(ms), say);
   say(describeCut(story));

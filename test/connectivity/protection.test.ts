@@ -152,13 +152,30 @@ describe('one for one', () => {
       // of the backup's narrowest link, less a label
       expect(end?.mtu).toBe(1396);
       expect(end?.link?.protection).toBe(1);
-      for (const { liveness } of pathsAt(...ends))
+      for (const { liveness, measurement } of pathsAt(...ends)) {
         expect(liveness).toMatchObject({ minTxUs: 2000, minRxUs: 2000, multiplier: 3, restoreMs: 5000 });
+        expect(measurement).toMatchObject({ intervalUs: 50_000, lossPpm: 0, delayUs: 0, holdMs: 3000 });
+      }
     }
     expect(await theLink()).toMatchObject({ shared: [] });
     harness.caller = iptv;
     expect(await theLink()).toMatchObject({ path: [], backup: [], shared: [], backupProgrammed: false });
     expect((await theLink())?.protection).toBe(LINK_PROTECTION_ONE_FOR_ONE);
+  });
+
+  test('what is promised is what its paths have to keep to: of delay twice, for it is measured there and back', async () => {
+    const slo = { delayUs: 50_000, lossPpm: 400 };
+    await harness.update(network({ slo, variationUs: 700, degradedMs: 1500 }));
+    await carried(DIRECT, BY_Q);
+    const limits = { lossPpm: 400, delayUs: 100_000, variationUs: 700, holdMs: 1500 };
+    for (const ends of ENDS)
+      for (const { measurement } of pathsAt(...ends)) expect(measurement).toMatchObject(limits);
+    await harness.update(network({ slo: { ...slo, delayUs: 4_000_000_000 } }));
+    await until(async () =>
+      pathsAt('P', 'M').every(({ measurement }) => measurement?.delayUs === 60_000_000)
+        ? undefined
+        : 'as before',
+    );
   });
 
   test('another repair time changes the watching, and nothing else', async () => {
@@ -352,6 +369,14 @@ test.each([
   ['weights of one', { weights: [1, 1] }, 'PROTECTION resources[0].service_network.links[0].weights'],
   ['one weight', { protection: 4, weights: [1] }, 'RANGE resources[0].service_network.links[0].weights'],
   ['no weight', { protection: 4, weights: [0, 1] }, 'RANGE resources[0].service_network.links[0].weights'],
+  ['left too soon', { degradedMs: 999 }, 'RANGE resources[0].service_network.links[0].degraded_ms'],
+  ['left too late', { degradedMs: 3_600_001 }, 'RANGE resources[0].service_network.links[0].degraded_ms'],
+  ['unsteady', { variationUs: 60_000_001 }, 'RANGE resources[0].service_network.links[0].variation_us'],
+  [
+    'left without a backup',
+    { protection: 1, repairUs: 0, degradedMs: 2000 },
+    'PROTECTION resources[0].service_network.links[0].degraded_ms',
+  ],
   ['heavy', { protection: 4, weights: [17, 1] }, 'RANGE resources[0].service_network.links[0].weights'],
 ] as const)('refused: %s', async (_, more, reason) => {
   await harness.update(node('T'), link('M', 'T'));

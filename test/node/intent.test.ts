@@ -69,6 +69,10 @@ function watched(changes: object): Resource {
   return several({ ...WAY, liveness: { ...LIVENESS, ...changes } });
 }
 
+function measured(changes: object): Resource {
+  return several({ ...WAY, liveness: LIVENESS, measurement: { intervalUs: 50_000, ...changes } });
+}
+
 describe('what an owner may send', () => {
   test.each(Object.entries(good))('a right %s', (_, resource) => {
     expect(refusal(resource)).toBe('accepted');
@@ -156,6 +160,23 @@ describe('what an owner may send', () => {
     ['LIVENESS resources[3].vif.link.paths[0].liveness.multiplier', watched({ multiplier: 1 })],
     ['LIVENESS resources[3].vif.link.paths[0].liveness.multiplier', watched({ multiplier: 51 })],
     ['LIVENESS resources[3].vif.link.paths[0].liveness.restore_ms', watched({ restoreMs: 3_600_001 })],
+    ['MEASUREMENT resources[3].vif.link.paths[0].measurement.interval_us', measured({ intervalUs: 0 })],
+    ['MEASUREMENT resources[3].vif.link.paths[0].measurement.interval_us', measured({ intervalUs: 9999 })],
+    [
+      'MEASUREMENT resources[3].vif.link.paths[0].measurement.interval_us',
+      measured({ intervalUs: 1_000_001 }),
+    ],
+    ['MEASUREMENT resources[3].vif.link.paths[0].measurement.loss_ppm', measured({ lossPpm: 1_000_001 })],
+    ['MEASUREMENT resources[3].vif.link.paths[0].measurement.delay_us', measured({ delayUs: 60_000_001 })],
+    [
+      'MEASUREMENT resources[3].vif.link.paths[0].measurement.variation_us',
+      measured({ variationUs: 2 ** 32 - 1 }),
+    ],
+    ['MEASUREMENT resources[3].vif.link.paths[0].measurement.hold_ms', measured({ holdMs: 3_600_001 })],
+    [
+      'MEASUREMENT resources[3].vif.link.paths[0].measurement',
+      several({ ...WAY, measurement: { intervalUs: 50_000 } }),
+    ],
     ['LABEL_RANGE resources[3].vif.link.paths[0].liveness.label', watched({ label: 15 })],
     ['LABEL_RANGE resources[3].vif.link.paths[0].liveness.label', watched({ label: 0 })],
     ['TUNNEL_NAME resources[3].vif.link.paths[0].liveness.tunnel', watched({ tunnel: '../x' })],
@@ -166,6 +187,10 @@ describe('what an owner may send', () => {
     [
       'LIVENESS resources[3].vif.link.paths[0].liveness',
       { vif: { name: vifName('a/P/b'), link: { paths: [{ ...WAY, liveness: LIVENESS }], payload: 2 } } },
+    ],
+    [
+      'SWAP resources[3].label.swap.measurement',
+      { label: { tunnel: 'tunnels/a', label: 16, swap: { ...WAY, measurement: { intervalUs: 50_000 } } } },
     ],
     [
       'SWAP resources[3].label.swap.liveness',

@@ -37,11 +37,24 @@ export const routes: Kind = {
 
 type Liveness = NonNullable<PathState['liveness']>;
 
-/** Whether it is taken now, and how it is watched: empty where nobody does. */
-function useOf({ inUse, liveness }: Pick<PathState, 'inUse'> & { readonly liveness?: Liveness }): Row {
+type Measurement = NonNullable<PathState['measurement']>;
+
+/** Whether it is taken now, how it is watched and how it does: empty where nobody does. */
+function useOf({
+  inUse,
+  liveness,
+  measurement,
+}: Pick<PathState, 'inUse'> & { readonly liveness?: Liveness; readonly measurement?: Measurement }): Row {
   return {
     used: inUse ? 'yes' : 'no',
     watched: liveness ? watchedBy(liveness) : '',
+    measured: measurement ? figuresOf(measurement) : '',
+    ...(measurement && {
+      lossPpm: Math.max(measurement.received?.lossPpm ?? 0, measurement.sent?.lossPpm ?? 0),
+      delayUs: measurement.delayUs,
+      variationUs: Math.max(measurement.received?.variationUs ?? 0, measurement.sent?.variationUs ?? 0),
+      degraded: measurement.degraded,
+    }),
     failures: liveness?.failures ?? '',
     failedNs: liveness ? String(liveness.failedNs) : '',
     lastHeardNs: liveness ? String(liveness.lastHeardNs) : '',
@@ -51,6 +64,21 @@ function useOf({ inUse, liveness }: Pick<PathState, 'inUse'> & { readonly livene
 function watchedBy({ intervalUs, detectionUs }: Liveness): string {
   if (intervalUs === 0) return 'not yet';
   return `every ${delay(intervalUs)}, down after ${delay(Number(detectionUs))}`;
+}
+
+/** Loss in and out, delay there and back: `loss 0 % / 3.1 %, 812 µs`; and what is broken. */
+function figuresOf(measurement: Measurement): string {
+  const { received, sent, delayUs, degraded, breaksLoss, breaksDelay, breaksVariation } = measurement;
+  const broken = [breaksLoss ? 'loss' : '', breaksDelay ? 'delay' : '', breaksVariation ? 'variation' : ''];
+  const why = broken.filter((word) => word !== '').join(', ');
+  const loss = `loss ${percent(received?.lossPpm ?? 0)} / ${percent(sent?.lossPpm ?? 0)}`;
+  const figures = delayUs === 0 ? loss : `${loss}, ${delay(delayUs)}`;
+  if (degraded) return `${figures}, left for its ${why || 'past'}`;
+  return why === '' ? figures : `${figures}, too much ${why}`;
+}
+
+function percent(ppm: number): string {
+  return `${Number((ppm / 10_000).toFixed(2))} %`;
 }
 
 /** By the API's RouteType. */
@@ -65,6 +93,7 @@ export const paths: Kind = {
     { key: 'below', title: 'RUNS OVER' },
     { key: 'used', title: 'USED' },
     { key: 'watched', title: 'WATCHED' },
+    { key: 'measured', title: 'LOSS IN / OUT, DELAY' },
     { key: 'state', title: 'STATE' },
   ],
   async read(_, agents) {
