@@ -34,6 +34,7 @@ class Counting {
       get: none,
       list: none,
       delete: none,
+      listReports: none,
       update: ({ resources }) => {
         this.network = resources[0]?.serviceNetwork;
         return { resources };

@@ -14,9 +14,18 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // One controller's API as whoever calls it sees it.
   'src/resources': ['src/api', 'gen/cabernet'],
   'src/metrics': [],
-  'src/controller': ['src/api', 'src/store', 'src/identity', 'src/metrics', 'gen/cabernet'],
-  'src/infrastructure': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
-  'src/connectivity': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
+  // What became of leases, and its place in the store.
+  'src/history': ['src/store', 'src/api', 'gen/cabernet'],
+  'src/controller': ['src/api', 'src/store', 'src/history', 'src/identity', 'src/metrics', 'gen/cabernet'],
+  'src/infrastructure': [
+    'src/controller',
+    'src/api',
+    'src/graph',
+    'src/history',
+    'src/store',
+    'gen/cabernet',
+  ],
+  'src/connectivity': ['src/controller', 'src/api', 'src/graph', 'src/history', 'src/store', 'gen/cabernet'],
   'src/service': ['src/controller', 'src/api', 'src/graph', 'src/store', 'gen/cabernet'],
   'src/nic': ['native/lib'],
   'src/node': [

@@ -1,4 +1,4 @@
-/** The words for controllers: `apply`, `get`, `describe`, `delete`, `watch`, `context`, `completion`. */
+/** The words for controllers: `apply`, `get`, `describe`, `delete`, `watch`, `report`, `context`, `completion`. */
 import { Argument, type Command, Option } from 'commander';
 
 import type { AddFlags } from './contexts/command.js';
@@ -8,6 +8,7 @@ import { credentialsOption, serverOption } from './program-remote.js';
 import { LAYER_NAMES } from '../resources/layer-name.js';
 import type { ApplyFlags } from './resources/apply.js';
 import type { DeleteFlags } from './resources/delete.js';
+import type { ReportFlags } from './resources/report.js';
 import type { WatchFlags } from './resources/watch.js';
 
 const contextOption = (): Option => new Option('--context <name>', 'the controller meant, by its context');
@@ -50,6 +51,7 @@ export function addResourceWords(program: Command): void {
   addDescribe(program);
   addDelete(program);
   addWatch(program);
+  addReport(program);
   addContext(program);
   addCompletion(program);
 }
@@ -145,6 +147,23 @@ function addWatch(program: Command): void {
     .action(async (collections: string[], options: WatchFlags) => {
       const { watchCommand } = await import('./resources/watch.js');
       await watchCommand(collections, merged(program, options));
+    });
+}
+
+function addReport(program: Command): void {
+  withTarget(program.command('report'))
+    .description(
+      'what became of leased links: promised and measured, what was not kept, and whose fault it was',
+    )
+    .argument('[lease]', 'only this one: its name, or the last part of it')
+    .option('--since <time>', 'from how long ago on: 30min, 1h, 1d, 4w; a year at most', '1h')
+    .addOption(new Option('--by <step>', 'step by step as well').choices(['minute', 'hour', 'day']))
+    .addOption(
+      new Option('-o, --output <format>', 'how to print').choices(['table', 'json', 'yaml']).default('table'),
+    )
+    .action(async (lease: string | undefined, options: ReportFlags) => {
+      const { reportCommand } = await import('./resources/report.js');
+      await reportCommand(lease, merged(program, options));
     });
 }
 

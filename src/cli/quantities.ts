@@ -15,6 +15,19 @@ function quantity(text: string, units: Readonly<Record<string, number>>): number
   return value === 0 && Number(number) > 0 ? undefined : value;
 }
 
+/** Of milliseconds. */
+const SPANS: Readonly<Record<string, number>> = {
+  ...{ s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 },
+};
+const YEAR = 366 * 86_400_000;
+
+/** Milliseconds, a year at most. */
+export function spanOf(option: string, text: string): number {
+  const value = quantity(text, SPANS);
+  if (value !== undefined && value > 0 && value <= YEAR) return value;
+  throw new UsageError(`${option} ${text}: how long ago, such as 30min, 1h, 1d or 4w; a year at most`);
+}
+
 /** Microseconds. */
 export function timeOf(option: string, text: string): number {
   const value = quantity(text, TIMES);

@@ -4,6 +4,7 @@ import { type Call, implement } from '../api/server.js';
 import { type Caller } from '../controller/access.js';
 import { type Admission, resourceMethods } from '../controller/methods.js';
 import { type Context, type Controller } from '../controller/process.js';
+import { listReports } from '../controller/reports.js';
 import { State } from '../controller/state.js';
 import { admit } from './admit.js';
 import { buy, recheck } from './admit-purchase.js';
@@ -22,10 +23,12 @@ import { Records } from './program/records.js';
 import { Renewer } from './renewer.js';
 import { Releases } from './release.js';
 import { Restorer } from './restorer.js';
+import { openHistories, reportsOf, takeUp } from './histories.js';
 import { Homes } from './homes.js';
 import { Expirer } from './expirer.js';
 import { followChanges } from './follow.js';
 import { againstNow, named, refusedAmong } from './given.js';
+import { PathReader } from './path-reader.js';
 import { networkReady } from './ready.js';
 import { Suppliers } from './suppliers.js';
 
@@ -91,6 +94,12 @@ export async function makeConnectivity(
   const renewer = new Renewer(shared);
   const expirer = new Expirer(shared);
   const restorer = new Restorer({ ...shared, homes: await Homes.open(store) });
+  const histories = await openHistories(shared);
+  const reader = new PathReader({
+    ...shared,
+    told: (supplier, paths) => takeUp(histories, supplier, paths),
+  });
+  const reports = reportsOf(shared, histories);
   const stop = followChanges(state, { programmer, customers, leases, renewer, restorer, expirer }, log);
   leases.kick();
   programmer.resume();
@@ -115,6 +124,7 @@ export async function makeConnectivity(
             resources: request.resources.flatMap(named).map((name) => methods.get({ name }, call).resource),
           };
         },
+        listReports: (request, call) => listReports(reports, context.callerOf(call), request),
         apply: (requests, call) =>
           applyContents(
             {
@@ -139,6 +149,8 @@ export async function makeConnectivity(
       await restorer.end();
       await expirer.end();
       await releases.end();
+      await reader.end();
+      await histories.close();
       suppliers.close();
     },
   };

@@ -31,7 +31,9 @@ export function followChanges(
   const asked = (item: Item<Bodies> | undefined): string => {
     if (!item) return '';
     const { links, term: _, ...rest } = item.body as Bodies['serviceNetwork'];
-    const silent = links.map((link) => ({ ...link, state: '', message: '', backupProgrammed: false }));
+    const silent = links.map(({ violation: __, ...link }) => ({
+      ...{ ...link, state: '', message: '', backupProgrammed: false },
+    }));
     const body = catalogue.spec('serviceNetwork', { ...rest, links: silent });
     return `${isSuspended(rest)} ${catalogue.encode({ kind: 'serviceNetwork', body }).toString('base64')}`;
   };

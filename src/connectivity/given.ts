@@ -36,6 +36,7 @@ function withPlacement(given: ServiceNetwork, before: ServiceNetwork | undefined
       backupProgrammed: old?.backupProgrammed ?? false,
       state: old?.state ?? '',
       message: old?.message ?? '',
+      ...(old?.violation && { violation: old.violation }),
       ...(old?.achieved && { achieved: old.achieved }),
       ...(old?.price && { price: old.price }),
     };

@@ -5,6 +5,7 @@ import { type BodiesOf, Catalogue } from '../controller/kind.js';
 import { type State, type Transaction } from '../controller/state.js';
 import { checkCustomer, checkLink, checkNode, checkSupplier, checkTariff } from './check.js';
 import { checkNetwork } from './check-network.js';
+import { shownViolation } from './shown-violation.js';
 
 export type Bodies = BodiesOf<Resource>;
 export type KindName = keyof Bodies;
@@ -36,7 +37,7 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
     collection: 'links',
     writable: true,
     reconciles: true,
-    outputs: ['price', 'achieved', 'soldAToB', 'soldBToA', 'lease'],
+    outputs: ['price', 'achieved', 'soldAToB', 'soldBToA', 'lease', 'violation'],
     check: checkLink,
   },
   customer: {
@@ -85,6 +86,7 @@ export function accessOf(self: string): Access<Bodies> {
           backup: [],
           shared: [],
           backupProgrammed: false,
+          ...(link.violation && { violation: shownViolation(link.violation, self) }),
         })),
       };
       return shown as typeof body;

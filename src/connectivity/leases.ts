@@ -177,7 +177,9 @@ export class Leases {
         expireTime: expires ?? bought.expireTime,
         down,
       });
-      tx.put('link', told({ ...now, ...more }, status));
+      const { violation: _, ...rest } = now;
+      const { violation } = gone ? {} : link;
+      tx.put('link', told({ ...rest, ...more, ...(violation && { violation }) }, status));
     }
   }
 

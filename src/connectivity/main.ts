@@ -7,7 +7,7 @@ const kind: ControllerKind = {
   services: [ConnectivityService],
   rights: {
     'cabernet.connectivity.v1.ConnectivityService': {
-      service: ['Get', 'List', 'Watch', 'Update', 'Delete', 'Apply'],
+      service: ['Get', 'List', 'Watch', 'Update', 'Delete', 'Apply', 'ListReports'],
     },
   },
   make: (context) => makeConnectivity(context),

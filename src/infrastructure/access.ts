@@ -1,6 +1,7 @@
 /** Who sees what of an infrastructure provider: its operators all, a customer what is its own, and what there is to lease. */
 import { type Access, type Caller, isOperator } from '../controller/access.js';
 import { type Bodies } from './kinds.js';
+import { shownViolation } from './shown-violation.js';
 
 /** `provider`: this one's name; its own credentials are its operator's. */
 export function ownsAll(caller: Caller, provider: string): boolean {
@@ -20,15 +21,25 @@ export function accessOf(provider: string): Access<Bodies> {
       ownsAll(caller, provider) ||
       (caller.role === 'connectivity' && (kind === 'virtualNode' || kind === 'virtualLink')),
     shown(caller, kind, body) {
-      if (kind === 'virtualLink' && !ownsAll(caller, provider)) return { ...body, wires: [] };
+      if (kind === 'virtualLink' && !ownsAll(caller, provider))
+        return shownLink(provider, body as Bodies['virtualLink']) as typeof body;
       if (kind === 'reservation' && !ownsAll(caller, provider)) {
         const { virtualLinks, changedLinks } = body as Bodies['reservation'];
         const [links, changed] = [virtualLinks, changedLinks].map((all) =>
-          all.map((link) => ({ ...link, wires: [] })),
+          all.map((link) => shownLink(provider, link)),
         );
         return { ...body, virtualLinks: links, changedLinks: changed };
       }
       return body;
     },
+  };
+}
+
+/** Without what carries it. */
+function shownLink(provider: string, link: Bodies['virtualLink']): Bodies['virtualLink'] {
+  const { violation } = link;
+  return {
+    ...{ ...link, wires: [] },
+    ...(violation && { violation: shownViolation(violation, provider) }),
   };
 }

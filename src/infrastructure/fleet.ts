@@ -1,18 +1,22 @@
 /** The workers of all machines: one each, told of what concerns it. */
 import { type Logger } from '../api/log.js';
+import { type Clock } from '../controller/clock.js';
 import { type Dialer } from '../controller/dial.js';
 import { type Item } from '../controller/kind.js';
 import { type Changed, type State } from '../controller/state.js';
 import { type ContentStore } from './content-store.js';
 import { type Bodies } from './kinds.js';
 import { Progress } from './progress.js';
-import { Worker } from './worker.js';
+import { Worker, type WorkerOptions } from './worker.js';
 
 export interface FleetOptions {
   readonly provider: string;
   readonly state: State<Bodies>;
   readonly contents: ContentStore;
   readonly dialer: Dialer;
+  readonly clock: Clock;
+  /** See {@link WorkerOptions}. */
+  readonly onPaths: WorkerOptions['onPaths'];
   readonly log: Logger;
   /** See {@link SessionOptions}. */
   readonly term?: number | undefined;
@@ -42,21 +46,8 @@ export class Fleet {
   }
 
   #start(machine: string): void {
-    const { provider, state, contents, dialer, log, term, backoff = [200, 10_000] } = this.#options;
-    this.#workers.set(
-      machine,
-      new Worker({
-        provider,
-        machine,
-        state,
-        contents,
-        progress: this.#progress,
-        dialer,
-        log,
-        term,
-        backoff,
-      }),
-    );
+    const { backoff = [200, 10_000], ...options } = this.#options;
+    this.#workers.set(machine, new Worker({ ...options, machine, progress: this.#progress, backoff }));
   }
 
   #end(machine: string): void {

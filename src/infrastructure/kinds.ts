@@ -164,7 +164,7 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
     writable: false,
     deletable: true,
     reconciles: true,
-    outputs: ['price', 'lease', 'achieved', 'wires', 'shared'],
+    outputs: ['price', 'lease', 'achieved', 'wires', 'shared', 'violation'],
   },
   reservation: { collection: 'customers/+/reservations', writable: false, outputs: [] },
   label: { collection: 'machines/+/labels', writable: false, outputs: [] },

@@ -11,11 +11,13 @@ import { State } from '../controller/state.js';
 import { type Clock, systemClock } from '../controller/clock.js';
 import { ContentStore } from './content-store.js';
 import { Fleet } from './fleet.js';
+import { openHistories, takeUp } from './histories.js';
 import { catalogue } from './kinds.js';
 import { pathService } from './path-service.js';
 import { Peers } from './peers.js';
 import { infrastructureService } from './service.js';
 import { catchUp, Timer } from './timer.js';
+import { WatchedPaths } from './watched-paths.js';
 
 export interface Tuning {
   readonly clock?: Clock;
@@ -31,19 +33,27 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   await catchUp(state, clock);
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
+  const histories = await openHistories({ provider, state, clock, log });
+  const paths = new WatchedPaths();
   const fleet = new Fleet({
-    ...{ provider, state, contents, dialer, log },
+    ...{ provider, state, contents, dialer, clock, log },
+    onPaths(machine, read) {
+      if (!read) return paths.forget(machine);
+      paths.set(machine, read);
+      takeUp(histories, machine, read);
+    },
     backoff: tuning.backoff,
     term: context.term,
   });
   const peers = new Peers({ state, dialer, log, backoff: tuning.backoff ?? [500, 30_000] });
-  const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf };
+  const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf, histories, paths };
   return {
     services: [infrastructureService(options), pathService(options)],
     async close() {
       await timer.close();
       await peers.close();
       await fleet.close();
+      await histories.close();
       contents.close();
     },
   };
@@ -53,7 +63,19 @@ const kind: ControllerKind = {
   services: [InfrastructureService, PathService],
   rights: {
     'cabernet.infrastructure.v1.InfrastructureService': {
-      connectivity: ['Get', 'List', 'Watch', 'Reserve', 'Commit', 'Cancel', 'Renew', 'Delete', 'Apply'],
+      connectivity: [
+        'Get',
+        'List',
+        'Watch',
+        'Reserve',
+        'Commit',
+        'Cancel',
+        'Renew',
+        'Delete',
+        'Apply',
+        'ListPaths',
+        'ListReports',
+      ],
     },
     'cabernet.infrastructure.v1.PathService': {
       infrastructure: ['ComputeTree', 'ReserveSegment', 'CommitSegment', 'ReleaseSegment'],

@@ -9,6 +9,7 @@ import {
 import { type Call, implement, type Implementation } from '../api/server.js';
 import { type Caller, mayNot, missing } from '../controller/access.js';
 import { resourceMethods } from '../controller/methods.js';
+import { listReports } from '../controller/reports.js';
 import { shownResource } from '../controller/show.js';
 import { accessOf, ownsAll } from './access.js';
 import { admit } from './admit.js';
@@ -17,21 +18,28 @@ import { type Clock } from '../controller/clock.js';
 import { type ContentStore } from './content-store.js';
 import { checkUse } from './content-check.js';
 import { type Fleet } from './fleet.js';
+import { type LinkHistories } from './histories.js';
 import { type Bodies, catalogue, type Tx } from './kinds.js';
 import { cancel, commit, renew } from './leases.js';
 import { commitOnward, neighboursFor, type RemoteOptions, renewOnward, reserveOnward } from './remote.js';
+import { shownViolation } from './shown-violation.js';
 import { undo } from './undo.js';
+import { type WatchedPaths } from './watched-paths.js';
 import { checkReserve, digestOf, reservationName, reserve } from './reserve.js';
 import { failedPrecondition, invalidArgument } from '../api/errors.js';
+import { types } from '../api/types.js';
 
 export interface ServiceOptions extends RemoteOptions {
   readonly contents: ContentStore;
   readonly fleet: Fleet;
+  readonly histories: LinkHistories;
+  readonly paths: WatchedPaths;
   readonly clock: Clock;
   readonly callerOf: (call: Call) => Caller;
 }
 
 type Reservation = Bodies['reservation'];
+const { LeaseState } = types;
 
 const MOST_NAMES = 200;
 
@@ -146,10 +154,12 @@ export class Leasing {
 }
 
 export function infrastructureService(options: ServiceOptions): Implementation {
-  const { state, provider, callerOf } = options;
+  const { state, provider, callerOf, clock, histories, paths } = options;
+  const access = accessOf(provider);
+  const now = (): number => clock.now();
   const methods = resourceMethods<Bodies, Resource>({
     state,
-    access: accessOf(provider),
+    access,
     callerOf,
     admit: (tx, changes) => admit(tx, changes, provider),
   });
@@ -165,5 +175,29 @@ export function infrastructureService(options: ServiceOptions): Implementation {
       if (role !== 'connectivity') throw mayNot('', 'Only the customer itself says what is in its nodes.');
       return applyContent(options, name, requests, call);
     },
+    listPaths: (request, call) =>
+      paths.list(request, {
+        ...{ provider, caller: callerOf(call), now: now() },
+        isCustomer: (name) => state.get('customer', name) !== undefined,
+      }),
+    listReports: (request, call) =>
+      listReports(
+        {
+          ...{ recorder: histories.recorder, layer: 'infrastructure', provider, now },
+          visible: (caller) =>
+            state
+              .all('virtualLink')
+              .flatMap(({ name, lease }) =>
+                lease !== LeaseState.LEASE_STATE_RESERVED && access.sees(caller, 'virtualLink', name)
+                  ? [name]
+                  : [],
+              ),
+          sloOf: (name) => state.get('virtualLink', name)?.slo,
+          shown: (caller, violation) =>
+            ownsAll(caller, provider) ? violation : shownViolation(violation, provider),
+        },
+        callerOf(call),
+        request,
+      ),
   });
 }

@@ -6,16 +6,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { aborted, type ApiError, unavailable } from '../api/errors.js';
 import { type ApplyResponse, NodeService, type ResourceDraft } from '../api/node.js';
+import { type Clock } from '../controller/clock.js';
 import { type Dialer } from '../controller/dial.js';
 import { type AgentClient, applyTo } from './agent.js';
 import { type Had, Session, type SessionOptions } from './session.js';
 import { forgetInParts, quarantinedBy } from './labels.js';
 import { type OwnerIntent } from './machine-intent.js';
 import { settle, stateOf } from './settle.js';
+import { PathReader, type PathsRead } from './path-reader.js';
 import { Signal } from './signal.js';
 
 export interface WorkerOptions extends SessionOptions {
   readonly dialer: Dialer;
+  readonly clock: Clock;
+  /** What the machine says of its paths; undefined: it says nothing any more. */
+  readonly onPaths: (machine: string, read: PathsRead | undefined) => void;
   /** Milliseconds before the first repetition, and the longest. */
   readonly backoff: readonly [number, number];
 }
@@ -26,6 +31,7 @@ export class Worker {
   readonly #changed = new Signal();
   /** After every round and every end of a connection. */
   readonly #rounds = new Signal();
+  readonly #reader: PathReader;
   readonly #running: Promise<void>;
   #session: Session | undefined;
   #client: AgentClient | undefined;
@@ -36,6 +42,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#reader = new PathReader({ ...options, told: options.onPaths });
     this.#running = this.#run();
   }
 
@@ -144,11 +151,13 @@ export class Worker {
         over.abort();
         this.#changed.raise();
       });
+      const reading = this.#reader.run(client, both);
       try {
         await this.#keep(session, both);
       } finally {
         over.abort();
-        await watching;
+        await Promise.all([watching, reading]);
+        this.#options.onPaths(machine, undefined);
       }
     } catch (error) {
       if (!signal.aborted && !over.signal.aborted) throw error;
@@ -181,7 +190,10 @@ export class Worker {
   /** Ends when the agent goes. */
   async #watch(client: AgentClient, signal: AbortSignal): Promise<void> {
     try {
-      for await (const _ of client.watch({ includeCurrent: false }, { signal })) if (signal.aborted) return;
+      for await (const { name } of client.watch({ includeCurrent: false }, { signal })) {
+        if (signal.aborted) return;
+        if (name.includes('/vifs/')) this.#reader.kick();
+      }
     } catch (error) {
       if (!signal.aborted)
         this.#options.log.info('the agent has gone', { machine: this.#options.machine, error });

@@ -5,7 +5,7 @@ import { ConnectivityService, resourceType as connectivityResource } from '../ap
 import { InfrastructureService, resourceType as infrastructureResource } from '../api/infrastructure.js';
 import { type MessageType } from '../api/message.js';
 import { resourceType as serviceResource, ServiceNetworkService } from '../api/service.js';
-import { type EventType, type ResourceStatus } from '../api/types.js';
+import { type EventType, type Report, type ResourceStatus } from '../api/types.js';
 import { type LayerName } from './layer-name.js';
 
 /** What every resource has. */
@@ -32,7 +32,9 @@ export interface WatchAnswer {
   readonly resumeToken: string;
 }
 
-/** What every controller's API can do with resources. */
+export { type Report } from '../api/types.js';
+
+/** What every controller's API can do with resources, and with reports: a service provider's answers UNIMPLEMENTED. */
 export interface ResourceClient {
   get(request: { name: string }, options?: CallOptions): Promise<{ readonly resource?: AnyResource }>;
   list(
@@ -51,6 +53,10 @@ export interface ResourceClient {
     request: { collections: readonly string[]; resumeToken: string; includeCurrent: boolean },
     options?: CallOptions,
   ): AsyncIterable<WatchAnswer>;
+  listReports(
+    request: { lease: string; startTime: string; resolution: number; summary: boolean; pageToken: string },
+    options?: CallOptions,
+  ): Promise<{ readonly reports: readonly Report[]; readonly nextPageToken: string }>;
   /** Until the controller answers. @throws ApiError UNREACHABLE after `deadlineMs` */
   ready(deadlineMs: number): Promise<void>;
   close(): void;

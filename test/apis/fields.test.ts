@@ -31,10 +31,10 @@ const WHOLE: ReadonlySet<string> = new Set(['MESSAGE_MALFORMED', 'MESSAGE_COUNT'
 
 /** Output only. */
 const IGNORED =
-  /(^|\.)(status|price|sold|lease|state|achieved|wires|path|backup|shared|backup_programmed|message|assigned_[ab]|sold_[a-z_]+)$/;
+  /(^|\.)(status|price|sold|lease|state|violation|achieved|wires|path|backup|shared|backup_programmed|message|assigned_[ab]|sold_[a-z_]+)$/;
 const WRITTEN: ReadonlySet<string> = new Set([
   ...['status', 'price', 'sold', 'lease', 'state', 'achieved', 'leased', 'free', 'soldAToB', 'soldBToA'],
-  ...['soldOut', 'soldIn', 'term'],
+  ...['soldOut', 'soldIn', 'term', 'violation'],
 ]);
 
 /** What passes although nobody could mean it, and why that is right. */

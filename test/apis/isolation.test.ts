@@ -111,7 +111,10 @@ const THINGS: Record<
     [
       'customers/conn/virtualLinks/p-m',
       'customers/conn/virtualLinks/none',
-      (thing) => [['Renew', [{ names: [thing], expireTime: LATER }]]],
+      (thing) => [
+        ['Renew', [{ names: [thing], expireTime: LATER }]],
+        ['ListReports', [{ lease: thing }]],
+      ],
     ],
     [
       'customers/conn/reservations/held',
@@ -121,7 +124,7 @@ const THINGS: Record<
         ['Cancel', [{ name: thing }]],
       ],
     ],
-    ['customers/conn', 'customers/none', () => []],
+    ['customers/conn', 'customers/none', (thing) => [['ListPaths', [{ customer: thing }]]]],
     ['machines/P', 'machines/none', () => []],
     ['peerings/to-two', 'peerings/none', () => []],
   ],
@@ -141,7 +144,19 @@ const THINGS: Record<
       (thing) => [['Update', [{ resources: [{ customer: { name: thing } }] }]]],
     ],
     ['nodes/P', 'nodes/none', (thing) => [['Update', [{ resources: [{ node: { name: thing } }] }]]]],
-    ['links/p-m', 'links/none', (thing) => [['Update', [{ resources: [{ link: { name: thing } }] }]]]],
+    [
+      'links/p-m',
+      'links/none',
+      (thing) => [
+        ['Update', [{ resources: [{ link: { name: thing } }] }]],
+        ['ListReports', [{ lease: thing }]],
+      ],
+    ],
+    [
+      'customers/iptv/serviceNetworks/iptv/links/P-M',
+      'customers/iptv/serviceNetworks/iptv/links/none',
+      (thing) => [['ListReports', [{ lease: thing }]]],
+    ],
     ['suppliers/one', 'suppliers/none', () => []],
   ],
 };

@@ -53,6 +53,13 @@ const content = (begin: Loose, resource: Loose, caller: string, at = 1): Right =
   ],
 });
 
+const reports = (lease: string): Right => ({
+  method: 'ListReports',
+  requests: [
+    { lease, startTime: `${new Date(Date.now() - 3_600_000).toISOString().slice(0, 19)}Z`, resolution: 1 },
+  ],
+});
+
 const P = 'vns/conn/nodes/P';
 const own = { virtualNode: 'customers/conn/virtualNodes/P', owner: 'h' };
 const infraContent = (resource: Loose, at = 1): Right => content(own, resource, 'connectivity/conn', at);
@@ -140,6 +147,8 @@ export const INFRASTRUCTURE: readonly Right[] = [
   { method: 'Commit', requests: [{ name: 'customers/conn/reservations/none' }], refused: true },
   { method: 'Cancel', requests: [{ name: 'customers/conn/reservations/none' }] },
   { method: 'Renew', requests: [{ names: ['customers/conn/virtualNodes/P'], expireTime: LATER }] },
+  { method: 'ListPaths', requests: [{ customer: 'customers/conn' }] },
+  reports('customers/conn/virtualLinks/p-m'),
   infraContent({ address: { vif: `${P}/vifs/to-M`, prefix: '10.66.0.1/24' } }, 0),
   infraContent({ address: { vif: `${P}/vifs/to-M`, prefix: '10.66.0.1/24' } }),
   infraContent({
@@ -250,6 +259,7 @@ export const CONNECTIVITY: readonly Right[] = [
     },
     'customers/games/serviceNetworks/H',
   ),
+  reports('links/p-m'),
   iptv({ address: { vif: `${IP}/vifs/to-M`, prefix: '10.66.0.1/24' } }, 0),
   iptv({ address: { vif: `${IP}/vifs/to-M`, prefix: '10.66.0.1/24' } }),
   iptv({

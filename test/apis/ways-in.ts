@@ -63,6 +63,16 @@ const INFRASTRUCTURE: Readonly<Record<string, Way>> = {
       { commit: { resourceCount: 0 } },
     ],
   },
+  ListPaths: {
+    ...BUYER,
+    harm: [{ customer: 'customers/conn' }],
+    harmless: [{}],
+  },
+  ListReports: {
+    ...BUYER,
+    harm: [{ lease: 'customers/conn/virtualLinks/p-m' }],
+    harmless: [{}],
+  },
 };
 
 const PATHS: Readonly<Record<string, Way>> = {
@@ -107,6 +117,11 @@ const CONNECTIVITY: Readonly<Record<string, Way>> = {
       { begin: { serviceNetwork: 'customers/iptv/serviceNetworks/iptv', node: 'P', epoch: 2n ** 50n } },
       { commit: { resourceCount: 0 } },
     ],
+  },
+  ListReports: {
+    ...TENANTS,
+    harm: [{ lease: 'links/p-m' }],
+    harmless: [{}],
   },
 };
 

@@ -74,6 +74,7 @@ async function complete(...typed: string[]): Promise<string> {
 
 test.each([
   [['co'], 'context completion connectivity'],
+  [['rep'], 'report'],
   [['context', ''], 'list use add remove show'],
   [['context', 'use', ''], 'one two'],
   [['get', 'machine', '--context', ''], 'one two'],

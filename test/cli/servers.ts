@@ -20,6 +20,7 @@ import { resourceType as serviceResource, ServiceNetworkService } from '../../sr
 import { type Access } from '../../src/controller/access.js';
 import { type BodiesOf, Catalogue, type Shape } from '../../src/controller/kind.js';
 import { type Admission, resourceMethods } from '../../src/controller/methods.js';
+import { type ReportsRequest } from '../../src/controller/reports.js';
 import { State, type Transaction } from '../../src/controller/state.js';
 import { SqliteStore } from '../../src/store/sqlite.js';
 
@@ -101,6 +102,8 @@ export class Controller<Bodies extends Shape<Bodies>> {
   #server: ApiServer | undefined;
   /** Throws to refuse. */
   admit: Admit<Bodies> = () => undefined;
+  /** What ListReports answers; undefined: there is no such method. */
+  reports: ((request: ReportsRequest) => object) | undefined;
   /** Requests seen, by method. */
   readonly calls: { method: string; request: unknown }[] = [];
 
@@ -129,7 +132,7 @@ export class Controller<Bodies extends Shape<Bodies>> {
     const log = createLogger({ component: 'test', level: 'error' });
     this.#server = await startServer({
       socketPath: this.socket,
-      services: [implementation(this.#service, methods, this.calls)],
+      services: [implementation(this.#service, { ...methods, listReports: this.reports }, this.calls)],
       log,
     });
   }

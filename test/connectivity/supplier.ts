@@ -50,6 +50,9 @@ export class TestSupplier {
   /** All calls, as they came. */
   readonly calls: { readonly method: Method; readonly request: unknown }[] = [];
   readonly applies: Applied[] = [];
+  /** What its machines say of paths, and how often it was asked for. */
+  paths: () => Draft<(typeof v1.PathReading)['prototype']>[] = () => [];
+  pathsRead = 0;
   /** Called before a call is done, and after it, before it is answered; what it throws is the answer. */
   before: Hook = () => undefined;
   after: Hook = () => undefined;
@@ -237,6 +240,11 @@ export class TestSupplier {
       get: unused,
       list: unused,
       update: unused,
+      listReports: unused,
+      listPaths: () => {
+        this.pathsRead++;
+        return { paths: this.paths() };
+      },
       reserve: (request) => this.#done('reserve', request, () => ({ reservation: this.#reserve(request) })),
       commit: (request) => this.#done('commit', request, () => ({ reservation: this.#commit(request.name) })),
       cancel: (request) =>

@@ -36,10 +36,10 @@ async function start(): Promise<void> {
     callerOf: () => ({ role: 'local', name: '' }),
     admit: () => undefined,
   });
-  const apply = (): never => {
+  const none = (): never => {
     throw unimplemented({ reason: 'NOT_TESTED', message: 'This test has no such method.' });
   };
-  const services = [implement(ConnectivityService, { ...methods, apply })];
+  const services = [implement(ConnectivityService, { ...methods, apply: none, listReports: none })];
   server = await startServer({ socketPath, services, log: silentLogger });
 }
 

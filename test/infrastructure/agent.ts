@@ -25,6 +25,13 @@ export class RecordingAgent {
   validations = 0;
   /** Watches under way. */
   watching = 0;
+  /** What it says of its paths, and by which clock; and how often it was asked. */
+  paths: () => { readonly paths: readonly object[]; readonly clockNs: bigint } = () => ({
+    paths: [],
+    clockNs: 0n,
+  });
+  pathsRead = 0;
+  readonly #watchers = new Set<(name: string) => void>();
   /** Throws to refuse. */
   refuse: (told: Told) => ApiError | undefined = () => undefined;
   /** Waited for before an Apply is taken. */
@@ -55,16 +62,38 @@ export class RecordingAgent {
           resources: resources.length,
         })),
       }),
+      listPaths: () => {
+        this.pathsRead++;
+        return this.paths();
+      },
       watch: async function* (this: RecordingAgent, _: unknown, call: Call) {
         this.watching++;
-        await new Promise<void>((done) =>
-          call.signal.addEventListener('abort', () => done(), { once: true }),
-        );
+        const names: string[] = [];
+        let wake = (): void => undefined;
+        const tell = (name: string): void => {
+          names.push(name);
+          wake();
+        };
+        this.#watchers.add(tell);
+        while (!call.signal.aborted) {
+          const name = names.shift();
+          if (name !== undefined) yield { type: 3, name, state: 'x' };
+          else
+            await new Promise<void>((done) => {
+              wake = done;
+              call.signal.addEventListener('abort', () => done(), { once: true });
+            });
+        }
+        this.#watchers.delete(tell);
         this.watching--;
-        yield* [];
       }.bind(this),
     } as unknown as Handlers<cabernet.node.v1.NodeService>);
     this.#server = await startServer({ socketPath: this.socket, services: [service], log: silentLogger });
+  }
+
+  /** Whoever watches is told that this has another state. */
+  changed(name: string): void {
+    for (const tell of this.#watchers) tell(name);
   }
 
   async stop(): Promise<void> {

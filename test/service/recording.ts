@@ -106,6 +106,7 @@ export class RecordingSupplier {
       services: [
         implement(ConnectivityService, {
           ...methods,
+          listReports: () => ({}),
           update: async (request, call) => {
             this.ids.push(request.requestId);
             const answer = await methods.update(request, call);

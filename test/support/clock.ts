@@ -15,6 +15,11 @@ export class TestClock implements Clock {
     return () => this.#waiting.delete(one);
   }
 
+  /** Whether somebody waits who began now to wait for that long. */
+  isAwaited(ms: number): boolean {
+    return [...this.#waiting].some(({ at }) => at === this.#now + ms);
+  }
+
   /** Wakes whoever waited for that long; who begins to wait by that, waits. */
   pass(ms: number): void {
     this.#now += ms;

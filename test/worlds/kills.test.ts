@@ -165,11 +165,21 @@ function onlySaid(draft: Draft, { kind = '', ...complete }: AnyResource): AnyRes
 /** What became leases, which is forgotten when they have ended and somebody looks. */
 const isRecord = (name: string): boolean => name.includes('/reservations/');
 
-/** What is not learned anew of a machine that answers. */
+/** What is not learned anew of a machine that answers, nor comes and goes with the paths of a link. */
 function stored({ kind = '', ...resource }: AnyResource): unknown {
-  const { status, state: _, ...body } = resource[kind] as Body & { readonly state?: unknown };
+  const {
+    status,
+    state: _,
+    violation: __,
+    ...body
+  } = resource[kind] as Body & { readonly state?: unknown; readonly violation?: unknown };
   const { generation, observedGeneration, reconciling, state, message } = status ?? {};
-  return { ...body, status: { generation, observedGeneration, reconciling, state, message } };
+  const { links } = body as { readonly links?: readonly { readonly violation?: unknown }[] };
+  return {
+    ...body,
+    ...(links && { links: links.map(({ violation: ___, ...link }) => link) }),
+    status: { generation, observedGeneration, reconciling, state, message },
+  };
 }
 
 test('what is stored is what was in memory', async () => {

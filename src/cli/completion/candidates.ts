@@ -61,6 +61,8 @@ export async function candidatesOf(
       return things(words, typed, where);
     case 'watch':
       return collections(chooseTarget(where.target));
+    case 'report':
+      return leases(chooseTarget(where.target));
     case 'describe':
     case 'delete':
       return resources(chooseTarget(where.target), typed);
@@ -134,6 +136,17 @@ async function resources(target: Target | undefined, typed: string): Promise<rea
     }),
   );
   return lists.flat();
+}
+
+/** Those that there are reports of. */
+async function leases(target: Target | undefined): Promise<readonly string[]> {
+  if (!target || target.layer === 'service') return [];
+  const { withServer } = await import('../resources/server.js');
+  return withServer(target, async ({ client }) => {
+    const asked = { lease: '', startTime: '', resolution: 0, summary: true, pageToken: '' };
+    const { reports } = await client.listReports(asked, { deadlineMs: DEADLINE });
+    return reports.map(({ lease }) => lease).filter((name) => /^[A-Za-z0-9]/.test(name));
+  });
 }
 
 /** What the server says at once. */
