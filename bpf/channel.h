@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
  * A packet of the sender's goes down the path that its session watches, as
- * the data on it does.
+ * the data on it does, or to the neighbour that it watches.
  */
 #ifndef CABERNET_CHANNEL_H
 #define CABERNET_CHANNEL_H
 
 #include "connectivity.h"
+#include "peer-send.h"
 
 /* Of measurement only the time is the sender's. False: it can't be said. */
 static __always_inline bool complete(__u32 id, const struct session *session, struct cursor content)
@@ -35,6 +36,8 @@ static __always_inline int send_from_sender(struct xdp_md *ctx, struct packet *p
 	if (!session || !session->discriminator || session->discriminator != frame->discriminator)
 		return drop(ctx, pk, DROP_CHANNEL_FRAME);
 	path = session->path;
+	if (!path)
+		return send_to_peer(ctx, pk, id);
 	begin_at(pk, cursor);
 	tag.strip = pk->offset;
 	tag.entropy = path_entropy(path);

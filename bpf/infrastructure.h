@@ -11,6 +11,7 @@
 
 #include "checksum.h"
 #include "lsp.h"
+#include "peers.h"
 
 /* The source port is the flow's entropy: it is handed on at a swap. */
 static __always_inline enum drop_reason take_udp(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor,
@@ -155,7 +156,8 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 	struct arrival arrival;
 	const struct vlan *vlan;
 	bool stacked = false;
-	__u32 vid = 0;
+	__u32 vid = 0, offset;
+	int reason = NO_PEER;
 	__be16 type;
 
 	if (!ethernet)
@@ -177,6 +179,7 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 			vid = NO_VLAN;
 		}
 	}
+	offset = cursor->offset;
 	if (type == bpf_htons(ETHERTYPE_IPV4))
 		arrival = arrive_ipv4(ctx, pk, cursor);
 	else if (type == bpf_htons(ETHERTYPE_IPV6))
@@ -187,6 +190,12 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 		return XDP_PASS;
 
 	if (!arrival.context && arrival.reason == DROP_NONE) {
+		if (type != bpf_htons(ETHERTYPE_MPLS) && !stacked)
+			reason = receive_from_peer(ctx, offset, bpf_ntohs(type), vid);
+		if (reason == DROP_NONE)
+			return XDP_DROP; /* for us: it ends here */
+		if (reason != NO_PEER)
+			return drop(ctx, pk, reason);
 		trace(PASS, pk, 0, 0, bpf_ntohs(type), 0, 0, 0);
 		return XDP_PASS;
 	}

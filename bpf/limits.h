@@ -70,6 +70,7 @@
 #define LABEL_TTL 64
 
 #define UDP_PORT_MPLS 6635       /* RFC 7510 */
+#define UDP_PORT_BFD 3784        /* RFC 5881 §4 */
 #define ENTROPY_PORT_FIRST 49152 /* RFC 7510 §3: the dynamic ports */
 #define ENTROPY_PORT_MASK 0x3fff
 

@@ -10,8 +10,8 @@
 #ifndef CABERNET_LIVENESS_H
 #define CABERNET_LIVENESS_H
 
+#include "peer-mark.h"
 #include "police.h"
-#include "protection.h"
 
 #define STATE_WORD(state, diagnostic) ((state) | (diagnostic) << 8)
 #define STATE_OF(word) ((word) & 0xff)
@@ -75,9 +75,9 @@ static __always_inline bool session_move(__u32 id, const struct session *session
 	if (__sync_val_compare_and_swap(&state->word, before, after) != before)
 		return false;
 	__sync_fetch_and_add(&state->changes, 1);
-	if (failed) {
+	if (failed && is_failure(session, STATE_OF(before))) {
 		*(volatile __u32 *)&state->path_down = 1;
-		link = link_mark(session->vif, session->index, FAULT_DOWN, FAULT_DOWN, now);
+		link = session_mark(id, session, FAULT_DOWN, FAULT_DOWN, now);
 		if (STATE_OF(before) == BFD_UP) {
 			state->last_heard = heard->at;
 			state->left_up = now;

@@ -47,7 +47,7 @@
 	X(WIRE_UNRESOLVED, "the wire's interface or its neighbour's MAC address is not known")        \
 	X(SENT_RATE, "the node sends more by the vif than its rate")                                  \
 	X(RECEIVED_RATE, "more arrives for the vif than its rate")                                    \
-	X(SESSION_PACKET, "a BFD packet that its session has to discard (RFC 5880 §6.8.6)")           \
+	X(SESSION_PACKET, "a BFD packet that its session has to discard (RFC 5880 §6.8.6, RFC 5881)") \
 	X(CHANNEL_FRAME, "a frame of the BFD sender that is none, or for a session that has ended")
 
 /* X(NAME, packets a second and virtual node, sentence) */

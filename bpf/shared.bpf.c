@@ -39,6 +39,7 @@ enum limit {
 	LIMIT_LABEL_IMPLICIT_NULL = LABEL_IMPLICIT_NULL,
 	LIMIT_LABEL_TTL = LABEL_TTL,
 	LIMIT_UDP_PORT_MPLS = UDP_PORT_MPLS,
+	LIMIT_UDP_PORT_BFD = UDP_PORT_BFD,
 	LIMIT_CAPTURE_BYTES = CAPTURE_BYTES,
 	LIMIT_SAMPLE_BYTES = SAMPLE_BYTES,
 	LIMIT_TAG_MAGIC = TAG_MAGIC,
@@ -67,6 +68,7 @@ enum limit {
 	LIMIT_METER_TICKS_SHIFT = METER_TICKS_SHIFT,
 	LIMIT_METER_DEPTH_SHIFT = METER_DEPTH_SHIFT,
 	LIMIT_TUNNEL_CHECKSUM = TUNNEL_CHECKSUM,
+	LIMIT_HOP_WATCHED = HOP_WATCHED,
 	LIMIT_TAG_IPV4 = TAG_IPV4,
 	LIMIT_TAG_IPV6 = TAG_IPV6,
 	LIMIT_TAG_CONTROL_WORD = TAG_CONTROL_WORD,
@@ -82,6 +84,7 @@ struct shared_types {
 	struct tunnel_key6 tunnel_key6;
 	struct wire_key wire_key;
 	struct session_key session_key;
+	struct peer_key peer_key;
 	struct session_event session_event;
 	struct channel_frame channel_frame;
 	struct bfd_control bfd_control;

@@ -122,7 +122,7 @@ static long sweep_session(__u32 id, void *context)
 	/* every time: user space may want another order, and two CPUs may have marked at once */
 	faults = is_degraded(id, session, now) ? FAULT_DEGRADED : 0;
 	faults |= *(volatile __u32 *)&state->path_down ? FAULT_DOWN : 0;
-	link_mark(session->vif, session->index, FAULT_DOWN | FAULT_DEGRADED, faults, now);
+	session_mark(id, session, FAULT_DOWN | FAULT_DEGRADED, faults, now);
 	return 0;
 }
 

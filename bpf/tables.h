@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "limits.h"
+#include "peer-tables.h"
 #include "reasons.h"
 #include "watch-tables.h"
 
@@ -170,17 +171,20 @@ struct {
  * if `l2` is 18, then the type), and of a tunnel IP with length zero, UDP with
  * source port, length and checksum zero. Immutable: a change is a new hop,
  * swapped into `tunnel.hops` or `wire.hop`. */
+#define HOP_WATCHED 2u
+
 struct underlay_hop {
 	__u32 ifindex; /* 0: unresolved */
 	__u16 room;    /* the longest frame that fits, Ethernet header and tag included */
 	__u8 l2;       /* 14 or 18 */
 	__u8 family;   /* 4 or 6; 0: a wire's, which ends with the Ethernet header */
-	__u32 flags;   /* TUNNEL_CHECKSUM */
+	__u32 flags;   /* TUNNEL_CHECKSUM, HOP_WATCHED */
 	__u32 sum;     /* of the IPv4 header with length and checksum zero, not folded */
 	__u8 ethernet[20];
 	__u8 ip[48]; /* IPv4 + UDP (28) or IPv6 + UDP (48) */
 	__u8 bytes;  /* of all that is written: `l2`, and IP and UDP */
 	__u8 reserved[3];
+	__u32 peer; /* with HOP_WATCHED: the session of the neighbour that it leads to */
 };
 
 struct {
@@ -549,6 +553,7 @@ enum name_table {
 	NAME_PATH,
 	NAME_LABEL, /* id: bucket * LABEL_SLOTS + slot */
 	NAME_WIRE,
+	NAME_BFD_PEER, /* id: its session */
 };
 
 struct name_value {

@@ -13,6 +13,7 @@ export const NAME_RULES = {
   vif: 'vns/VN/nodes/NODE/vifs/VIF, VIF of 1 to 15 characters of A-Z, a-z, 0-9, _ and -, and not lo, all or default',
   tunnel: 'tunnels/NAME, NAME of 1 to 63 characters of A-Z, a-z, 0-9, _, . and -, and not . or ..',
   wire: 'wires/NAME, NAME of 1 to 63 characters of A-Z, a-z, 0-9, _, . and -, and not . or ..',
+  bfdPeer: 'bfdPeers/NAME, NAME of 1 to 63 characters of A-Z, a-z, 0-9, _, . and -, and not . or ..',
   address: 'an IPv4 or IPv6 address such as 10.0.1.1 or fd00::1, without a zone',
   prefix: 'an address and its prefix length, such as 10.0.3.0/24 or fd00:0:0:3::/64, host bits zero',
   interfaceAddress: 'an address and its prefix length, such as 10.0.1.1/24 or fd00:0:0:1::1/64',
@@ -69,6 +70,11 @@ export function parseTunnelName(text: string): string | undefined {
 /** The NAME of `wires/NAME`. */
 export function parseWireName(text: string): string | undefined {
   return parseFlatName('wires', text);
+}
+
+/** The NAME of `bfdPeers/NAME`. */
+export function parseBfdPeerName(text: string): string | undefined {
+  return parseFlatName('bfdPeers', text);
 }
 
 function parseFlatName(wanted: string, text: string): string | undefined {

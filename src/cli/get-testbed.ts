@@ -2,6 +2,7 @@
 import { type Agent, Agents, chooseWorld, requireRoot, suggestion, type WorldState } from '../world/index.js';
 import type { RemoteFlags } from './flags.js';
 import { type Answer, type Kind, matches } from './get/kind.js';
+import { bfdPeers } from './get/bfd-peers.js';
 import { links, machines, nodes, vifs, vns } from './get/network.js';
 import { counters, drops, labels, neighbours, paths, routes, tunnels, wires } from './get/traffic.js';
 import { WORLD_WORDS, worldWord } from './get/words.js';
@@ -19,6 +20,7 @@ const KINDS: Readonly<Record<(typeof WORLD_WORDS)[number], Kind>> = {
   paths,
   tunnels,
   wires,
+  bfdPeers,
   labels,
   neighbours,
   counters,

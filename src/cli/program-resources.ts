@@ -75,7 +75,7 @@ function addGet(program: Command): void {
     .description('show what there is: resources of a controller, of a world of the testbed, or of one agent')
     .argument(
       '<what>',
-      'a collection of the controller: machines, customers/conn/virtualNodes …; of the testbed: machines, nodes, links, vns, vifs, routes, paths, tunnels, wires, labels, neighbours, counters or drops',
+      'a collection of the controller: machines, customers/conn/virtualNodes …; of the testbed: machines, nodes, links, vns, vifs, routes, paths, tunnels, wires, bfdPeers, labels, neighbours, counters or drops',
     )
     .argument('[name...]', 'only these; of the testbed one network, node, vif or machine')
     .addOption(

@@ -19,6 +19,7 @@ export async function adoptTables(tables: TableSet): Promise<Map<number, FoundTa
     ['path', pools.path],
     ['tunnel', pools.tunnel],
     ['wire', pools.wire],
+    ['bfdPeer', pools.session],
   ] as const) {
     for (const [id] of names.entries(table)) pool.adopt(id);
   }
@@ -32,6 +33,7 @@ export async function adoptTables(tables: TableSet): Promise<Map<number, FoundTa
     for (const hop of tables.tunnels.read(id).hops) pools.underlayHop.adopt(hop);
   }
   for (const id of pools.wire.ids()) pools.underlayHop.adopt(tables.wires.read(id).hop);
+  for (const id of pools.session.ids()) pools.underlayHop.adopt(tables.peers.records.read(id).hop);
   const found = new Map<number, FoundTables>();
   for (const node of pools.node.ids()) {
     const record = tables.nodes.read(node).tables;

@@ -12,7 +12,7 @@ export interface Capacities {
   readonly nodes: number;
   readonly vifs: number;
   readonly paths: number;
-  /** Paths that are watched. */
+  /** Paths and neighbours that are watched. */
   readonly sessions: number;
   readonly tunnels: number;
   readonly wires: number;
@@ -101,6 +101,8 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     measure_states: sessions,
     delay_histograms: sessions,
     marked: sessions * MarkDirection.MARK_DIRECTIONS,
+    peers: sessions,
+    peer_ends: sessions,
     paths,
     path_counters: paths,
     tunnels,
@@ -114,7 +116,7 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     chunks,
     flows4: capacities.flows4,
     flows6: capacities.flows6,
-    names: nodes + vifs + paths + tunnels + wires + labels,
+    names: nodes + vifs + paths + tunnels + wires + sessions + labels,
   };
 }
 

@@ -31,7 +31,14 @@ export {
   type MeterTable,
   type Rate,
 } from './meters.js';
-export { type Session, type SessionEvent, type SessionStatus, type SessionTable } from './sessions.js';
+export { type PeerPlace, type PeerTable, type PeerTiming } from './peers.js';
+export {
+  NOT_MEASURED,
+  type Session,
+  type SessionEvent,
+  type SessionStatus,
+  type SessionTable,
+} from './sessions.js';
 export { NAME_BYTES, type NamedTable, type NameTable } from './names.js';
 export { type Counters, type DropCount, type PathCount, type PuntCount, type VifCount } from './counters.js';
 export {

@@ -14,6 +14,8 @@ const TABLES = {
   tunnel: Table.NAME_TUNNEL,
   wire: Table.NAME_WIRE,
   path: Table.NAME_PATH,
+  /** id: the peer's session. */
+  bfdPeer: Table.NAME_BFD_PEER,
   /** id: the label's slot. */
   label: Table.NAME_LABEL,
 } as const;

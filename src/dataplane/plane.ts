@@ -49,6 +49,7 @@ export class DataPlane {
   readonly links: TableSet['links'];
   readonly linkHistories: TableSet['linkHistories'];
   readonly sessions: TableSet['sessions'];
+  readonly peers: TableSet['peers'];
   readonly tunnels: TableSet['tunnels'];
   readonly wires: TableSet['wires'];
   readonly underlayHops: TableSet['underlayHops'];
@@ -81,6 +82,7 @@ export class DataPlane {
     this.links = tables.links;
     this.linkHistories = tables.linkHistories;
     this.sessions = tables.sessions;
+    this.peers = tables.peers;
     this.tunnels = tables.tunnels;
     this.wires = tables.wires;
     this.underlayHops = tables.underlayHops;
@@ -143,7 +145,8 @@ export class DataPlane {
       this.routes(id).dispose();
       this.#routes.delete(id);
     }
-    if (table !== 'underlayHop' && table !== 'nextHop' && table !== 'session') this.names.delete(table, id);
+    if (table === 'session') this.names.delete('bfdPeer', id);
+    else if (table !== 'underlayHop' && table !== 'nextHop') this.names.delete(table, id);
     pool.release(id);
   }
 
@@ -248,7 +251,7 @@ export class DataPlane {
       pool('nodes', pools.node, this.nodes.bytes),
       pool('vifs', pools.vif, this.vifs.bytes + this.meters.bytes + this.links.bytes),
       pool('paths', pools.path, this.paths.bytes),
-      pool('sessions', pools.session, this.sessions.bytes),
+      pool('sessions', pools.session, this.sessions.bytes + this.peers.records.bytes),
       pool('tunnels', pools.tunnel, this.tunnels.bytes),
       pool('wires', pools.wire, this.wires.bytes),
       pool('underlayHops', pools.underlayHop, this.underlayHops.bytes),

@@ -48,6 +48,14 @@ export interface Session {
   readonly hold: number;
 }
 
+export const NOT_MEASURED = {
+  measureInterval: 0,
+  maxLoss: 0,
+  maxDelay: 0,
+  maxVariation: 0,
+  hold: 0,
+} as const;
+
 /** What may change of a session that goes on. */
 export type SessionTerms = Omit<Session, 'path' | 'context' | 'label' | 'vif' | 'index'>;
 
@@ -126,7 +134,6 @@ export class SessionTable {
   start(session: Session): number {
     const id = this.#pool.allocate();
     const end = SessionKey.encode({ context: session.context, label: session.label });
-    this.intents.write(id, { ...session, discriminator: 0 });
     try {
       this.#ends.update(end, new Uint8Array(Uint32Array.of(id).buffer));
     } catch (cause) {
@@ -134,10 +141,16 @@ export class SessionTable {
       const detail = `no more than ${this.#ends.maxEntries} sessions fit`;
       throw new DataPlaneError({ code: 'TABLE_FULL', operation: 'sessions.start', detail, cause });
     }
+    this.begin(id, session);
+    return id;
+  }
+
+  /** Of an allocated id, whose packets find it already. */
+  begin(id: number, session: Session): void {
+    this.intents.write(id, { ...session, discriminator: 0 });
     this.#mark(id, session, session.measureInterval > 0);
     this.intents.set(id, 'discriminator', discriminator());
     this.#settleSoon();
-    return id;
   }
 
   /** Other intervals or limits, or held down: the session goes on. */
@@ -186,10 +199,15 @@ export class SessionTable {
     const { context, label } = record;
     const end = SessionKey.encode({ context, label });
     this.#mark(id, record, false);
-    this.intents.set(id, 'discriminator', 0);
+    this.end(id);
     // a later session may have the place by now
     if (this.#ends.lookup(end)?.readUInt32LE(0) === id) this.#ends.delete(end);
     this.#pool.release(id);
+  }
+
+  /** Nothing is heard or sent for it any more. */
+  end(id: number): void {
+    this.intents.set(id, 'discriminator', 0);
     this.#settleSoon();
   }
 

@@ -23,6 +23,7 @@ import { wrongArgument } from './errors.js';
 import { LabelTable } from './labels.js';
 import { MeterTable } from './meters.js';
 import { NameTable } from './names.js';
+import { PeerTable } from './peers.js';
 import { Grace, IdPool } from './pool.js';
 import { RecordTable } from './records.js';
 import { SessionTable } from './sessions.js';
@@ -48,6 +49,7 @@ export class TableSet {
   readonly links: Records<Link>;
   readonly linkHistories: Records<LinkHistory>;
   readonly sessions: SessionTable;
+  readonly peers: PeerTable;
   readonly tunnels: Records<Tunnel>;
   readonly wires: Records<Wire>;
   readonly underlayHops: Records<UnderlayHop>;
@@ -106,7 +108,10 @@ export class TableSet {
       wire: pool('wire', 'wires', (ids) => each(this.wires, ids)),
       underlayHop: pool('underlayHop', 'underlay_hops', (ids) => each(this.underlayHops, ids)),
       nextHop: pool('nextHop', 'next_hops', (ids) => each(this.nextHops, ids)),
-      session: pool('session', 'sessions', (ids) => each(this.sessions, ids)),
+      session: pool('session', 'sessions', (ids) => {
+        each(this.sessions, ids);
+        each(this.peers.records, ids);
+      }),
     };
     this.tablesPool = pool('tables', 'tables', (ids) => each(this.tableRoots, ids));
     const { pools } = this;
@@ -128,6 +133,7 @@ export class TableSet {
       path: (path, session) => this.#markPath(path, session),
       label: (label, session) => this.labels.mark(label, session),
     });
+    this.peers = new PeerTable(map, pools.session, this.sessions);
     this.tunnels = new RecordTable(map('tunnels'), Tunnel, { pool: pools.tunnel });
     this.wires = new RecordTable(map('wires'), Wire, { pool: pools.wire });
     this.underlayHops = new RecordTable(map('underlay_hops'), UnderlayHop, { pool: pools.underlayHop });

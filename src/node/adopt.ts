@@ -7,7 +7,16 @@ import { type Agent } from './agent.js';
 import { slotsOf } from './carriages.js';
 import { MACHINE_END } from './vifs.js';
 import { type LabelIntent, type VifIntent } from './model.js';
-import { type Named, readLabel, readNode, readOwner, readTunnel, readVif, readWire } from './names.js';
+import {
+  type Named,
+  readBfdPeer,
+  readLabel,
+  readNode,
+  readOwner,
+  readTunnel,
+  readVif,
+  readWire,
+} from './names.js';
 import { type Step } from './plan.js';
 import { Holding } from './registry.js';
 
@@ -24,6 +33,7 @@ export async function adopt(agent: Agent): Promise<void> {
   await adoptNodes(agent, holdings);
   adoptTunnels(agent, holdings);
   adoptWires(agent, holdings);
+  adoptBfdPeers(agent, holdings);
   readVifs(agent, holdings, found);
   readLabels(agent, holdings, found);
   for (const holding of holdings.values()) agent.registry.replace(holding);
@@ -33,6 +43,8 @@ export async function adopt(agent: Agent): Promise<void> {
   await agent.underlay.resolveAll();
   agent.wires.resolveAll();
   const steps: Step[] = [];
+  for (const { intent } of agent.bfdPeers.all)
+    steps.push({ kind: 'bfdPeer', name: intent.name, remove: false });
   for (const { intent } of found.vifs.values()) steps.push({ kind: 'vif', name: intent.name, remove: false });
   for (const { intent } of found.labels.values()) {
     steps.push({ kind: 'label', place: { context: intent.context, label: intent.label }, remove: false });
@@ -43,6 +55,7 @@ export async function adopt(agent: Agent): Promise<void> {
   for (const { intent } of agent.underlay.all) agent.states.touch(intent.name);
   for (const { intent } of agent.wires.all) agent.states.touch(intent.name);
   await settleWires(agent);
+  await agent.plane.peers.sweep(agent.bfdPeers.ids().sessions);
   releaseOrphans(agent);
   await detachStrangers(agent);
   try {
@@ -111,6 +124,14 @@ function adoptWires(agent: Agent, holdings: Map<string, Holding>): void {
   }
 }
 
+function adoptBfdPeers(agent: Agent, holdings: Map<string, Holding>): void {
+  for (const [id, text] of [...agent.plane.names.entries('bfdPeer')]) {
+    const named = readBfdPeer(text);
+    if (!named || agent.bfdPeers.get(named.intent.name) || !hold(holdings, named)) continue;
+    agent.bfdPeers.adopt(named.intent, named.owner, id);
+  }
+}
+
 /** A circuit leads to the vif whose path names it, or to none; an arriving frame finds no wire that is no more. */
 async function settleWires(agent: Agent): Promise<void> {
   for (const { intent, vif } of agent.wires.all) {
@@ -167,15 +188,16 @@ function releaseOrphans(agent: Agent): void {
   const vifs = new Set(Array.from(agent.vifs.all, (vif) => vif.id));
   const underlay = agent.underlay.ids();
   const wires = agent.wires.ids();
+  const peers = agent.bfdPeers.ids();
   const nextHops = new Set<number>();
   for (const node of agent.nodes.all) for (const id of node.mirror.nextHopIds()) nextHops.add(id);
   const used = [
     ['vif', vifs],
     ['path', agent.paths.ids()],
-    ['session', agent.carriages.sessionIds()],
+    ['session', new Set([...agent.carriages.sessionIds(), ...peers.sessions])],
     ['tunnel', underlay.tunnels],
     ['wire', wires.wires],
-    ['underlayHop', new Set([...underlay.hops, ...wires.hops])],
+    ['underlayHop', new Set([...underlay.hops, ...wires.hops, ...peers.hops])],
     ['nextHop', nextHops],
     ['node', nodes],
   ] as const;

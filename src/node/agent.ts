@@ -1,19 +1,22 @@
 /**
  * One machine's agent: its data plane, what its owners want, and everything that keeps the one what the other says.
- * Rooms: registry (wanted), underlay, wires, nodes, vifs, labels (present), applier (from the one to the other).
+ * Rooms: registry (wanted), underlay, wires, bfdPeers, nodes, vifs, labels (present), applier (from the one to the other).
  */
 import { type Neighbour, type NetlinkEvent } from '../../native/lib/index.js';
 import { type Capacities, type Carrier, DataPlane, type SessionEvent } from '../dataplane/index.js';
 import { type Logger } from '../api/log.js';
 import { adopt } from './adopt.js';
 import { Applier } from './apply.js';
+import { BfdPeers } from './bfd-peers.js';
 import { Carriages } from './carriages.js';
 import { Cgroups, type NodeShare } from './cgroups.js';
+import { type UnderlayWay } from './hop.js';
 import { Interfaces } from './interfaces.js';
 import { Labels } from './labels.js';
 import { sessionFacts } from './liveness.js';
 import { measurementFacts } from './measurement.js';
 import { ManagedNeighbours } from './managed.js';
+import { MAX_DEPTH } from './authority.js';
 import { type Below } from './model.js';
 import { writeOwner, writeTunnel, writeWire } from './names.js';
 import { NetState } from './net-state.js';
@@ -58,6 +61,7 @@ export class Agent {
   readonly interfaces: Interfaces;
   readonly underlay: Underlay;
   readonly wires: Wires;
+  readonly bfdPeers: BfdPeers;
   readonly nodes: VirtualNodes;
   readonly paths: Paths;
   readonly carriages: Carriages;
@@ -93,11 +97,22 @@ export class Agent {
       underlayChanged: () => this.#underlayChanged(),
       failed,
     });
+    this.bfdPeers = new BfdPeers({
+      plane,
+      net,
+      interfaces: this.interfaces,
+      neighbours,
+      watching: () => this.sender.need(),
+      watchChanged: () => this.#watchChanged(),
+      changed: (name) => this.states.touch(name),
+      failed,
+    });
     const underlay = {
       plane,
       net,
       interfaces: this.interfaces,
       neighbours,
+      sessionOf: (way: UnderlayWay, address: string) => this.bfdPeers.sessionOf(way, address),
       changed: (name: string) => this.states.touch(name),
       failed,
     };
@@ -120,6 +135,7 @@ export class Agent {
       paths: this.paths,
       circuits: this.wires,
       carrierOf,
+      isGone: (below) => this.#isGone(below),
       watching: () => this.sender.need(),
     });
     this.vifs = new Vifs({
@@ -181,6 +197,7 @@ export class Agent {
     if (step.kind === 'label') return this.registry.label(step.place.context, step.place.label)?.owner;
     if (step.kind === 'tunnel') return this.registry.tunnel(step.name)?.owner;
     if (step.kind === 'wire') return this.registry.wire(step.name)?.owner;
+    if (step.kind === 'bfdPeer') return this.registry.bfdPeer(step.name)?.owner;
     if (step.kind === 'vif') return this.registry.vif(step.name)?.owner;
     const node = this.registry.node(step.name);
     return step.kind === 'contents' ? node?.intent.tenant : node?.owner;
@@ -259,6 +276,8 @@ export class Agent {
         return this.#takeTunnel(step.name);
       case 'wire':
         return this.#takeWire(step.name);
+      case 'bfdPeer':
+        return this.#takeBfdPeer(step.name);
       case 'vif': {
         const wanted = this.registry.vif(step.name);
         if (wanted) await this.vifs.ensure(wanted.intent, wanted.owner);
@@ -307,6 +326,37 @@ export class Agent {
     this.states.touch(name);
   }
 
+  async #takeBfdPeer(name: string): Promise<void> {
+    const wanted = this.registry.bfdPeer(name);
+    if (wanted) await this.bfdPeers.ensure(wanted.intent, wanted.owner);
+    else await this.bfdPeers.remove(name);
+    this.states.touch(name);
+  }
+
+  /** BFD watches other neighbours than before, or none: ways are told apart by it. */
+  async #watchChanged(): Promise<void> {
+    this.wires.resolveAll();
+    await this.underlay.resolveAll();
+    this.#foundGone();
+  }
+
+  /** Nothing is left to go by below, as far as BFD of the underlay tells. */
+  #isGone({ kind, name }: Below, depth = 0): boolean {
+    if (kind === 'tunnel') return this.underlay.isGone(name);
+    if (kind === 'wire') return this.wires.isGone(name);
+    const paths = this.vifs.get(name)?.intent.paths ?? [];
+    return (
+      depth < MAX_DEPTH && paths.length > 0 && paths.every(({ below }) => this.#isGone(below, depth + 1))
+    );
+  }
+
+  /** What tunnels do about it, the programs have done; links above hear of it here. */
+  #foundGone(): void {
+    this.carriages.avoidAgain();
+    for (const { intent } of this.underlay.all) this.states.touch(intent.name);
+    for (const { intent } of this.wires.all) this.states.touch(intent.name);
+  }
+
   #carrierOf({ kind, name }: Below): Carrier | undefined {
     const id = { tunnel: this.underlay, wire: this.wires, vif: this.vifs }[kind].get(name)?.id;
     if (id === undefined) return undefined;
@@ -318,6 +368,7 @@ export class Agent {
   #underlayChanged(): void {
     this.wires.resolveAll();
     this.underlay.resolveAll().catch((error: unknown) => this.#failed(error));
+    this.bfdPeers.resolveAll().catch((error: unknown) => this.#failed(error));
   }
 
   /**
@@ -355,6 +406,7 @@ export class Agent {
   #onSessions(events: readonly SessionEvent[]): void {
     const log = this.options.log.child('liveness');
     for (const event of events) {
+      if (event.vif === 0) this.#onPeer(event);
       const vif = this.vifs.byId(event.vif);
       if (!vif) continue;
       const paths = this.carriages.of(vif.id);
@@ -371,6 +423,18 @@ export class Agent {
       else log.info('session', facts);
       this.states.touch(vif.name);
     }
+  }
+
+  #onPeer(event: SessionEvent): void {
+    const peer = this.bfdPeers.byId(event.session);
+    if (!peer) return;
+    const log = this.options.log.child('liveness');
+    const { lost, ...facts } = { bfdPeer: peer.intent.name, ...sessionFacts(event) };
+    // an event without a change of the state says what becomes of the ways by the neighbour
+    if (event.before === event.after) this.#foundGone();
+    else if (lost) log.warn('neighbour down', facts);
+    else log.info('session', facts);
+    this.states.touch(peer.intent.name);
   }
 
   #ownerId(owner: string): number {

@@ -6,6 +6,7 @@
 import {
   type AddressIntent,
   type Below,
+  type BfdPeerIntent,
   type Intent,
   type LabelIntent,
   labelKey,
@@ -59,6 +60,8 @@ export function checkAuthority(
   checkTunnelEnds(scope);
   for (const wire of wanted.wires.values()) checkWire(scope, wire);
   checkWirePlaces(scope);
+  for (const peer of wanted.bfdPeers.values()) checkBfdPeer(scope, peer);
+  checkBfdPeerPlaces(scope);
   for (const node of wanted.nodes.values()) checkNode(scope, node);
   for (const vif of wanted.vifs.values()) checkVif(scope, vif);
   checkPorts(scope);
@@ -140,7 +143,7 @@ function exceeded(
 function checkName(
   scope: Scope,
   owner: string | undefined,
-  intent: NodeIntent | TunnelIntent | WireIntent | VifIntent,
+  intent: NodeIntent | TunnelIntent | WireIntent | BfdPeerIntent | VifIntent,
 ): void {
   if (owner === undefined || owner === scope.wanted.owner) return;
   throw denied('NAME_IN_USE', `${scope.fieldOf(intent)}.name`, `${intent.name} belongs to another owner`);
@@ -178,13 +181,39 @@ function checkTunnelEnds(scope: Scope): void {
 
 function checkWire(scope: Scope, wire: WireIntent): void {
   checkName(scope, scope.registry.wire(wire.name)?.owner, wire);
-  // by its VLAN's number, not by the name of a device on it: frames are tagged in one place only
-  if (scope.grants.isNamedUnderlay(wire.interface)) return;
+  checkNamedUnderlay(scope, wire);
+}
+
+/** By its VLAN's number, not by the name of a device on it: frames are tagged in one place only. */
+function checkNamedUnderlay(scope: Scope, intent: WireIntent | BfdPeerIntent): void {
+  if (scope.grants.isNamedUnderlay(intent.interface)) return;
   throw invalid(
     'NOT_UNDERLAY',
-    `${scope.fieldOf(wire)}.interface`,
-    `${wire.interface} is not among this machine's underlay interfaces (agent option --interface)`,
+    `${scope.fieldOf(intent)}.interface`,
+    `${intent.interface} is not among this machine's underlay interfaces (agent option --interface)`,
   );
+}
+
+function checkBfdPeer(scope: Scope, peer: BfdPeerIntent): void {
+  checkName(scope, scope.registry.bfdPeer(peer.name)?.owner, peer);
+  checkNamedUnderlay(scope, peer);
+}
+
+/** Place and addresses say whose a packet is: no two peers share them. */
+function checkBfdPeerPlaces(scope: Scope): void {
+  const placeOf = ({ interface: name, vlan, local, remote }: BfdPeerIntent): string =>
+    `${name} ${vlan} ${local} ${remote}`;
+  const places = new Set<string>();
+  for (const { owner, intent } of scope.registry.bfdPeers) {
+    if (owner !== scope.wanted.owner) places.add(placeOf(intent));
+  }
+  for (const peer of scope.wanted.bfdPeers.values()) {
+    if (places.has(placeOf(peer))) {
+      const what = `${peer.remote} is watched from ${peer.local} on ${peer.interface} already`;
+      throw impossible('BFD_PEER_IN_USE', `${scope.fieldOf(peer)}.remote_address`, what);
+    }
+    places.add(placeOf(peer));
+  }
 }
 
 /** The port and VLAN say whose a labelled frame is: no two wires share one. */

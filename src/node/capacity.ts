@@ -22,6 +22,7 @@ interface Demand {
 function demand(holding: Holding | undefined): Demand {
   const wanted = { nodes: 0, vifs: 0, paths: 0, sessions: 0, tunnels: 0, wires: 0, labels: 0 };
   if (!holding) return wanted;
+  wanted.sessions = holding.bfdPeers.size;
   wanted.nodes = holding.nodes.size;
   wanted.vifs = holding.vifs.size;
   wanted.tunnels = holding.tunnels.size;

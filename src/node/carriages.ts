@@ -33,6 +33,8 @@ export interface CarriagesOptions {
   readonly paths: Paths;
   readonly circuits: Circuits;
   readonly carrierOf: (below: Below) => Carrier | undefined;
+  /** No way is left below, as BFD of the underlay says: what has another path takes that. */
+  readonly isGone: (below: Below) => boolean;
   /** Called before a session begins: something has to send. */
   readonly watching: () => Promise<void>;
 }
@@ -43,6 +45,7 @@ export interface Circuits {
   carry(wires: readonly string[], vif: number): void;
 }
 
+const ALL_PATHS = (1 << Limit.LIMIT_MAX_LINK_PATHS) - 1;
 const NOT_CARRIED: readonly LivePath[] = [];
 
 export class Carriages {
@@ -140,6 +143,25 @@ export class Carriages {
     return cut;
   }
 
+  /** Something below was found gone, or there again. */
+  avoidAgain(): void {
+    const { links, vifs } = this.#options.plane;
+    for (const [vif, live] of this.#live) {
+      if ((vifs.read(vif).flags & Limit.LIMIT_VIF_LINK) === 0) continue;
+      const avoid = this.#avoidOf(live);
+      if (links.read(vif).avoid === avoid) continue;
+      links.write(vif, { avoid });
+      this.#settleUse(vif, orderOf(live), { same: ALL_PATHS, fresh: 0, avoid });
+    }
+  }
+
+  /** Paths that their owner wants avoided, and those with nobody below. */
+  #avoidOf(paths: readonly LivePath[]): number {
+    return paths.reduce((bits, { slot, intent: { avoid, below } }) => {
+      return avoid || this.#options.isGone(below) ? bits | (1 << slot) : bits;
+    }, 0);
+  }
+
   /** Each path with its record and its place: those of before where they will do, else new ones. */
   #place(before: readonly LivePath[], intent: VifIntent, owner: string): LivePath[] {
     const { paths } = this.#options;
@@ -218,10 +240,10 @@ export class Carriages {
     const ids = new Uint32Array(Limit.LIMIT_MAX_LINK_PATHS);
     for (const { slot, path } of next) ids[slot] = path;
     const old = plane.links.read(vif).paths;
-    const order = next.filter(({ path }) => path !== 0).map(({ slot }) => slot);
+    const order = orderOf(next);
     plane.links.write(vif, {
       kind: intent.protection === 'weighted' ? LinkKind.LINK_WEIGHTED : LinkKind.LINK_FIRST,
-      avoid: next.reduce((bits, { slot, intent: { avoid } }) => bits | (avoid ? 1 << slot : 0), 0),
+      avoid: this.#avoidOf(next),
       paths: ids.map((id, slot) => (id === 0 ? (old[slot] ?? 0) : id)),
       ways: waysOf(next.map(({ slot, intent: { weight } }) => ({ slot, weight }))),
       order: orderWord(order),
@@ -261,6 +283,11 @@ export class Carriages {
       seen = links.exchange(vif, 'state', state, faults | (use << Limit.LIMIT_LINK_USED_SHIFT));
     }
   }
+}
+
+/** Places, the preferred one first. */
+function orderOf(paths: readonly LivePath[]): number[] {
+  return paths.filter(({ path }) => path !== 0).map(({ slot }) => slot);
 }
 
 function wiresOf(paths: readonly LivePath[]): string[] {

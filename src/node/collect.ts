@@ -34,6 +34,7 @@ const FIELDS: Record<Intent['kind'], string> = {
   node: 'virtual_node',
   tunnel: 'tunnel',
   wire: 'wire',
+  bfdPeer: 'bfd_peer',
   vif: 'vif',
   label: 'label',
   address: 'address',

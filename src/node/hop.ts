@@ -20,8 +20,9 @@ const UDP_BYTES = 8;
 const IPV4_BYTES = 20;
 const IPV6_BYTES = 40;
 
-/** bpf/tables.h: TUNNEL_CHECKSUM. */
+/** bpf/tables.h: TUNNEL_CHECKSUM, HOP_WATCHED. */
 export const TUNNEL_CHECKSUM = 1;
+const HOP_WATCHED = 2;
 
 /** What the outer header of a tunnel says, whatever the way. */
 export interface OuterHeader {
@@ -54,6 +55,8 @@ export interface HopRecord {
   ethernet: Uint8Array;
   ip: Uint8Array;
   bytes: number;
+  /** With HOP_WATCHED in `flags`: the session of the neighbour that it leads to. */
+  peer: number;
 }
 
 function ethernetHeader(way: UnderlayWay, type: number): { bytes: Uint8Array; length: number } {
@@ -121,6 +124,7 @@ export function hopRecord(outer: OuterHeader, way: UnderlayWay): HopRecord {
     ethernet: ethernet.bytes,
     ip,
     bytes: ethernet.length + ipBytes + UDP_BYTES,
+    peer: 0,
   };
 }
 
@@ -137,7 +141,13 @@ export function wireHopRecord(way: UnderlayWay): HopRecord {
     ethernet: bytes,
     ip: new Uint8Array(48),
     bytes: length,
+    peer: 0,
   };
+}
+
+/** The same, with who watches the neighbour it leads to; session 0: nobody. */
+export function watchedBy(record: HopRecord, session: number): HopRecord {
+  return session === 0 ? record : { ...record, flags: record.flags | HOP_WATCHED, peer: session };
 }
 
 /** Bytes in front of the labels, and labels of its own, of what carries a path in the end. */

@@ -6,6 +6,7 @@ import {
   formatVirtualNodeName,
   isOwner,
   NAME_RULES,
+  parseBfdPeerName,
   parseTunnelName,
   parseVifName,
   parseVirtualNodeName,
@@ -88,6 +89,20 @@ export function checkTunnelName(value: string | null | undefined, field: string)
 export function checkWireName(value: string | null | undefined, field: string): string {
   if (parseWireName(text(value)) !== undefined) return text(value);
   throw invalid('WIRE_NAME', field, `${quote(text(value))}: ${NAME_RULES.wire}`);
+}
+
+export function checkBfdPeerName(value: string | null | undefined, field: string): string {
+  if (parseBfdPeerName(text(value)) !== undefined) return text(value);
+  throw invalid('BFD_PEER_NAME', field, `${quote(text(value))}: ${NAME_RULES.bfdPeer}`);
+}
+
+/** IEEE 802.1Q: 4095 is reserved. */
+const LAST_VLAN = 4094;
+
+export function checkVlan(value: number | null | undefined, field: string): number {
+  const vlan = value ?? 0;
+  if (Number.isInteger(vlan) && vlan >= 0 && vlan <= LAST_VLAN) return vlan;
+  throw invalid('VLAN_RANGE', field, `${vlan}: 1 to ${LAST_VLAN} (IEEE 802.1Q), or 0 for untagged`);
 }
 
 export function checkInterface(value: string | null | undefined, field: string): string {

@@ -16,6 +16,7 @@ import {
   parsePrefix,
   type Prefix,
 } from './address.js';
+import { checkBfdPeerIntent } from './bfd-peer-intent.js';
 import {
   type AddressIntent,
   type Intent,
@@ -38,6 +39,7 @@ import {
   checkOwner,
   checkTunnelName,
   checkVifName,
+  checkVlan,
   checkWireName,
   quote,
   text,
@@ -128,22 +130,13 @@ export function checkTunnelIntent(message: wire.Tunnel, field: string): TunnelIn
 
 /** cabernet.node.v1.WireKind */
 const WIRE_TYPES: Readonly<Record<number, WireType>> = { 1: 'lsp', 2: 'circuit' };
-/** IEEE 802.1Q: 4095 is reserved. */
-const LAST_VLAN = 4094;
 
 export function checkWireIntent(message: wire.Wire, field: string): WireIntent {
   const name = checkWireName(message.name, `${field}.name`);
   const type = WIRE_TYPES[message.kind ?? 0];
   if (!type) throw invalid('WIRE_KIND', `${field}.kind`, `${message.kind ?? 0}: LSP or CIRCUIT`);
   const device = checkInterface(message.interface, `${field}.interface`);
-  const vlan = message.vlan ?? 0;
-  if (!Number.isInteger(vlan) || vlan < 0 || vlan > LAST_VLAN) {
-    throw invalid(
-      'VLAN_RANGE',
-      `${field}.vlan`,
-      `${vlan}: 1 to ${LAST_VLAN} (IEEE 802.1Q), or 0 for untagged`,
-    );
-  }
+  const vlan = checkVlan(message.vlan, `${field}.vlan`);
   return { kind: 'wire', name, type, interface: device, vlan, ...checkNeighbour(message, field) };
 }
 
@@ -330,6 +323,7 @@ export function checkResource(resource: wire.Resource, index: number): Intent {
   if (resource.vif) return checkVifIntent(resource.vif, `${field}.vif`);
   if (resource.tunnel) return checkTunnelIntent(resource.tunnel, `${field}.tunnel`);
   if (resource.wire) return checkWireIntent(resource.wire, `${field}.wire`);
+  if (resource.bfdPeer) return checkBfdPeerIntent(resource.bfdPeer, `${field}.bfd_peer`);
   if (resource.virtualNode) return checkNodeIntent(resource.virtualNode, `${field}.virtual_node`);
   throw invalid('RESOURCE_KIND', field, 'no resource in it that this version knows');
 }

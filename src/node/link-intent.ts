@@ -7,6 +7,7 @@ import {
   type MeasurementIntent,
   type PathIntent,
   type Protection,
+  type TimingIntent,
   type VifIntent,
 } from './model.js';
 import { invalid } from './refusal.js';
@@ -44,12 +45,10 @@ function contextOf(message: BelowMessage, path: PathIntent, field: string): Live
   return tunnel || wireName || vif ? checkBelow(message, field) : path.below;
 }
 
-function checkLiveness(message: wire.Liveness, path: PathIntent, field: string): LivenessIntent {
+/** Of a session, whatever it watches. */
+export function checkTiming(message: wire.Liveness | wire.BfdPeer, field: string): TimingIntent {
   const intervals = [SHORTEST_INTERVAL, LONGEST_INTERVAL] as const;
   return {
-    context: contextOf(message, path, field),
-    // whether the wire is a circuit, which has no labels, only its owner's whole intent says
-    label: path.label === 0 && !message.label ? 0 : checkLabelValue(message.label, `${field}.label`),
     minTx: checkNumber(message.minTxUs ?? 0, intervals, `${field}.min_tx_us`),
     minRx: checkNumber(message.minRxUs ?? 0, intervals, `${field}.min_rx_us`),
     multiplier: checkNumber(message.multiplier ?? 0, [FEWEST_MISSED, MOST_MISSED], `${field}.multiplier`),
@@ -71,6 +70,15 @@ function checkMeasurement(path: wire.Path, field: string): MeasurementIntent | u
     delay: within(message.delayUs, [0, LONGEST_DELAY], 'delay_us'),
     variation: within(message.variationUs, [0, LONGEST_DELAY], 'variation_us'),
     hold: within(message.holdMs, [0, LONGEST_HOLD], 'hold_ms'),
+  };
+}
+
+function checkLiveness(message: wire.Liveness, path: PathIntent, field: string): LivenessIntent {
+  return {
+    context: contextOf(message, path, field),
+    // whether the wire is a circuit, which has no labels, only its owner's whole intent says
+    label: path.label === 0 && !message.label ? 0 : checkLabelValue(message.label, `${field}.label`),
+    ...checkTiming(message, field),
   };
 }
 

@@ -27,6 +27,12 @@ export function sessionProblem(agent: Agent, { session, intent }: LivePath): str
   return why === '' ? 'no liveness' : `no liveness: ${why}`;
 }
 
+/** Its state, as people read it. */
+export function sessionWord(agent: Agent, session: number): string {
+  const { word } = agent.plane.sessions.status(session).state;
+  return ['admin down', 'down', 'init', 'up'][stateOf(word)] ?? 'down';
+}
+
 /** A session's change, for a log. `lost`: the path was left for it. */
 export function sessionFacts({ before, after }: SessionEvent): {
   from: string;

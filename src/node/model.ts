@@ -69,11 +69,8 @@ export interface PathIntent {
   readonly label: number;
 }
 
-/** How a path is watched; times as in the API. */
-export interface LivenessIntent {
-  /** Where the other end's packets on the path arrive, and with which label: 0 over a circuit. */
-  readonly context: Below;
-  readonly label: number;
+/** Of a session; times as in the API. */
+export interface TimingIntent {
   readonly minTx: number;
   readonly minRx: number;
   readonly multiplier: number;
@@ -89,6 +86,25 @@ export interface MeasurementIntent {
   readonly delay: number;
   readonly variation: number;
   readonly hold: number;
+}
+
+/** How a path is watched. */
+export interface LivenessIntent extends TimingIntent {
+  /** Where the other end's packets on the path arrive, and with which label: 0 over a circuit. */
+  readonly context: Below;
+  readonly label: number;
+}
+
+/** A neighbour on the underlay that is watched (RFC 5881). */
+export interface BfdPeerIntent extends TimingIntent {
+  readonly kind: 'bfdPeer';
+  readonly name: string;
+  readonly interface: string;
+  /** 0: untagged. */
+  readonly vlan: number;
+  /** Canonical text; both of one family. */
+  readonly local: string;
+  readonly remote: string;
 }
 
 export interface LinkPathIntent extends PathIntent {
@@ -171,7 +187,14 @@ export interface RouteIntent {
 }
 
 export type Intent =
-  NodeIntent | TunnelIntent | WireIntent | VifIntent | LabelIntent | AddressIntent | RouteIntent;
+  | NodeIntent
+  | TunnelIntent
+  | WireIntent
+  | BfdPeerIntent
+  | VifIntent
+  | LabelIntent
+  | AddressIntent
+  | RouteIntent;
 
 /** What must be unique among one owner's resources of a kind. */
 export function labelKey(context: Below, label: number): string {
@@ -202,9 +225,11 @@ export function sameBelow(a: Below, b: Below): boolean {
 
 export function sameLiveness(a: LivenessIntent | undefined, b: LivenessIntent | undefined): boolean {
   if (!a || !b) return a === b;
+  return sameBelow(a.context, b.context) && a.label === b.label && sameTiming(a, b);
+}
+
+function sameTiming(a: TimingIntent, b: TimingIntent): boolean {
   return (
-    sameBelow(a.context, b.context) &&
-    a.label === b.label &&
     a.minTx === b.minTx &&
     a.minRx === b.minRx &&
     a.multiplier === b.multiplier &&
@@ -222,6 +247,11 @@ function sameMeasurement(a: MeasurementIntent | undefined, b: MeasurementIntent 
     a.variation === b.variation &&
     a.hold === b.hold
   );
+}
+
+/** The same neighbour, seen from the same address: of another, nothing of a session holds. */
+export function samePlace(a: BfdPeerIntent, b: BfdPeerIntent): boolean {
+  return a.interface === b.interface && a.vlan === b.vlan && a.local === b.local && a.remote === b.remote;
 }
 
 function sameLinkPaths(a: readonly LinkPathIntent[], b: readonly LinkPathIntent[]): boolean {
@@ -317,6 +347,7 @@ export function sameIntent(a: Intent, b: Intent): boolean {
       a.neighbourAddress === b.neighbourAddress
     );
   }
+  if (a.kind === 'bfdPeer') return b.kind === 'bfdPeer' && samePlace(a, b) && sameTiming(a, b);
   if (a.kind === 'label') return b.kind === 'label' && a.deliver === b.deliver && samePath(a.swap, b.swap);
   if (a.kind === 'route') return b.kind === 'route' && sameRoute(a, b);
   return b.kind === 'address';

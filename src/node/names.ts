@@ -4,6 +4,7 @@
  * what no Apply could have said, is nobody's.
  */
 import { type DataPlane, type NamedTable } from '../dataplane/index.js';
+import { bfdPeerMessage, checkBfdPeerIntent } from './bfd-peer-intent.js';
 import {
   checkLabelIntent,
   checkNodeIntent,
@@ -14,6 +15,7 @@ import {
 import { checkOwner } from './intent-names.js';
 import {
   type Below,
+  type BfdPeerIntent,
   isPlain,
   type LabelIntent,
   type LinkPathIntent,
@@ -182,6 +184,10 @@ export function writeWire(plane: DataPlane, id: number, owner: string, intent: W
   write(plane, 'wire', id, { o: owner, i: wireMessage(intent) });
 }
 
+export function writeBfdPeer(plane: DataPlane, id: number, owner: string, intent: BfdPeerIntent): void {
+  write(plane, 'bfdPeer', id, { o: owner, i: bfdPeerMessage(intent) });
+}
+
 export function writeVif(plane: DataPlane, id: number, owner: string, intent: VifIntent): void {
   const { mac, sent: _sent, received: _received, ...message } = vifMessage(intent);
   // several paths, each with a long name, would not fit: they have rows of their own
@@ -226,6 +232,10 @@ export function readTunnel(text: Text): Named<TunnelIntent> | undefined {
 
 export function readWire(text: Text): Named<WireIntent> | undefined {
   return read(text, (message) => checkWireIntent(message, 'i'));
+}
+
+export function readBfdPeer(text: Text): Named<BfdPeerIntent> | undefined {
+  return read(text, (message) => checkBfdPeerIntent(message, 'i'));
 }
 
 /** `paths`: the rows of its link's paths, in order, if its link has several or is watched. */

@@ -24,6 +24,7 @@ export interface Touched {
   readonly nodes: Set<string>;
   readonly tunnels: Set<string>;
   readonly wires: Set<string>;
+  readonly bfdPeers: Set<string>;
   readonly vifs: Set<string>;
   /** By labelKey. */
   readonly labels: Map<string, LabelPlace>;
@@ -40,7 +41,7 @@ export interface Counts {
 
 export type Step =
   | {
-      readonly kind: 'node' | 'tunnel' | 'wire' | 'vif' | 'contents';
+      readonly kind: 'node' | 'tunnel' | 'wire' | 'bfdPeer' | 'vif' | 'contents';
       readonly name: string;
       readonly remove: boolean;
     }
@@ -51,6 +52,7 @@ export function nothingTouched(): Touched {
     nodes: new Set(),
     tunnels: new Set(),
     wires: new Set(),
+    bfdPeers: new Set(),
     vifs: new Set(),
     labels: new Map(),
     contents: new Set(),
@@ -101,6 +103,7 @@ export function difference(
   compare(before?.nodes, after.nodes, counts, (intent) => touched.nodes.add(intent.name));
   compare(before?.tunnels, after.tunnels, counts, (intent) => touched.tunnels.add(intent.name));
   compare(before?.wires, after.wires, counts, (intent) => touched.wires.add(intent.name));
+  compare(before?.bfdPeers, after.bfdPeers, counts, (intent) => touched.bfdPeers.add(intent.name));
   compare(before?.vifs, after.vifs, counts, (intent) => touched.vifs.add(intent.name));
   compare(before?.labels, after.labels, counts, ({ context, label }) =>
     touched.labels.set(labelKey(context, label), { context, label }),
@@ -159,6 +162,10 @@ export function orderSteps(touched: Touched, registry: Registry): Step[] {
   for (const name of touched.wires) {
     if (registry.wire(name)) make.push({ kind: 'wire', name, remove: false });
   }
+  // what they watch is there by now, and nothing is carried by it yet
+  for (const name of touched.bfdPeers) {
+    if (registry.bfdPeer(name)) make.push({ kind: 'bfdPeer', name, remove: false });
+  }
   const vifs = [...touched.vifs].filter((name) => registry.vif(name));
   const heights = new Map(vifs.map((name) => [name, height(name, registry)]));
   vifs.sort((a, b) => (heights.get(a) ?? 0) - (heights.get(b) ?? 0));
@@ -172,6 +179,9 @@ export function orderSteps(touched: Touched, registry: Registry): Step[] {
   }
   for (const name of touched.vifs) {
     if (!registry.vif(name)) unmake.push({ kind: 'vif', name, remove: true });
+  }
+  for (const name of touched.bfdPeers) {
+    if (!registry.bfdPeer(name)) unmake.push({ kind: 'bfdPeer', name, remove: true });
   }
   for (const name of touched.tunnels) {
     if (!registry.tunnel(name)) unmake.push({ kind: 'tunnel', name, remove: true });
@@ -208,6 +218,7 @@ export function join(touched: Touched, steps: readonly Step[]): void {
     else if (step.kind === 'node') touched.nodes.add(step.name);
     else if (step.kind === 'tunnel') touched.tunnels.add(step.name);
     else if (step.kind === 'wire') touched.wires.add(step.name);
+    else if (step.kind === 'bfdPeer') touched.bfdPeers.add(step.name);
     else touched.vifs.add(step.name);
   }
 }

@@ -6,6 +6,7 @@
 import {
   type AddressIntent,
   type Below,
+  type BfdPeerIntent,
   type Intent,
   intentKey,
   type LabelIntent,
@@ -24,6 +25,7 @@ export class Holding {
   readonly nodes = new Map<string, NodeIntent>();
   readonly tunnels = new Map<string, TunnelIntent>();
   readonly wires = new Map<string, WireIntent>();
+  readonly bfdPeers = new Map<string, BfdPeerIntent>();
   readonly vifs = new Map<string, VifIntent>();
   /** By labelKey. */
   readonly labels = new Map<string, LabelIntent>();
@@ -58,6 +60,8 @@ export class Holding {
         return this.tunnels.get(intent.name);
       case 'wire':
         return this.wires.get(intent.name);
+      case 'bfdPeer':
+        return this.bfdPeers.get(intent.name);
       case 'vif':
         return this.vifs.get(intent.name);
       case 'label':
@@ -77,6 +81,8 @@ export class Holding {
         return insert(this.tunnels, intent.name, intent);
       case 'wire':
         return insert(this.wires, intent.name, intent);
+      case 'bfdPeer':
+        return insert(this.bfdPeers, intent.name, intent);
       case 'vif':
         return insert(this.vifs, intent.name, intent);
       case 'label':
@@ -131,6 +137,7 @@ export class Registry implements Lookup {
   readonly #nodes = new Map<string, Owned<NodeIntent>>();
   readonly #tunnels = new Map<string, Owned<TunnelIntent>>();
   readonly #wires = new Map<string, Owned<WireIntent>>();
+  readonly #bfdPeers = new Map<string, Owned<BfdPeerIntent>>();
   readonly #vifs = new Map<string, Owned<VifIntent>>();
   readonly #vifsOfNode = new Map<string, Set<string>>();
   readonly #dependents = new Map<string, Map<string, Owned<Dependent>>>();
@@ -145,6 +152,10 @@ export class Registry implements Lookup {
 
   wire(name: string): Owned<WireIntent> | undefined {
     return this.#wires.get(name);
+  }
+
+  bfdPeer(name: string): Owned<BfdPeerIntent> | undefined {
+    return this.#bfdPeers.get(name);
   }
 
   vif(name: string): Owned<VifIntent> | undefined {
@@ -169,6 +180,10 @@ export class Registry implements Lookup {
 
   get wires(): IterableIterator<Owned<WireIntent>> {
     return this.#wires.values();
+  }
+
+  get bfdPeers(): IterableIterator<Owned<BfdPeerIntent>> {
+    return this.#bfdPeers.values();
   }
 
   get vifs(): IterableIterator<Owned<VifIntent>> {
@@ -211,6 +226,7 @@ export class Registry implements Lookup {
       for (const name of before.nodes.keys()) this.#nodes.delete(name);
       for (const name of before.tunnels.keys()) this.#tunnels.delete(name);
       for (const name of before.wires.keys()) this.#wires.delete(name);
+      for (const name of before.bfdPeers.keys()) this.#bfdPeers.delete(name);
       for (const vif of before.vifs.values()) {
         this.#vifs.delete(vif.name);
         this.#vifsOfNode.get(vif.node)?.delete(vif.name);
@@ -222,6 +238,7 @@ export class Registry implements Lookup {
     for (const intent of holding.nodes.values()) this.#nodes.set(intent.name, { owner, intent });
     for (const intent of holding.tunnels.values()) this.#tunnels.set(intent.name, { owner, intent });
     for (const intent of holding.wires.values()) this.#wires.set(intent.name, { owner, intent });
+    for (const intent of holding.bfdPeers.values()) this.#bfdPeers.set(intent.name, { owner, intent });
     for (const intent of holding.vifs.values()) {
       this.#vifs.set(intent.name, { owner, intent });
       let vifs = this.#vifsOfNode.get(intent.node);

@@ -13,6 +13,7 @@ const READING: ReadonlySet<string> = new Set([
   'ListVifs',
   'ListTunnels',
   'ListWires',
+  'ListBfdPeers',
   'ListPaths',
   'ListLabels',
   'ListRoutes',

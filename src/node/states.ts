@@ -1,20 +1,28 @@
 /**
- * One word or sentence for the state of each tunnel, wire, vif, path and neighbour, as the List methods show it; and who
+ * One word or sentence for the state of each tunnel, wire, BFD peer, vif, path and neighbour, as the List methods show it; and who
  * is told when one changes. Changes that come together are looked at together.
  */
 import { type Agent } from './agent.js';
+import { type LiveBfdPeer } from './bfd-peers.js';
 import { MAX_DEPTH } from './authority.js';
 import { type PathIntent } from './model.js';
 import { type LivePath } from './carriages.js';
-import { sessionProblem } from './liveness.js';
+import { sessionProblem, sessionWord } from './liveness.js';
 import { type LiveVif } from './vifs.js';
 
 export function tunnelState(agent: Agent, name: string): string {
-  return agent.underlay.get(name)?.condition ?? 'not there';
+  const state = agent.underlay.get(name)?.condition ?? 'not there';
+  return state === 'up' && agent.underlay.isGone(name) ? 'neighbour down' : state;
 }
 
 export function wireState(agent: Agent, name: string): string {
-  return agent.wires.get(name)?.condition ?? 'not there';
+  const state = agent.wires.get(name)?.condition ?? 'not there';
+  return state === 'up' && agent.wires.isGone(name) ? 'neighbour down' : state;
+}
+
+/** Of its session, or why none can be. */
+export function bfdPeerState(agent: Agent, { condition, id, watched }: LiveBfdPeer): string {
+  return condition === 'up' && watched ? sessionWord(agent, id) : condition;
 }
 
 /** `up`, or what is not up on the way down. */
@@ -123,8 +131,10 @@ export class States {
 
   #stateOf(name: string): string | undefined {
     const agent = this.#agent;
-    if (name.startsWith('tunnels/')) return agent.underlay.get(name)?.condition;
-    if (name.startsWith('wires/')) return agent.wires.get(name)?.condition;
+    if (name.startsWith('tunnels/')) return agent.underlay.get(name) && tunnelState(agent, name);
+    if (name.startsWith('wires/')) return agent.wires.get(name) && wireState(agent, name);
+    const peer = agent.bfdPeers.get(name);
+    if (peer) return bfdPeerState(agent, peer);
     const neighbour = name.indexOf('/neighbours/');
     if (neighbour >= 0) {
       const vif = agent.vifs.get(name.slice(0, neighbour));

@@ -6,7 +6,7 @@
 import { type NetlinkEvent, RouteTable } from '../../native/lib/index.js';
 import { type DataPlane } from '../dataplane/index.js';
 import { type Address, parseAddress } from './address.js';
-import { hopRecord, type OuterHeader, TUNNEL_CHECKSUM } from './hop.js';
+import { hopRecord, type OuterHeader, TUNNEL_CHECKSUM, type UnderlayWay, watchedBy } from './hop.js';
 import { type Interfaces } from './interfaces.js';
 import { type TunnelIntent } from './model.js';
 import { type ManagedNeighbours } from './managed.js';
@@ -41,6 +41,8 @@ interface Tunnel {
   hops: Map<string, number>;
   slots: number[];
   arrival: number;
+  /** What watches the neighbour of each resolved way; 0: nothing. */
+  sessions: number[];
 }
 
 function address(text: string): Address {
@@ -69,6 +71,8 @@ export interface UnderlayOptions {
   readonly net: NetState;
   readonly interfaces: Interfaces;
   readonly neighbours: ManagedNeighbours;
+  /** The session that watches the neighbour a way leads to; 0: none does. */
+  readonly sessionOf: (way: UnderlayWay, address: string) => number;
   /** A tunnel's condition or ways changed. */
   readonly changed: (name: string) => void;
   readonly failed: (error: unknown) => void;
@@ -97,6 +101,12 @@ export class Underlay {
 
   get all(): IterableIterator<LiveTunnel> {
     return this.#tunnels.values();
+  }
+
+  /** So says what watches the neighbours of all its ways. */
+  isGone(name: string): boolean {
+    const { sessions = [] } = this.#tunnels.get(name) ?? {};
+    return sessions.length > 0 && sessions.every((session) => this.#options.plane.peers.isDown(session));
   }
 
   /** The IP MTU towards `intent`'s far end as the machine routes now; undefined where it knows no way. */
@@ -295,17 +305,20 @@ export class Underlay {
   }
 
   #swapHops(tunnel: Tunnel, found: Ways): void {
-    const { plane } = this.#options;
+    const { plane, sessionOf } = this.#options;
     const outer = outerOf(tunnel.intent);
     const hops = new Map<string, number>();
     const ways: Way<number>[] = [];
-    for (const { way, weight } of found.ways) {
+    const sessions: number[] = [];
+    for (const { way, weight, gateway } of found.ways) {
       if (!way) continue;
-      const record = hopRecord(outer, way);
+      const record = watchedBy(hopRecord(outer, way), sessionOf(way, gateway));
+      sessions.push(record.peer);
       const key = JSON.stringify([
         record.ifindex,
         record.room,
         record.flags,
+        record.peer,
         hex(record.ethernet),
         hex(record.ip),
       ]);
@@ -324,6 +337,7 @@ export class Underlay {
     for (const id of tunnel.hops.values()) if (!kept.has(id)) plane.release('underlayHop', id);
     tunnel.slots = slots;
     tunnel.hops = hops;
+    tunnel.sessions = sessions;
   }
 }
 
@@ -339,6 +353,7 @@ function fresh(intent: TunnelIntent, owner: string, id: number): Tunnel {
     hops: new Map(),
     slots: new Array<number>(WAYS).fill(0),
     arrival: 0,
+    sessions: [],
   };
 }
 

@@ -6,7 +6,7 @@
 import { type Link, type NetlinkEvent } from '../../native/lib/index.js';
 import { type DataPlane, WireKind } from '../dataplane/index.js';
 import { parseMac } from './address.js';
-import { wireHopRecord } from './hop.js';
+import { type UnderlayWay, watchedBy, wireHopRecord } from './hop.js';
 import { type Interfaces } from './interfaces.js';
 import { type ManagedNeighbours } from './managed.js';
 import { type WireIntent } from './model.js';
@@ -44,6 +44,8 @@ interface Wire {
   hop: number;
   /** What the hop says. */
   header: string;
+  /** What watches the neighbour; 0: nothing. */
+  session: number;
 }
 
 /** The neighbour as far as it is known. */
@@ -59,6 +61,8 @@ export interface WiresOptions {
   readonly net: NetState;
   readonly interfaces: Interfaces;
   readonly neighbours: ManagedNeighbours;
+  /** The session that watches the neighbour a way leads to; 0: none does. */
+  readonly sessionOf: (way: UnderlayWay, address: string) => number;
   /** A wire's condition or neighbour changed. */
   readonly changed: (name: string) => void;
   readonly failed: (error: unknown) => void;
@@ -85,6 +89,11 @@ export class Wires {
   byId(id: number): LiveWire | undefined {
     for (const wire of this.#wires.values()) if (wire.id === id) return wire;
     return undefined;
+  }
+
+  /** So says what watches its neighbour. */
+  isGone(name: string): boolean {
+    return this.#options.plane.peers.isDown(this.#wires.get(name)?.session ?? 0);
   }
 
   /** The MTU of the interface that `intent` names; undefined where there is none. */
@@ -207,10 +216,13 @@ export class Wires {
   #setHop(wire: Wire, link: { readonly link: Link; readonly mac: string } | undefined): void {
     const { plane } = this.#options;
     const record = link && this.#hopOf(wire, link.link, link.mac);
-    const header = record ? JSON.stringify([record.ifindex, record.room, [...record.ethernet]]) : '';
+    const header = record
+      ? JSON.stringify([record.ifindex, record.room, record.peer, [...record.ethernet]])
+      : '';
     if (header === wire.header && (record === undefined) === (wire.hop === 0)) return;
     const before = wire.hop;
     wire.header = header;
+    wire.session = record?.peer ?? 0;
     wire.hop = 0;
     if (record) {
       wire.hop = plane.allocate('underlayHop');
@@ -225,7 +237,8 @@ export class Wires {
     const destinationMac = parseMac(mac);
     if (!sourceMac || !destinationMac) return undefined;
     const vlan = wire.intent.vlan === 0 ? {} : { vlanId: wire.intent.vlan };
-    return wireHopRecord({ ifindex: link.index, sourceMac, destinationMac, mtu: link.mtu, ...vlan });
+    const way = { ifindex: link.index, sourceMac, destinationMac, mtu: link.mtu, ...vlan };
+    return watchedBy(wireHopRecord(way), this.#options.sessionOf(way, wire.intent.neighbourAddress));
   }
 
   /** Frames arrive by another interface or VLAN from now on: nothing of the old place's is taken for the new one's. */
@@ -303,7 +316,8 @@ export class Wires {
   }
 }
 
-function vlanDevice(links: Iterable<Link>, below: number, vlan: number): Link | undefined {
+/** The device of a VLAN on an interface. */
+export function vlanDevice(links: Iterable<Link>, below: number, vlan: number): Link | undefined {
   for (const link of links) {
     if (link.kind === 'vlan' && link.peerIndex === below && link.vlanId === vlan) return link;
   }
@@ -324,5 +338,6 @@ function fresh(intent: WireIntent, owner: string, id: number): Wire {
     vlan: 0,
     hop: 0,
     header: '',
+    session: 0,
   };
 }

@@ -20,6 +20,7 @@ export type MachineInfo = Message<cabernet.node.v1.GetMachineResponse>;
 export type VirtualNodeState = Message<cabernet.node.v1.VirtualNodeState>;
 export type VifState = Message<cabernet.node.v1.VifState>;
 export type TunnelState = Message<cabernet.node.v1.TunnelState>;
+export type BfdPeerState = Message<cabernet.node.v1.BfdPeerState>;
 export type WireState = Message<cabernet.node.v1.WireState>;
 export type PathState = Message<cabernet.node.v1.PathState>;
 export type LabelState = Message<cabernet.node.v1.LabelState>;

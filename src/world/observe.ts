@@ -16,6 +16,7 @@ import type {
   VifState,
   VirtualNodeState,
   WireState,
+  BfdPeerState,
 } from './messages.js';
 import { Naming } from './naming.js';
 import { type WorldState } from './state.js';
@@ -90,6 +91,10 @@ export class Agent {
 
   wires(): Promise<readonly WireState[]> {
     return this.#pages(this.client.listWires, (response) => response.wires);
+  }
+
+  bfdPeers(): Promise<readonly BfdPeerState[]> {
+    return this.#pages(this.client.listBfdPeers, (response) => response.bfdPeers);
   }
 
   paths(): Promise<readonly PathState[]> {

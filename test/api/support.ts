@@ -28,6 +28,7 @@ export function handlers(own: Partial<Handlers<Service>>): Handlers<Service> {
     listVifs: refuse,
     listTunnels: refuse,
     listWires: refuse,
+    listBfdPeers: refuse,
     listPaths: refuse,
     listLabels: refuse,
     listRoutes: refuse,

@@ -145,6 +145,7 @@ const NODE: Readonly<Record<string, Way>> = {
   ListVifs: reads(),
   ListTunnels: reads(),
   ListWires: reads(),
+  ListBfdPeers: reads(),
   ListPaths: reads(),
   ListLabels: reads(),
   ListRoutes: { ...reads(), idle: true },

@@ -40,7 +40,7 @@ describe('ids', () => {
     expect(() => plane.release('path', 2)).toThrow(/NOT_ALLOCATED/);
     await plane.grace();
     expect(plane.allocate('path')).toBe(2);
-    expect(plane.paths.read(2)).toEqual({ label: 0, vif: 0, tunnel: 0, wire: 0 });
+    expect(plane.paths.read(2)).toMatchObject({ marking: 0, label: 0, vif: 0, tunnel: 0, wire: 0 });
     expect(plane.allocated('path')).toEqual([1, 2, 3]);
   });
 

@@ -216,6 +216,7 @@ describe('refused, with nothing changed', () => {
     ['a tenant with a dot', [], { owner: 'a.b' }, 'TENANT_NAME begin.owner'],
     ['a tenant with a newline', [], { owner: 'a\n' }, 'TENANT_NAME begin.owner'],
     ['a tunnel', [{ tunnel: { name: 'tunnels/x' } }], {}, 'NOT_YOURS resources[0]'],
+    ['a BFD peer', [{ bfdPeer: { name: 'bfdPeers/x' } }], {}, 'NOT_YOURS resources[0]'],
     ['nothing', [{}], {}, 'NOT_YOURS resources[0]'],
     [
       'the leased node itself',

@@ -314,7 +314,14 @@ describe('the path', () => {
     const { switches, lost } = l.sessions.link(11);
     at(20n * ms);
     await hear(1, { state: 'Down', diagnostic: 1 });
-    expect(l.sessions.link(11)).toEqual({ down: [0], used: 1, switches: switches + 1, switched: now, lost });
+    expect(l.sessions.link(11)).toEqual({
+      down: [0],
+      degraded: [],
+      used: 1,
+      switches: switches + 1,
+      switched: now,
+      lost,
+    });
     expect(l.sessions.state(1)).toMatchObject({ state: 'Down', diagnostic: 3, leftUp: now, lastHeard: now });
     expect(l.sessions.heard(1).state).toBe(1 | (1 << 8));
   });

@@ -251,10 +251,22 @@ export class Instance {
       addressBytes(tunnel.local).copy(ip, 8);
       addressBytes(tunnel.remote).copy(ip, 24);
     }
-    const flags = tunnel?.checksum ? Limit.LIMIT_TUNNEL_CHECKSUM : 0;
+    const watched = h.peer ? Limit.LIMIT_HOP_WATCHED : 0;
+    const flags = (tunnel?.checksum ? Limit.LIMIT_TUNNEL_CHECKSUM : 0) | watched;
     const bytes = l2 + 2 + { 0: 0, 4: 28, 6: 48 }[family];
     const fields = { ifindex: h.ifindex, room: h.room, l2: l2 + 2, family, flags, sum, ethernet, ip, bytes };
-    this.put('underlay_hops', h.id, record(UnderlayHop, fields));
+    this.put('underlay_hops', h.id, record(UnderlayHop, { ...fields, peer: h.peer ?? 0 }));
+  }
+
+  /** Whole headers, Ethernet up to UDP, as a BFD peer has them. */
+  writeHeaders(id: number, ifindex: number, headers: Buffer): void {
+    const l2 = headers.readUInt16BE(12) === 0x8100 ? 18 : 14;
+    const family = headers.readUInt16BE(l2 - 2) === 0x0800 ? 4 : 6;
+    const wide = (bytes: Buffer, size: number): Buffer => Buffer.concat([bytes, Buffer.alloc(size)], size);
+    const ethernet = wide(headers.subarray(0, l2), 20);
+    const ip = wide(headers.subarray(l2), 48);
+    const fields = { ifindex, room: 1600, l2, family, ethernet, ip, bytes: headers.length };
+    this.put('underlay_hops', id, record(UnderlayHop, fields));
   }
 
   private writeTunnel(t: Tables['tunnels'][number]): void {

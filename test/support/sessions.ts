@@ -2,11 +2,14 @@
  * Links of several paths and the BFD sessions that watch them, of the data plane that a test runs: written as user
  * space writes them, and what the programs have made of them, read back.
  */
+import { isIPv4 } from 'node:net';
 import {
   Link,
   LinkHistory,
   LinkKind,
   Limit,
+  Peer,
+  PeerKey,
   Session,
   DelayHistogram,
   MarkDirection,
@@ -21,7 +24,8 @@ import {
   SweepControl,
 } from '../../gen/layout.js';
 import { RingBuffer, type BpfMap } from '../../native/lib/index.js';
-import { contextWord, type LinkTable, type SessionTable } from './tables.js';
+import { addressBytes } from './frames.js';
+import { contextWord, type LinkTable, type PeerTable, type SessionTable } from './tables.js';
 
 const marks = { sent: MarkDirection.MARK_SENT, received: MarkDirection.MARK_RECEIVED } as const;
 
@@ -110,8 +114,25 @@ export class Sessions {
       maxVariation: s.maxVariation ?? 0,
       hold: s.hold ?? 0,
     });
-    this.#map('session_ends').update(SessionKey.encode({ context, label: s.label }), key(s.id));
+    if (s.peer) this.#writePeer(s.id, s.peer);
+    else this.#map('session_ends').update(SessionKey.encode({ context, label: s.label }), key(s.id));
     this.control({ end: Math.max(this.control().end, s.id + 1) });
+  }
+
+  /** What programs had written of it is gone. */
+  #writePeer(id: number, p: PeerTable): void {
+    const [local, remote] = [p.local, p.remote].map((address) =>
+      Buffer.concat([addressBytes(address), Buffer.alloc(16)], 16),
+    );
+    if (!local || !remote) throw new Error('a peer has two addresses');
+    const place = { ifindex: p.ifindex, vlan: p.vlan ?? 0, family: isIPv4(p.local) ? 4 : 6, local, remote };
+    this.#put('peers', id, Peer, { ...place, hop: p.hop ?? 0 });
+    this.#map('peer_ends').update(PeerKey.encode(place), key(id));
+  }
+
+  /** What programs have made of a neighbour: what goes by it takes another way. */
+  peerDown(id: number): boolean {
+    return this.#get('peers', id, Peer).down !== 0;
   }
 
   /** Ends a session as the agent does: its label and its record, not what is known of it. */
@@ -210,10 +231,8 @@ export class Sessions {
       const bytes = SessionHeard.encode({ ...this.heard(id), refused: 0 });
       return `heard ${id} ${Buffer.from(bytes).toString('hex')}`;
     });
-    const measured = of('measure_states', ids);
-    return [...of('links', this.#links.keys()), ...of('session_states', ids), ...heard, ...measured].join(
-      '\n',
-    );
+    const rest = [...of('session_states', ids), ...of('peers', ids), ...of('measure_states', ids)];
+    return [...of('links', this.#links.keys()), ...rest, ...heard].join('\n');
   }
 
   /** Those since the last call. */

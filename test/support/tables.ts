@@ -33,6 +33,8 @@ export interface Tables {
     destination: string;
     vlan?: number;
     dscp?: number;
+    /** The session of the neighbour that it leads to. */
+    peer?: number;
   }>;
   labels: Array<{
     context: Context;
@@ -117,6 +119,17 @@ export interface SessionTable {
   maxVariation?: number;
   /** ms */
   hold?: number;
+  /** A neighbour on the underlay, over UDP: there is no path, context or vif, and all are 0. */
+  peer?: PeerTable;
+}
+
+export interface PeerTable {
+  ifindex: number;
+  vlan?: number;
+  local: string;
+  remote: string;
+  /** Its underlay hop; the test writes it. */
+  hop?: number;
 }
 
 /** Of a meter; what is left out is without limit. */

@@ -9,6 +9,7 @@ export const WORLD_WORDS = [
   'paths',
   'tunnels',
   'wires',
+  'bfdPeers',
   'labels',
   'neighbours',
   'counters',
@@ -18,5 +19,6 @@ export const WORLD_WORDS = [
 /** In any of its spellings. Undefined: it is none. */
 export function worldWord(what: string): (typeof WORLD_WORDS)[number] | undefined {
   if (what === 'networks') return 'vns';
+  if (what === 'bfdpeers' || what === 'bfdpeer') return 'bfdPeers';
   return WORLD_WORDS.find((one) => one === what || one === `${what}s`);
 }

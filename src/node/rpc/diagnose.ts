@@ -17,7 +17,7 @@ import {
 import { type Agent } from '../agent.js';
 import { waysDown } from '../authority.js';
 import { largestVifMtu } from '../hop.js';
-import { vifState } from '../states.js';
+import { bfdPeerState, vifState } from '../states.js';
 
 function finding(severity: Severity, subject: string, text: string): Finding {
   return { severity, subject, text };
@@ -117,6 +117,15 @@ function wires(agent: Agent): Finding[] {
   );
 }
 
+function bfdPeers(agent: Agent): Finding[] {
+  return Array.from(agent.bfdPeers.all, (peer) => {
+    const state = bfdPeerState(agent, peer);
+    const { intent, remark } = peer;
+    if (state === 'up') return finding('ok', intent.name, `up, to ${intent.remote} by ${intent.interface}`);
+    return finding('warning', intent.name, remark ? `${state}: ${remark}` : state);
+  });
+}
+
 /** A route, or an interface's MTU, may have changed since the Apply that checked it. */
 function mtus(agent: Agent): Finding[] {
   const { registry, underlay, vifs } = agent;
@@ -161,6 +170,7 @@ export async function diagnose(agent: Agent): Promise<Draft<cabernet.node.v1.Dia
     ...(await headroom(agent)),
     ...tunnels(agent),
     ...wires(agent),
+    ...bfdPeers(agent),
     ...mtus(agent),
     ...states(agent),
     ...unfinished(agent),

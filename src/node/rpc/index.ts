@@ -5,6 +5,7 @@ import { NodeService } from '../../api/node.js';
 import { type Implementation, implement } from '../../api/server.js';
 import { type Agent } from '../agent.js';
 import { apply } from './apply.js';
+import { listBfdPeers } from './bfd-peers.js';
 import { capture } from './capture.js';
 import { listCounters } from './counters.js';
 import { diagnose } from './diagnose.js';
@@ -29,6 +30,7 @@ export function nodeService(agent: Agent): Implementation {
     listVifs: (request) => listVifs(agent, request),
     listTunnels: (request) => listTunnels(agent, request),
     listWires: (request) => listWires(agent, request),
+    listBfdPeers: (request) => listBfdPeers(agent, request),
     listPaths: (request) => listPaths(agent, request),
     listLabels: (request) => listLabels(agent, request),
     listRoutes: (request) => listRoutes(agent, request),

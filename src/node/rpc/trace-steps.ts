@@ -155,6 +155,7 @@ export class StepReader {
         return this.#link(event, a, c);
       case TraceKind.TRACE_CHANNEL:
         this.delivered = true;
+        if (vif === 0) return this.#add(event, 'channel', 'BFD', `a neighbour, by session ${found}`, 0);
         return this.#add(event, 'channel', 'BFD', `path ${a} of ${this.#vifName(vif)}`, event.depth);
       case TraceKind.TRACE_UNDERLAY_HOP:
         return this.#underlayHop(event, a, b, c);

@@ -3,6 +3,7 @@ import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft, type Message } from '../../api/message.js';
 import { type Agent } from '../agent.js';
 import { tunnelMessage } from '../names.js';
+import { tunnelState } from '../states.js';
 import { page } from './lists.js';
 
 export function listTunnels(
@@ -15,10 +16,10 @@ export function listTunnels(
     (row) => row.intent.name,
     request,
   );
-  const tunnels = items.map(({ intent, owner, condition, ways }) => ({
+  const tunnels = items.map(({ intent, owner, ways }) => ({
     tunnel: tunnelMessage(intent),
     owner,
-    state: condition,
+    state: tunnelState(agent, intent.name),
     hops: ways,
   }));
   return { tunnels, nextPageToken };
