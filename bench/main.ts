@@ -14,6 +14,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   up: async () => (await import('./worlds.js')).worlds(),
   protection: async () => (await import('./protection.js')).protection(),
   graph: async () => (await import('./graph.js')).graph(),
+  coverage: async () => (await import('./coverage.js')).coverage(),
   tables: async () => (await import('./tables.js')).tables(),
   control: async () => {
     const { control } = await import('./control.js');

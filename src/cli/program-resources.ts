@@ -7,6 +7,7 @@ import { collect, duration, worldOption } from './program.js';
 import { credentialsOption, serverOption } from './program-remote.js';
 import { LAYER_NAMES } from '../resources/layer-name.js';
 import type { ApplyFlags } from './resources/apply.js';
+import type { Drainable, DrainFlags } from './drain.js';
 import type { DeleteFlags } from './resources/delete.js';
 import type { ReportFlags } from './resources/report.js';
 import type { WatchFlags } from './resources/watch.js';
@@ -23,8 +24,8 @@ const fileOption = (): Option =>
   new Option('-f, --file <file>', 'a file, a folder of files, or - for the standard input; may be repeated')
     .argParser(collect)
     .default([], 'none');
-const timeoutOption = (): Option =>
-  new Option('--timeout <seconds>', 'how long --wait waits').argParser(duration).default(300);
+const timeoutOption = (wait = '--wait waits', seconds = 300): Option =>
+  new Option('--timeout <seconds>', `how long ${wait}`).argParser(duration).default(seconds);
 
 function withTarget(command: Command): Command {
   return command
@@ -52,6 +53,7 @@ export function addResourceWords(program: Command): void {
   addDelete(program);
   addWatch(program);
   addReport(program);
+  addDrain(program);
   addContext(program);
   addCompletion(program);
 }
@@ -164,6 +166,28 @@ function addReport(program: Command): void {
     .action(async (lease: string | undefined, options: ReportFlags) => {
       const { reportCommand } = await import('./resources/report.js');
       await reportCommand(lease, merged(program, options));
+    });
+}
+
+function addDrain(program: Command): void {
+  withTarget(program.command('drain'))
+    .description('lead traffic away before maintenance, and wait until none crosses it')
+    .addArgument(
+      new Argument('<what>', "machine, link (a wire or peering), or path: a service link's way").choices([
+        'machine',
+        'link',
+        'path',
+      ]),
+    )
+    .argument('<name>', 'P, P-Q; of a path NETWORK/LINK')
+    .option('--undo', 'it is over: back')
+    .addOption(timeoutOption('to wait', 60))
+    .addOption(
+      new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'),
+    )
+    .action(async (what: Drainable, name: string, options: DrainFlags) => {
+      const { drainCommand } = await import('./drain.js');
+      await drainCommand(what, name, merged(program, options));
     });
 }
 

@@ -186,6 +186,7 @@ export class Buyer {
         const facts = {
           ...(lease?.price && { price: lease.price }),
           lease: lease?.lease ?? 0,
+          maintenance: lease?.maintenance ?? false,
         };
         const site = lease?.site || asked.site;
         const expireTime = lease?.term?.expireTime || formatTime(deal.created + termMs(asked));
@@ -207,6 +208,7 @@ export class Buyer {
           ...(lease?.price && { price: lease.price }),
           ...(lease?.achieved && { achieved: lease.achieved }),
           lease: lease?.lease ?? 0,
+          maintenance: lease?.maintenance ?? false,
         };
         const expireTime = lease?.term?.expireTime || formatTime(deal.created + termMs(asked));
         const body: Link = { ...asked, ...facts };

@@ -11,7 +11,9 @@ const LINK_NAME = /^[A-Za-z0-9_.-]{1,63}$/;
 const INTERFACE = /^[^\s/\0]{1,15}$/;
 /** What one change of the store holds with room to spare: labels are written link by link. */
 const MOST = 500;
+const LINK = /^links\/[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 const MOST_VIA = 16;
+const MOST_AVOIDED = 64;
 /** Of each count; what is sold of a node, the sum, has 32 bits. */
 const MOST_SHARE = 10_000_000;
 
@@ -102,6 +104,8 @@ function checkServiceLink(
   checkProtection(link, `${field}.`, wrong);
   if (link.via.length > MOST_VIA)
     throw wrong(`${field}.via`, 'TOO_MANY', `A link passes at most ${MOST_VIA} offers.`);
+  if (link.avoid.length > MOST_AVOIDED || link.avoid.some((below) => !LINK.test(below)))
+    throw wrong(`${field}.avoid`, 'LINK', `avoid names links below, links/LINK: at most ${MOST_AVOIDED}.`);
   for (const [i, offer] of link.via.entries()) {
     if (!OFFER.test(offer) || link.via.indexOf(offer) !== i)
       throw wrong(`${field}.via[${i}]`, 'OFFER', 'via names offers, offers/NODE, each once.');

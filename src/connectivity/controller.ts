@@ -59,7 +59,7 @@ export async function makeConnectivity(
     releases.kick();
     buyer.kick();
   };
-  const common = { state, access: accessOf(self), callerOf: context.callerOf, against: againstNow };
+  const common = { state, access: accessOf(self), callerOf: context.callerOf, against: againstNow(self) };
   const methods = resourceMethods<Bodies, Resource>({
     ...common,
     admit: (tx: Tx, changes: readonly Admission<Bodies>[], _caller: Caller) => {

@@ -1,7 +1,8 @@
 /** What callers give in an Update, seen against what there is. */
 import { protectedFields } from '../api/protected.js';
 import { type Resource, type ServiceNetwork } from '../api/connectivity.js';
-import { type Bodies, type ConnectivityState, type KindName } from './kinds.js';
+import { type Caller } from '../controller/access.js';
+import { type Bodies, type ConnectivityState, type KindName, mayManage } from './kinds.js';
 import { sameTerm } from './network-terms.js';
 
 export function named(resource: Resource): string[] {
@@ -11,17 +12,28 @@ export function named(resource: Resource): string[] {
   return body ? [body.name] : [];
 }
 
-/** What we write into the links of a network is as it was, whatever the caller gives: else every repetition is a change. */
-export function againstNow<K extends KindName>(
-  kind: K,
-  given: Bodies[K],
-  before: Bodies[K] | undefined,
-): Bodies[K] {
-  if (kind !== 'serviceNetwork') return given;
-  return withPlacement(given as ServiceNetwork, before as ServiceNetwork | undefined) as Bodies[K];
+/**
+ * What we write into the links of a network is as it was, whatever the caller gives: else every repetition is a change. What
+ * a link is to avoid is for operators to say.
+ */
+export function againstNow(self: string) {
+  return <K extends KindName>(
+    kind: K,
+    given: Bodies[K],
+    before: Bodies[K] | undefined,
+    caller: Caller,
+  ): Bodies[K] => {
+    if (kind !== 'serviceNetwork') return given;
+    const [now, then] = [before, given] as (ServiceNetwork | undefined)[];
+    return withPlacement(then as ServiceNetwork, now, mayManage(self, caller)) as Bodies[K];
+  };
 }
 
-function withPlacement(given: ServiceNetwork, before: ServiceNetwork | undefined): ServiceNetwork {
+function withPlacement(
+  given: ServiceNetwork,
+  before: ServiceNetwork | undefined,
+  manages: boolean,
+): ServiceNetwork {
   const known = new Map(before?.links.map((link) => [link.name, link]));
   const links = given.links.map((link) => {
     const old = known.get(link.name);
@@ -37,6 +49,7 @@ function withPlacement(given: ServiceNetwork, before: ServiceNetwork | undefined
       state: old?.state ?? '',
       message: old?.message ?? '',
       ...(old?.violation && { violation: old.violation }),
+      avoid: manages ? link.avoid : (old?.avoid ?? []),
       ...(old?.achieved && { achieved: old.achieved }),
       ...(old?.price && { price: old.price }),
     };

@@ -20,7 +20,7 @@ function termFrom(start: number, body: { readonly termSeconds: number }) {
 
 type VirtualNode = ReserveRequest['virtualNodes'][number];
 type VirtualLink = ReserveRequest['virtualLinks'][number];
-type Asked<B> = Omit<B, 'price' | 'lease' | 'achieved' | 'wires' | 'status'>;
+type Asked<B> = Omit<B, 'price' | 'lease' | 'achieved' | 'wires' | 'status' | 'maintenance' | 'home'>;
 
 export function virtualNode(self: string, node: Node, start: number): Asked<VirtualNode> {
   return {

@@ -150,10 +150,12 @@ export class Leases {
     else this.#early.set(lease.name, { node, link, gone });
     const facts = {
       lease: gone ? LeaseState.LEASE_STATE_UNSPECIFIED : lease.lease,
+      maintenance: !gone && lease.maintenance,
       ...(lease.price && { price: lease.price }),
     };
     const down = gone ? undefined : downOf(lease.status);
-    const status = down === undefined ? statusOf(facts.lease) : { state: 'down', message: down };
+    const status =
+      down === undefined ? statusOf(facts.lease, facts.maintenance) : { state: 'down', message: down };
     const expires = lease.term?.expireTime;
     if (node) {
       const name = `nodes/${idOf(node.name)}`;
@@ -205,6 +207,8 @@ export class Leases {
   }
 }
 
+const MAINTENANCE = 'Its supplier announces maintenance: what can be is led another way until that is over.';
+
 type Lease = VirtualNode['lease'];
 
 /** What its supplier says of a lease that is there and carries nothing. */
@@ -213,7 +217,7 @@ function downOf(status: ResourceStatus | undefined): string | undefined {
   return `Its supplier calls it ${status.state}${status.message === '' ? '.' : `: ${status.message}`}`;
 }
 
-function statusOf(lease: Lease): Partial<ResourceStatus> {
+function statusOf(lease: Lease, maintenance = false): Partial<ResourceStatus> {
   switch (lease) {
     case LeaseState.LEASE_STATE_GRACE:
       return { state: 'grace', message: 'The lease has expired; traffic goes on until its grace is over.' };
@@ -223,7 +227,7 @@ function statusOf(lease: Lease): Partial<ResourceStatus> {
       return { state: 'lost', message: 'The supplier has it no longer; delete it, and make it anew.' };
     case LeaseState.LEASE_STATE_ACTIVE:
     case LeaseState.LEASE_STATE_RESERVED:
-      return { state: 'ready', message: '' };
+      return { state: 'ready', message: maintenance ? MAINTENANCE : '' };
   }
 }
 

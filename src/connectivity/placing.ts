@@ -7,6 +7,7 @@ import { type ApiError, failedPrecondition, resourceExhausted } from '../api/err
 import { type ServiceLink, type ServiceNetwork } from '../api/connectivity.js';
 import { wantsBackup } from '../controller/protection.js';
 import { types } from '../api/types.js';
+import { Drained } from './drained.js';
 import { type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { backupFor, place } from './placement/place.js';
@@ -30,14 +31,18 @@ export interface Placing {
   readonly others: Usage;
   /** Links below that nothing is to be moved to now. */
   readonly avoid?: ReadonlySet<string> | undefined;
+  /** What is drained is left; else only what is lost, and nothing new takes either. */
+  readonly leavesDrained?: boolean;
 }
 
 /** With paths and prices. @throws ApiError NO_CAPACITY, NO_PATH for a link that is new or asks for something else */
 export function placeLinks(placing: Placing): ServiceLink[] {
-  const { tx, ledger, field, before, after, others, avoid } = placing;
+  const { tx, ledger, field, before, after, others, avoid, leavesDrained = false } = placing;
   const tariff = tx.get('tariff', 'tariff');
   const supply = supplyOf(ledger, others, (link) => tx.get('link', link), avoid);
-  const demands = after.links.map((link) => demandOf(link, after));
+  const drained = new Drained(tx);
+  const off = after.links.map((link) => drained.of(link, after));
+  const demands = after.links.map((link, i): Demand => ({ ...demandOf(link, after), avoid: off[i] }));
   const placements = new Map<number, Placement>();
   const had = new Map<number, Placement>();
   const lost = new Map<number, Placement>();
@@ -45,15 +50,15 @@ export function placeLinks(placing: Placing): ServiceLink[] {
     placements.set(i, placement);
     supply.take(linksOf(placement), demands[i]?.bitsPerSecond ?? 0);
   };
-  const isThere = (path: readonly string[]): boolean =>
-    path.every((name) => supply.edge(name) !== undefined && tx.get('link', name)?.drain !== true);
+  const isThere = (i: number, path: readonly string[]): boolean =>
+    path.every((name) => supply.edge(name) !== undefined && !(leavesDrained && off[i]?.has(name)));
   for (const [i, link] of after.links.entries()) {
     const old = before && promised(link, after, before);
     if (!old) continue;
     had.set(i, old);
-    if (isThere(old.path)) take(i, old);
+    if (isThere(i, old.path)) take(i, old);
     // its bandwidth is reserved, and machines have changed over by themselves where it is programmed
-    else if (old.backup.length > 0 && isThere(old.backup))
+    else if (old.backup.length > 0 && isThere(i, old.backup))
       take(i, { ...old, path: old.backup, backup: old.path });
     else lost.set(i, old);
   }
@@ -88,8 +93,8 @@ export function placeLinks(placing: Placing): ServiceLink[] {
   for (const i of [...had.keys()].sort(largest)) {
     const now = placements.get(i) as Placement;
     const demand = demands[i] as Demand;
-    const wanting = now.backup.length > 0 ? !isThere(now.backup) : demand.protection === 'pair';
-    if (!wanting || !isThere(now.path)) continue;
+    const wanting = now.backup.length > 0 ? !isThere(i, now.backup) : demand.protection === 'pair';
+    if (!wanting || !isThere(i, now.path)) continue;
     supply.take(linksOf(now), -demand.bitsPerSecond);
     // there is none: what it had may come back
     take(i, backupFor(supply, demand, prices(i), now.path) ?? now);

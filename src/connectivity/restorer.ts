@@ -7,6 +7,7 @@ import { type Logger } from '../api/log.js';
 import { type Clock } from '../controller/clock.js';
 import { wantsBackup } from '../controller/protection.js';
 import { writeSold } from './admit-network.js';
+import { Drained } from './drained.js';
 import { type Home, type Homes } from './homes.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { isUp, type Ledger } from './ledger.js';
@@ -42,7 +43,8 @@ export class Restorer {
     this.#options = options;
     this.#rounds = new Rounds({ ...options, trouble: 'restoring is interrupted' }, () => this.#round());
     const now = options.clock.now();
-    for (const name of options.ledger.links.keys()) if (this.#isFit(name)) this.#since.set(name, now);
+    for (const name of options.ledger.links.keys())
+      if (isUp(options.ledger, name)) this.#since.set(name, now);
   }
 
   /** What is below, or what stands on it, has changed. */
@@ -50,7 +52,7 @@ export class Restorer {
     const { ledger, clock, ending } = this.#options;
     if (ending.aborted) return;
     for (const name of new Set([...ledger.links.keys(), ...this.#since.keys(), ...this.#lost])) {
-      if (this.#isFit(name)) {
+      if (isUp(ledger, name)) {
         // what has just been bought is not under suspicion
         if (!this.#since.has(name)) this.#since.set(name, this.#lost.has(name) ? clock.now() : 0);
         this.#lost.delete(name);
@@ -70,23 +72,20 @@ export class Restorer {
 
   async #round(): Promise<void> {
     const { state } = this.#options;
-    for (const { name, links } of state.all('serviceNetwork'))
-      if (links.some((link) => this.#isWanting(link)) || this.#due(name).length > 0)
-        await state.transact((tx) => this.#restore(tx, name));
+    const drained = new Drained(state);
+    for (const network of state.all('serviceNetwork')) {
+      const { name, links } = network;
+      const wanting = links.some((link) => this.#isWanting(link, drained.of(link, network)));
+      if (wanting || this.#due(name).length > 0) await state.transact((tx) => this.#restore(tx, name));
+    }
     await this.#forget();
     this.#wait();
   }
 
-  /** It is there, and is to be. */
-  #isFit(name: string): boolean {
-    const { ledger, state } = this.#options;
-    return isUp(ledger, name) && state.get('link', name)?.drain !== true;
-  }
-
-  /** Its path is not there, or its backup. */
-  #isWanting(link: ServiceLink): boolean {
+  /** Its path is not there or is to be left, or its backup. */
+  #isWanting(link: ServiceLink, off: ReadonlySet<string>): boolean {
     if (link.backup.length === 0 && wantsBackup(link)) return true;
-    return !linksOf(link).every((name) => this.#isFit(name));
+    return !linksOf(link).every((name) => isUp(this.#options.ledger, name) && !off.has(name));
   }
 
   /** When all of them have been there for long enough; Infinity: some are not there. */
@@ -98,8 +97,11 @@ export class Restorer {
   #backAt(home: Home): number {
     const body = this.#options.state.get('serviceNetwork', home.network);
     const link = body?.links.find(({ name }) => name === home.link);
-    if (!link || isSamePlace(link, home)) return Infinity;
-    return this.#steadyAt(isSame(link.path, home.path) ? home.backup : home.path);
+    if (!body || !link || isSamePlace(link, home)) return Infinity;
+    const way = isSame(link.path, home.path) ? home.backup : home.path;
+    const off = new Drained(this.#options.state).of(link, body);
+    // what was only drained is as steady as it was
+    return way.some((name) => off.has(name)) ? Infinity : this.#steadyAt(way);
   }
 
   #due(network: string): readonly Home[] {
@@ -124,8 +126,8 @@ export class Restorer {
     const now = clock.now();
     const fresh = [...this.#since].flatMap(([link]) => (this.#steadyAt([link]) > now ? [link] : []));
     const again = (network: ServiceNetwork, avoid?: ReadonlySet<string>): ServiceNetwork => {
-      const placing = { tx, ledger, field: '', before: network, after: network, others, avoid };
-      return { ...network, links: placeLinks(placing) };
+      const at = { tx, ledger, field: '', before: network, after: network, others };
+      return { ...network, links: placeLinks({ ...at, avoid, leavesDrained: true }) };
     };
     // what has only just come back may go again: it is taken where there is nothing else
     const moved = this.#goBack(tx, again(again(before, new Set(fresh))), others);
@@ -156,6 +158,7 @@ export class Restorer {
   #goBack(tx: Tx, network: ServiceNetwork, others: Usage): ServiceNetwork {
     const { ledger } = this.#options;
     let { links } = network;
+    const drained = new Drained(tx);
     for (const home of this.#due(network.name)) {
       const i = links.findIndex(({ name }) => name === home.link);
       const link = links[i];
@@ -163,16 +166,24 @@ export class Restorer {
       if (!demand || JSON.stringify(demand) !== home.demand) continue;
       const supply = supplyOf(ledger, others, (below) => tx.get('link', below));
       for (const one of links) if (one !== link) supply.take(linksOf(one), Number(bitsOf(one)));
+      const off = drained.of(link, network);
       const fits = (below: string): boolean => {
         const edge = supply.edge(below);
-        return this.#isFit(below) && edge !== undefined && supply.free(edge) >= demand.bitsPerSecond;
+        return (
+          isUp(ledger, below) &&
+          !off.has(below) &&
+          edge !== undefined &&
+          supply.free(edge) >= demand.bitsPerSecond
+        );
       };
       const { path, backup } = home;
       if (!path.every(fits)) continue;
       const whole = backup.every(fits);
       // only its backup is elsewhere
       if (!whole && isSame(path, link.path)) continue;
-      const placement = whole ? home : (backupFor(supply, demand, pricesOf(tx, link), path) ?? home);
+      const placement = whole
+        ? home
+        : (backupFor(supply, { ...demand, avoid: off }, pricesOf(tx, link), path) ?? home);
       links = links.with(i, withPlacement(link, placement, ledger));
     }
     return { ...network, links };

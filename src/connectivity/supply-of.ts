@@ -19,7 +19,7 @@ export function bitsToSell(bought: Link, wanted: Link | undefined): bigint {
 
 /**
  * `others`: what is sold already. `wantedOf`: links as they are asked for, which may differ from what is in force.
- * `avoid`: links that are there, and that nothing is to be placed on, beside those that are being drained.
+ * `avoid`: links that are there, and that nothing is to be placed on.
  */
 export function supplyOf(
   ledger: Ledger,
@@ -41,7 +41,7 @@ export function supplyOf(
       lossPpm: body.achieved?.lossPpm ?? body.slo?.lossPpm ?? 0,
       availabilityPpm: body.achieved?.availabilityPpm ?? body.slo?.availabilityPpm ?? 0,
       // no frame fits: it takes nothing more
-      mtu: avoid.has(body.name) || wanted?.drain === true ? 0 : mtuOf(body),
+      mtu: avoid.has(body.name) ? 0 : mtuOf(body),
       riskGroups: body.riskGroups,
     };
   });

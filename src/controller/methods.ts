@@ -37,6 +37,7 @@ export interface MethodOptions<Bodies extends Shape<Bodies>> {
     kind: K,
     given: Bodies[K],
     before: Bodies[K] | undefined,
+    caller: Caller,
   ) => Bodies[K];
   /**
    * Decides about changes, which are in the transaction already; may write more. Throws ApiErrors to refuse all of it.
@@ -138,7 +139,7 @@ class Methods<Bodies extends Shape<Bodies>, R extends object> {
     const repeat = repeatOf(request.requestId, caller, given, state);
     const work = async (tx: Transaction<Bodies>): Promise<Item<Bodies>[]> => {
       if (await repeat?.isDone()) return [];
-      const changes = given.flatMap((one) => this.#put(tx, one));
+      const changes = given.flatMap((one) => this.#put(tx, one, caller));
       if (changes.length > 0) await admit(tx, changes, caller);
       repeat?.remember(tx);
       return given.map(({ kind, name, field }) => {
@@ -205,12 +206,13 @@ class Methods<Bodies extends Shape<Bodies>, R extends object> {
   #put(
     tx: Transaction<Bodies>,
     { kind, name, field, spec: given, etag }: Given<Bodies>,
+    caller: Caller,
   ): Admission<Bodies>[] {
     const { state, against } = this.#options;
     const { catalogue } = state;
     const before = tx.get(kind, name);
     this.#checkEtag(name, etag, `${field}.status.etag`);
-    const spec = against?.(kind, given, before) ?? given;
+    const spec = against?.(kind, given, before, caller) ?? given;
     if (before && catalogue.sameSpec(kind, spec, before)) return [];
     const generation = (before?.status?.generation ?? 0n) + 1n;
     const settled = catalogue.kinds[kind].reconciles !== true;

@@ -35,11 +35,11 @@ export function accessOf(provider: string): Access<Bodies> {
   };
 }
 
-/** Without what carries it. */
+/** Where a link goes is the provider's own, and what of it failed. */
 function shownLink(provider: string, link: Bodies['virtualLink']): Bodies['virtualLink'] {
-  const { violation } = link;
+  const { move: _, violation, ...rest } = link;
   return {
-    ...{ ...link, wires: [] },
+    ...{ ...rest, wires: [], home: [] },
     ...(violation && { violation: shownViolation(violation, provider) }),
   };
 }

@@ -77,7 +77,7 @@ export function changeNode(planning: Planning, leased: Node, asked: Node, field:
   const machine = view.get('machine', machineOf(leased));
   if (!machine) throw new Error(`${leased.name} is leased on a machine that is gone`);
   const share = shareOf(spec.share);
-  const refusal = nodeRefusal(ledger.withoutNode(leased), machine, spec, share, field);
+  const refusal = nodeRefusal(ledger.withoutNode(leased), machine, spec, share, field, false);
   if (refusal) throw refusal;
   const node: Node = {
     ...leased,

@@ -13,7 +13,7 @@ type Machine = Bodies['machine'];
 const { LinkKind } = types;
 
 /** What another way may do better. */
-const OF_THE_WAY: ReadonlySet<string> = new Set(['NO_PATH', 'NO_CAPACITY', 'MTU_TOO_BIG']);
+const OF_THE_WAY: ReadonlySet<string> = new Set(['NO_PATH', 'NO_CAPACITY', 'MTU_TOO_BIG', 'DRAINED']);
 
 /** @throws ApiError why there is none */
 export function chooseCarrier(

@@ -2,7 +2,7 @@
 import { type ResourceDraft } from '../api/node.js';
 import { types, type LeaseState } from '../api/types.js';
 import { v1 as node } from '../api/node.js';
-import { type Hop, hopsOf, interfaceOf, portOf } from './hops.js';
+import { type Hop, interfaceOf, type LinkWay, portOf, waysOf } from './hops.js';
 import { type Bodies, type View } from './kinds.js';
 import { WireLabels } from './wire-labels.js';
 
@@ -24,6 +24,8 @@ export interface CarriedEnd {
   readonly path: InContext;
   /** Of a circuit there is none. */
   readonly arrives: InContext | undefined;
+  /** What brings its frames by the other way, while it is being moved. */
+  readonly alsoArrives?: InContext | undefined;
 }
 
 export function byWire({ kind }: Link): boolean {
@@ -68,18 +70,20 @@ export class WireComposer {
   }
 
   #add(link: Link): void {
-    const hops = hopsOf(this.#view, link) ?? [];
-    for (const [i, hop] of hops.entries()) {
-      if (hop.to === this.#machine) this.#pass(link, hop, hops[i + 1]);
-      if (i === 0 && hop.from === this.#machine) this.#pass(link, undefined, hop);
-    }
+    for (const { hops, otherWay } of waysOf(this.#view, link))
+      for (const [i, hop] of hops.entries()) {
+        if (hop.to === this.#machine) this.#pass(link, otherWay, hop, hops[i + 1]);
+        if (i === 0 && hop.from === this.#machine) this.#pass(link, otherWay, undefined, hop);
+      }
   }
 
   /** `before` and `after`: towards the link's ends a and b. */
-  #pass(link: Link, before: Hop | undefined, after: Hop | undefined): void {
-    const own = (hop: Hop): number | undefined => this.#labels.of(link.name, this.#machine, hop.wire.name);
+  #pass(link: Link, otherWay: LinkWay['otherWay'], before: Hop | undefined, after: Hop | undefined): void {
+    const labelAt = (machine: string, { wire }: Hop): number | undefined =>
+      this.#labels.of(link.name, machine, wire.name, otherWay);
+    const own = (hop: Hop): number | undefined => labelAt(this.#machine, hop);
     const far = (hop: Hop): number | undefined =>
-      this.#labels.of(link.name, hop.from === this.#machine ? hop.to : hop.from, hop.wire.name);
+      labelAt(hop.from === this.#machine ? hop.to : hop.from, hop);
     for (const hop of [before, after]) if (hop) this.#wire(link, hop);
     const end = before && after ? undefined : (before ?? after);
     if (end) {
@@ -87,7 +91,10 @@ export class WireComposer {
       if (arriving === undefined || leaving === undefined) return;
       const wire = end.wire.name;
       const arrives = arriving === 0 ? undefined : { wire, label: arriving };
-      this.#ends.set(link.name, { path: { wire, label: leaving }, arrives });
+      const known = this.#ends.get(link.name);
+      // nothing is sent by the other way, and what comes by it is taken
+      if (otherWay && known) this.#ends.set(link.name, { ...known, alsoArrives: arrives });
+      if (!otherWay) this.#ends.set(link.name, { path: { wire, label: leaving }, arrives });
     } else if (before && after) {
       this.#swap(link, [before.wire.name, own(before)], [after.wire.name, far(after)]);
       this.#swap(link, [after.wire.name, own(after)], [before.wire.name, far(before)]);

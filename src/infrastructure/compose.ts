@@ -126,7 +126,7 @@ function composeEnds(
   for (const { link: origin, vif, mtu, payload, bits } of ends) {
     const carried = wires.endOf(origin) ?? tunnelEnd(origin);
     if (!carried) continue;
-    const { arrives } = carried;
+    const { arrives, alsoArrives } = carried;
     parts.push({
       origin,
       resource: {
@@ -138,7 +138,8 @@ function composeEnds(
         },
       },
     });
-    if (arrives) parts.push({ origin, resource: { label: { ...arrives, deliver: vif } } });
+    for (const label of [arrives, alsoArrives])
+      if (label) parts.push({ origin, resource: { label: { ...label, deliver: vif } } });
   }
   return [...tunnels.values(), ...parts];
 }

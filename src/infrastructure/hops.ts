@@ -28,10 +28,20 @@ export function hopsAlong(view: View, from: string, wires: readonly string[]): r
   return hops;
 }
 
-/** Of a leased lsp or circuit. */
-export function hopsOf(view: View, link: Link): readonly Hop[] | undefined {
+export interface LinkWay {
+  readonly hops: readonly Hop[];
+  /** It is the one that the link's `move` tells of. */
+  readonly otherWay: boolean;
+}
+
+/** Of a leased lsp or circuit: the way that carries it first, then, while it is being moved, the other one. */
+export function waysOf(view: View, link: Link): readonly LinkWay[] {
   const node = view.get('virtualNode', link.a?.virtualNode ?? '');
-  return node && hopsAlong(view, machineOf(node), link.wires);
+  if (!node) return [];
+  return [link.wires, link.move?.wires ?? []].flatMap((wires, i): LinkWay[] => {
+    const hops = wires.length > 0 ? hopsAlong(view, machineOf(node), wires) : undefined;
+    return hops ? [{ hops, otherWay: i > 0 }] : [];
+  });
 }
 
 /** What the machine's agent has told of its end of the wire: where labels come and go. */

@@ -71,7 +71,17 @@ function draw(
     if (name === undefined || tx.get('label', name)) continue;
     const status = settled(undefined, 'used');
     const tunnel = { localAddress, remoteAddress, udpChecksum };
-    const body: Label = { name, link, ...tunnel, label, upstream, bootId: '', status, wire: '' };
+    const body: Label = {
+      name,
+      link,
+      ...tunnel,
+      label,
+      upstream,
+      bootId: '',
+      status,
+      wire: '',
+      otherWay: false,
+    };
     tx.put('label', body);
     return body;
   }
@@ -111,9 +121,17 @@ export function labelsOf(view: View, link: string): readonly Label[] {
   return view.all('label').filter((label) => label.link === link);
 }
 
-/** The link is over: its labels wait until their upstreams have forgotten them. `programmed`: an agent may have them. */
-export function releaseLabels(tx: Tx, link: string, programmed: boolean): void {
-  for (const label of labelsOf(tx, link)) {
+/**
+ * The link is over, or one way of it: its labels wait until their upstreams have forgotten them. `programmed`: an agent may
+ * have them.
+ */
+export function releaseLabels(
+  tx: Tx,
+  link: string,
+  programmed: boolean,
+  which: (label: Label) => boolean = () => true,
+): void {
+  for (const label of labelsOf(tx, link).filter(which)) {
     if (!programmed) {
       tx.delete(label.name);
       continue;

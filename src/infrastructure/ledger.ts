@@ -65,7 +65,8 @@ export class Ledger {
   addLink(link: Link): void {
     this.links.set(link.name, link);
     for (const end of [link.a, link.b]) if (end) this.#vifs.set(`${end.virtualNode} ${end.vif}`, link.name);
-    for (const wire of link.wires) this.#use(wire, soldBits(link));
+    // of a wire that both ways pass, once: only one of them is used
+    for (const wire of new Set([...link.wires, ...(link.move?.wires ?? [])])) this.#use(wire, soldBits(link));
     if (isCircuit(link)) for (const wire of link.wires) this.#circuits.set(wire, link.name);
   }
 

@@ -12,8 +12,9 @@ import {
 } from '../graph/index.js';
 import { mtuRefusal } from './carry.js';
 import { type Avoid } from './diverse.js';
+import { Drained } from './drained.js';
 import { takesLabels } from './hops.js';
-import { type Bodies } from './kinds.js';
+import { type Bodies, type View } from './kinds.js';
 import { type Planning } from './planning.js';
 import { along, availabilityPpm, lossPpm, NOWHERE, type Sums, sumsOf, type Way } from './routing.js';
 import { wiresInUse } from './wire-labels.js';
@@ -42,7 +43,11 @@ interface Network {
 }
 
 /** The wires are in the order they are passed. @throws ApiError NO_PATH, NO_CAPACITY, MTU_TOO_BIG */
-export function lspPath(planning: Planning, asked: PathAsked, field: string): Way {
+export function lspPath(
+  planning: Pick<Planning, 'ledger'> & { readonly view: View },
+  asked: PathAsked,
+  field: string,
+): Way {
   const network = networkOf(planning, asked);
   const { wires, graph, source, target } = network;
   const perArc = (value: (wire: Wire) => number): Float64Array =>
@@ -79,15 +84,17 @@ function noPath(field: string, message: string): ApiError {
   return failedPrecondition({ reason: 'NO_PATH', field, message });
 }
 
-function networkOf({ view }: Planning, { from, to }: PathAsked): Network {
+function networkOf({ view }: { readonly view: View }, { from, to }: PathAsked): Network {
   const machines = view.all('machine').map(({ name }) => name);
   const numbers = new Map(machines.map((name, i) => [name, i]));
   const { circuits } = wiresInUse(view);
+  const drained = new Drained(view);
   const builder = new GraphBuilder(machines.length);
   const wires = view.all('wire').filter((wire) => {
     const [a, b] = [numbers.get(wire.a?.machine ?? ''), numbers.get(wire.b?.machine ?? '')];
     if (a === undefined || b === undefined || circuits.has(wire.name) || !takesLabels(view, wire))
       return false;
+    if (drained.isClosed(wire.name, [from, to])) return false;
     builder.addEdge(a, b, wire.metric || 1);
     return true;
   });

@@ -13,6 +13,7 @@ import { ContentStore } from './content-store.js';
 import { Fleet } from './fleet.js';
 import { openHistories, takeUp } from './histories.js';
 import { catalogue } from './kinds.js';
+import { Mover } from './mover.js';
 import { pathService } from './path-service.js';
 import { Peers } from './peers.js';
 import { infrastructureService } from './service.js';
@@ -46,11 +47,13 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
     term: context.term,
   });
   const peers = new Peers({ state, dialer, log, backoff: tuning.backoff ?? [500, 30_000] });
+  const mover = new Mover({ state, clock, log });
   const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf, histories, paths };
   return {
     services: [infrastructureService(options), pathService(options)],
     async close() {
       await timer.close();
+      await mover.close();
       await peers.close();
       await fleet.close();
       await histories.close();

@@ -68,7 +68,8 @@ export async function askNeighbours(
 ): Promise<Neighbourhood> {
   const neighbours = new Map<string, Peering>();
   for (const peering of view.all('peering'))
-    if (!target.passed.includes(peering.provider)) neighbours.set(peering.provider, peering);
+    if (!target.passed.includes(peering.provider) && !peering.drain)
+      neighbours.set(peering.provider, peering);
   let silent = false;
   const answers = await Promise.all(
     [...neighbours.values()].map(async (peering): Promise<readonly EntryPoint[]> => {
@@ -114,7 +115,7 @@ export function chooseOnward(
   const ways: Onward[] = [];
   for (const [name, entry] of entries) {
     const peering = view.get('peering', name);
-    const way = peering?.end && routing.way(from, peering.end.machine);
+    const way = peering?.end && !peering.drain && routing.way(from, peering.end.machine);
     if (!peering || !way) continue;
     // what is priced otherwise cannot be compared
     if (entry.price && entry.price.microsPerHour > 0n && entry.price.currency !== tariff.currency) continue;
@@ -165,7 +166,7 @@ export function entriesHere(
   const tariff = tariffOf(view);
   const bits = request.bounds?.bitsPerSecond ?? 0n;
   return peerings.flatMap((peering): EntryPoint[] => {
-    const way = peering.end && routing.way(peering.end.machine, machine);
+    const way = peering.end && !peering.drain && routing.way(peering.end.machine, machine);
     if (!way) return [];
     const seen = along(way, { ...NOWHERE, mtu: sumsOf(peering).mtu });
     const refusal =

@@ -61,6 +61,7 @@ export function refusalOf(
   node: Node,
   share: NodeShare,
   field: string,
+  isNew = true,
 ): ApiError | undefined {
   const offer = offerOf(machine.name);
   for (const [i, port] of node.ports.entries()) {
@@ -85,6 +86,12 @@ export function refusalOf(
       reason: 'NO_CAPACITY',
       field: `${field}.share.${COUNT_FIELDS[count]}`,
       message: `${offer} has ${free[count]} of ${COUNT_FIELDS[count]} free, ${share[count]} are asked for; ${free[count]} would fit.`,
+    });
+  if (machine.drain && isNew)
+    return failedPrecondition({
+      reason: 'DRAINED',
+      field: `${field}.offer`,
+      message: `The machine of ${offer} is to be under maintenance; choose another, or try later.`,
     });
   if (machine.status?.state !== 'ready')
     return unavailable({

@@ -10,6 +10,7 @@ import {
   mtuRefusal,
 } from './carry.js';
 import { avoidOf, sharedWith, sizeOf } from './diverse.js';
+import { Drained } from './drained.js';
 import { type Hop, hopsAlong, takesLabels } from './hops.js';
 import { type Bodies } from './kinds.js';
 import { lspPath } from './lsp-path.js';
@@ -103,8 +104,11 @@ export function circuitCarrier(
   field: string,
 ): Carrier {
   const { view, ledger } = planning;
-  const joins = ({ a, b }: Wire): boolean =>
-    [a?.machine, b?.machine].includes(from.name) && [a?.machine, b?.machine].includes(to.name);
+  const drained = new Drained(view);
+  const joins = ({ name, a, b }: Wire): boolean =>
+    !drained.isClosed(name, [from.name, to.name]) &&
+    [a?.machine, b?.machine].includes(from.name) &&
+    [a?.machine, b?.machine].includes(to.name);
   const adjacent = view.all('wire').filter((wire) => joins(wire) && takesLabels(view, wire));
   if (adjacent.length === 0)
     throw failedPrecondition({

@@ -2,6 +2,7 @@
 import { type ApiError, failedPrecondition } from '../api/errors.js';
 import { types } from '../api/types.js';
 import { bandwidthRefusal, boundRefusal, mtuRefusal } from './carry.js';
+import { Drained } from './drained.js';
 import { type Bodies, type View } from './kinds.js';
 import { addressOf, allocateLabel, checkTunnel, type TunnelEnds } from './labels.js';
 import { type Ledger } from './ledger.js';
@@ -30,6 +31,14 @@ export function tunnelCarrier(
     });
   const refusal = refusalOf(planning, spec, way, field);
   if (refusal) throw refusal;
+  const drained = new Drained(view);
+  if (way.wires.some((wire) => drained.isClosed(wire, [from.name, to.name])))
+    throw failedPrecondition({
+      reason: 'DRAINED',
+      field: `${field}.kind`,
+      message:
+        'The way of IP routing passes something that is to be under maintenance; ask for an lsp, or later.',
+    });
   const ends = tunnelBetween(from, to, spec, field);
   checkTunnel(view, ends, `${field}.udp_checksum`);
   return {

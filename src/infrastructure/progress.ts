@@ -1,7 +1,7 @@
 /** How far machines are with leases, and what that makes of a lease's status. */
 import { type LeaseState, types } from '../api/types.js';
 import { byWire } from './compose-wires.js';
-import { hopsOf } from './hops.js';
+import { waysOf } from './hops.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { machineOf } from './ledger.js';
 import { settled } from './status.js';
@@ -72,8 +72,9 @@ function wordsOf(lease: LeaseState): [string, string] {
 
 /** Machines of this provider at which a link ends, and those that pass it on by its labels. */
 export function machinesOf(view: View, link: Bodies['virtualLink']): readonly string[] {
-  const hops = byWire(link) ? hopsOf(view, link) : undefined;
-  if (hops) return hops.flatMap(({ from, to }, i) => (i === 0 ? [from, to] : [to]));
+  const ways = byWire(link) ? waysOf(view, link).map(({ hops }) => hops) : [];
+  if (ways.length > 0)
+    return [...new Set(ways.flatMap((hops) => hops.flatMap(({ from, to }) => [from, to])))];
   return [link.a, link.b].flatMap((end) => {
     const node = end?.provider === '' ? view.get('virtualNode', end.virtualNode) : undefined;
     return node ? [machineOf(node)] : [];

@@ -39,7 +39,8 @@ function settleMachines(tx: Tx, ledger: Ledger): void {
       free: minus(capacityOf(machine), leased),
       ports: machine.ports.filter((port) => ledger.portUser(machine.name, port) === undefined),
       nodePrice: nodePrice(tariff, { ...NO_SHARE, cpuMillis: 0 }),
-      status: settled(before?.status, machine.status?.state ?? ''),
+      // of a machine that is to be drained nothing new is leased
+      status: settled(before?.status, machine.drain ? 'maintenance' : (machine.status?.state ?? '')),
     });
   }
   for (const name of stale) tx.delete(name);

@@ -18,7 +18,15 @@ const TRIES = 1000;
 
 type Kind = 'lsp' | 'circuit';
 
-function take(tx: Tx, kind: Kind, machine: string, upstream: string, wire: string, link: string): void {
+interface Taken {
+  readonly machine: string;
+  readonly upstream: string;
+  readonly wire: string;
+  readonly link: string;
+  readonly otherWay: boolean;
+}
+
+function take(tx: Tx, kind: Kind, { machine, upstream, wire, link, otherWay }: Taken): void {
   for (let i = 0; i < TRIES; i++) {
     const number = randomInt(FIRST, END);
     // no two of a machine are the same, whatever the wire: where one arrives on a wrong wire, it means nothing
@@ -35,18 +43,25 @@ function take(tx: Tx, kind: Kind, machine: string, upstream: string, wire: strin
       bootId: '',
       status: settled(undefined, 'used'),
       wire,
+      otherWay,
     });
     return;
   }
   throw resourceExhausted({ reason: 'LABELS', message: 'No label is free on the way; end a link first.' });
 }
 
-/** For both directions of every hop. */
-export function holdWires(tx: Tx, kind: Kind, hops: readonly Hop[], link: string): void {
+/** For both directions of every hop. @param otherWay beside the one that the link is carried by */
+export function holdWires(tx: Tx, kind: Kind, hops: readonly Hop[], link: string, otherWay = false): void {
   for (const { wire, from, to } of hops) {
-    take(tx, kind, to, from, wire.name, link);
-    take(tx, kind, from, to, wire.name, link);
+    take(tx, kind, { machine: to, upstream: from, wire: wire.name, link, otherWay });
+    take(tx, kind, { machine: from, upstream: to, wire: wire.name, link, otherWay });
   }
+}
+
+/** What the link was carried by is the other way now, and the other way carries it. */
+export function exchangeWays(tx: Tx, link: string): void {
+  for (const label of tx.all('label'))
+    if (label.link === link) tx.put('label', { ...label, otherWay: !label.otherWay });
 }
 
 /** Wires with labels of lsps, and wires of circuits; also of those that are over and not forgotten yet. */
@@ -56,17 +71,18 @@ export function wiresInUse(view: View): { readonly lsps: Set<string>; readonly c
   return { lsps, circuits };
 }
 
-/** The labels of one link by receiving machine and wire. */
+/** The labels of one link by receiving machine, wire and way. */
 export class WireLabels {
   readonly #labels = new Map<string, number>();
 
   constructor(view: View) {
-    for (const { name, link, wire, label } of view.all('label'))
-      if (wire !== '' && link !== '') this.#labels.set(`${link} ${receiverOf(name)} ${wire}`, label);
+    for (const { name, link, wire, label, otherWay } of view.all('label'))
+      if (wire !== '' && link !== '')
+        this.#labels.set(`${link} ${receiverOf(name)} ${wire} ${otherWay}`, label);
   }
 
-  of(link: string, machine: string, wire: string): number | undefined {
-    return this.#labels.get(`${link} ${machine} ${wire}`);
+  of(link: string, machine: string, wire: string, otherWay: boolean): number | undefined {
+    return this.#labels.get(`${link} ${machine} ${wire} ${otherWay}`);
   }
 }
 

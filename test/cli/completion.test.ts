@@ -91,6 +91,8 @@ test.each([
   [['describe', 'mac'], 'machines/P machines/Q'],
   [['delete', 'customers/'], 'customers/conn/virtualNodes/P'],
   [['watch', 'machines', 'o'], 'offers'],
+  [['drain', ''], 'machine link path'],
+  [['drain', 'machine', ''], 'P Q'],
   [['completion', ''], 'bash zsh fish'],
   [['apply', '-f', ''], ''], // files: the shell's own
   [['get', '--context', 'two', ''], 'network nodes links stations routes'],

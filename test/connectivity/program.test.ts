@@ -163,6 +163,7 @@ describe('stages', () => {
     expect(made).toEqual({
       nodes: new Set(['a', 'q', 'z']),
       after: { active: [B, C], next: [], old: [A] },
+      leaving: [],
     });
   });
 

@@ -1,4 +1,5 @@
 /** Contexts, worlds, collections and resources that a word may be. */
+import type { ServiceNetwork } from '../../api/connectivity.js';
 import { chooseTarget, type Target, type TargetFlags } from '../contexts/choose.js';
 import { readContexts } from '../contexts/file.js';
 import { WORLD_WORDS } from '../get/words.js';
@@ -59,6 +60,8 @@ export async function candidatesOf(
       return machines(words, where.world);
     case 'get':
       return things(words, typed, where);
+    case 'drain':
+      return drainable(chooseTarget(where.target), words);
     case 'watch':
       return collections(chooseTarget(where.target));
     case 'report':
@@ -69,6 +72,31 @@ export async function candidatesOf(
     default:
       return []; // files
   }
+}
+
+/** Behind the word for what it is: names of that. */
+async function drainable(target: Target | undefined, [what]: readonly string[]): Promise<readonly string[]> {
+  if (!target || target.layer === 'service') return [];
+  const short = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
+  const below = target.layer === 'connectivity';
+  if (what === 'machine') return (await ask(target, below ? 'nodes' : 'machines')).map(short);
+  if (what === 'link' && below) return (await ask(target, 'links')).map(short);
+  if (what === 'link')
+    return [...(await ask(target, 'wires')), ...(await ask(target, 'peerings'))].map(short);
+  return what === 'path' && below ? serviceLinks(target) : [];
+}
+
+/** `iptv/P-M` */
+async function serviceLinks(target: Target): Promise<readonly string[]> {
+  const { withServer } = await import('../resources/server.js');
+  return withServer(target, async ({ client }) => {
+    const request = { collection: 'customers/-/serviceNetworks', pageSize: MOST_NAMES };
+    const { resources } = await client.list(request, { deadlineMs: DEADLINE });
+    return resources.flatMap((one) => {
+      const { name, links } = one['serviceNetwork'] as ServiceNetwork;
+      return links.map((link) => `${name.slice(name.lastIndexOf('/') + 1)}/${link.name}`);
+    });
+  });
 }
 
 async function things(words: readonly string[], typed: string, where: Where): Promise<readonly string[]> {

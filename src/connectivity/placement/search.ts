@@ -1,5 +1,11 @@
 /** The search for one link's path, and its backup, on what is bought. Pure. */
-import { type ArcFilter, type Constraint, constrainedPath, pathBeside } from '../../graph/index.js';
+import {
+  type ArcFilter,
+  type Constraint,
+  constrainedPath,
+  disjointPaths,
+  pathBeside,
+} from '../../graph/index.js';
 import {
   type Kept,
   availabilityBound,
@@ -64,8 +70,10 @@ export class Search {
     this.#room = supply.perArc((edge) => Math.max(0, supply.free(edge)));
   }
 
-  readonly #fitsFrames: ArcFilter = (arc) =>
-    this.#supply.link(this.#supply.graph.edge[arc] ?? -1).mtu >= this.#demand.mtu + LABEL_BYTES;
+  readonly #fitsFrames: ArcFilter = (arc) => {
+    const { name, mtu } = this.#supply.link(this.#supply.graph.edge[arc] ?? -1);
+    return mtu >= this.#demand.mtu + LABEL_BYTES && this.#demand.avoid?.has(name) !== true;
+  };
 
   readonly #usable: ArcFilter = (arc) =>
     this.#fitsFrames(arc) && (this.#room[arc] ?? 0) >= this.#demand.bitsPerSecond;
@@ -166,15 +174,33 @@ export class Search {
     });
   }
 
-  /** The cheapest path with a backup beside it that costs less than `most`. */
+  /**
+   * The cheapest path with a backup beside it that costs less than `most`. First paths alone would be a trap: of many of the
+   * same price none may have a backup. The pair of least weight together, which is found without trying, is one answer; it
+   * also says what no other pair can be below, so that few first paths are tried, and where there is none, that there is none.
+   */
   #pair(least: number, most: number, apart: Apart): Pair | undefined {
     const share = this.#prices.backupPermille / 1000;
     const always = this.#demand.protection === 'pair';
     let best: Pair | undefined;
     let cost = most;
     let tried = 0;
+    const together = this.#leastTogether(apart);
+    if (together === 'none') return undefined;
+    const consider = (primary: Way, backup: Way): void => {
+      const sum = primary.weight + share * backup.weight;
+      if (sum >= cost) return;
+      best = { primary, backup };
+      cost = sum;
+    };
+    for (const [primary, backup] of together?.pairs ?? [])
+      if (this.#mayBePair(primary, backup, least)) consider(primary, backup);
+    let shortest: number | undefined;
     for (const primary of this.#ways()) {
-      if (primary.weight >= cost || ++tried > MOST_TRIED) break;
+      shortest ??= primary.weight;
+      // the backup of this one and of all that follow weighs no less
+      const backupWeight = Math.max(shortest, (together?.weight ?? 0) - primary.weight);
+      if (primary.weight + share * backupWeight >= cost || ++tried > MOST_TRIED) break;
       if (!this.#keeps(primary, this.#bounds)) continue;
       const first = this.#availability(primary);
       if (first <= 0 && least > 0) continue;
@@ -182,11 +208,45 @@ export class Search {
       const needed = first >= least ? 0 : 1 - (1 - least) / (1 - first);
       if (needed <= 0 && !always) continue;
       const backup = this.#constrained(this.#promising(needed), this.#beside(primary, apart));
-      if (!backup || primary.weight + share * backup.weight >= cost) continue;
-      best = { primary, backup };
-      cost = primary.weight + share * backup.weight;
+      if (backup) consider(primary, backup);
     }
     return best;
+  }
+
+  /** Two ways of least weight together that share nothing but risk groups, in both orders; past given nodes it is not known. */
+  #leastTogether(
+    apart: Apart,
+  ): { readonly weight: number; readonly pairs: readonly (readonly [Way, Way])[] } | 'none' | undefined {
+    if (this.#stops.length > 2) return undefined;
+    const [source = 0, target = 0] = this.#stops;
+    const found = disjointPaths(this.#supply.graph, source, target, {
+      weights: this.#weights,
+      usable: this.#usable,
+      disjoint: apart === NODES ? 'node' : 'edge',
+    });
+    if (!found || found.penalty > 0) return 'none';
+    const [one, other] = found.paths;
+    if (!one || !other) return 'none';
+    return {
+      weight: found.weight,
+      pairs: [
+        [one, other],
+        [other, one],
+      ],
+    };
+  }
+
+  /** Both within the bounds, without a risk in common, and with what is promised of both together. */
+  #mayBePair(primary: Way, backup: Way, least: number): boolean {
+    const first = this.#availability(primary);
+    if (first <= 0 && least > 0) return false;
+    if (first >= least && this.#demand.protection !== 'pair') return false;
+    const needed = first >= least ? 0 : 1 - (1 - least) / (1 - first);
+    return (
+      this.#areApart(primary, backup) &&
+      this.#keeps(primary, this.#bounds) &&
+      this.#keeps(backup, this.#promising(needed))
+    );
   }
 
   /** Of pairs that have something in common: the least of that, then the least price. */

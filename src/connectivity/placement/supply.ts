@@ -30,6 +30,8 @@ export interface Demand {
   readonly availabilityPpm: number;
   readonly mtu: number;
   readonly protection: Protection;
+  /** Names of links that it is not to take. */
+  readonly avoid?: ReadonlySet<string> | undefined;
 }
 
 /** A backup where the availability needs one; none; one in any case. */

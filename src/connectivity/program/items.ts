@@ -83,11 +83,15 @@ export function vifsOfLink(
   };
 }
 
+export interface LinkOf {
+  readonly network: ServiceNetwork;
+  readonly link: ServiceLink;
+  /** Links below that are to be left alone while there is another way. */
+  readonly off: ReadonlySet<string>;
+}
+
 /** Of one link: `ends` undefined where the network, or the link of it, is gone. */
-export function itemsOfLink(
-  { active, next, old }: Carried,
-  ends: { readonly network: ServiceNetwork; readonly link: ServiceLink } | undefined,
-): Items {
+export function itemsOfLink({ active, next, old }: Carried, ends: LinkOf | undefined): Items {
   const collector = new Collector();
   const making = without(next, active);
   const ways = [...active, ...making, ...old];
@@ -97,7 +101,7 @@ export function itemsOfLink(
   }
   const [first] = active;
   if (!first || !ends) return collector.items;
-  const { link } = ends;
+  const { link, off } = ends;
   const vifs = vifsOfLink(ends.network, link);
   for (const { there, back } of ways.filter((way) => sameEnds(way, first))) {
     deliver(collector, there, vifs.b);
@@ -112,9 +116,10 @@ export function itemsOfLink(
   ] as const) {
     const node = first[sending][0]?.from;
     if (node === undefined) continue;
-    const paths = active.flatMap(
-      (way, index) => pathOf(link, way[sending], way[receiving], { index, of: active.length }) ?? [],
-    );
+    const paths = active.flatMap((way, index) => {
+      const avoid = way.path.some((below) => off.has(below));
+      return pathOf(link, way[sending], way[receiving], { index, of: active.length, avoid }) ?? [];
+    });
     collector.add(node, { vif: { name: vif, mtu, link: { paths, ...carried }, ...rates } });
   }
   return collector.items;

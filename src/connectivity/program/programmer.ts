@@ -5,6 +5,7 @@ import { type Logger } from '../../api/log.js';
 import { type ResourceDraft } from '../../api/node.js';
 import { type NodeShare } from '../../api/types.js';
 import { type Clock, sleep } from '../../controller/clock.js';
+import { Drained } from '../drained.js';
 import { type ConnectivityState, type Tx } from '../kinds.js';
 import { inForce, isUp, type Ledger } from '../ledger.js';
 import { leaseOfNode } from '../names.js';
@@ -41,6 +42,8 @@ export interface ProgrammerOptions {
 interface Pending {
   readonly versions: ReadonlyMap<string, number>;
   readonly after: Step['after'];
+  /** Milliseconds to wait beyond that; 0: it has been waited for. */
+  lingerMs: number;
 }
 
 /** Entries of one transaction of many. */
@@ -57,6 +60,8 @@ export class Programmer {
   /** Our links that are there, as far as their suppliers say; of those, what goes over them. */
   #live: ReadonlyMap<string, Link> = new Map();
   #up: ReadonlySet<string> = new Set();
+  /** By link that is carried: those of its links below that are to be left alone. */
+  readonly #off = new Map<string, string>();
   readonly #failures = new Map<string, string>();
   readonly #tasks = new Set<Promise<void>>();
 
@@ -92,8 +97,21 @@ export class Programmer {
     for (const source of this.#contents.sources()) {
       if (source.startsWith('own ') && !ledger.links.has(source.slice(4))) this.#set(source, new Map());
     }
+    this.#showDrained();
     for (const sender of this.#senders.values()) sender.kick();
     for (const node of this.#senders.keys()) if (!ledger.nodes.has(node)) this.#gone(node);
+  }
+
+  /** What is to be left alone of what a link is carried by has changed. */
+  #showDrained(): void {
+    const { state, records } = this.#options;
+    const drained = new Drained(state);
+    for (const network of state.all('serviceNetwork'))
+      for (const link of network.links) {
+        const key = keyOf(network.name, link.name);
+        if (!records.links.has(key)) continue;
+        if (this.#off.get(key) !== avoidedBy(link, drained.of(link, network))) this.#showLink(key);
+      }
   }
 
   /** The network was admitted, changed or deleted: what its nodes contain is to follow. */
@@ -212,11 +230,14 @@ export class Programmer {
     const carried = records.links.get(key) ?? NOTHING;
     const network = state.get('serviceNetwork', networkOf(key));
     const link = network?.links.find(({ name }) => keyOf(network.name, name) === key);
-    const ends = network && link && !isSuspended(network) ? { network, link } : undefined;
+    const off = network && link ? new Drained(state).of(link, network) : new Set<string>();
+    if (link) this.#off.set(key, avoidedBy(link, off));
+    else this.#off.delete(key);
+    const ends = network && link && !isSuspended(network) ? { network, link, off } : undefined;
     this.#set(key, itemsOfLink(carried, ends));
-    const steps = nextSteps(carried).map(({ nodes, after }): Pending => {
+    const steps = nextSteps(carried).map(({ nodes, after, leaving }): Pending => {
       const versions = new Map([...nodes].map((node) => [node, this.#sender(node).version]));
-      return { versions, after };
+      return { versions, after, lingerMs: this.#arrivingMs(leaving) };
     });
     if (steps.length > 0) {
       this.#steps.set(key, steps);
@@ -248,6 +269,12 @@ export class Programmer {
       [...versions].every(([node, version]) => this.#has(node, version)),
     );
     if (!step) return;
+    if (step.lingerMs > 0) {
+      const { clock, ending } = this.#options;
+      await sleep(clock, step.lingerMs, ending);
+      step.lingerMs = 0;
+      if (ending.aborted || this.#steps.get(key) !== steps) return;
+    }
     await state.transact((tx) => {
       // another change may have come between
       if (this.#steps.get(key) !== steps) return;
@@ -257,6 +284,14 @@ export class Programmer {
         this.#settle(networkOf(key));
       });
     });
+  }
+
+  /** What is under way by these ways has arrived after so long, as far as their suppliers say how long they take. */
+  #arrivingMs(ways: readonly Way[]): number {
+    const { links } = this.#options.ledger;
+    const delayUs = ({ path }: Way): number =>
+      path.reduce((sum, name) => sum + (links.get(name)?.body.achieved?.delayUs ?? 0), 0);
+    return Math.ceil((2 * Math.max(0, ...ways.map(delayUs))) / 1000);
   }
 
   /** A node that is no longer leased contains nothing, and sends nothing. */
@@ -397,14 +432,16 @@ export class Programmer {
       });
     const now = state.get('serviceNetwork', name);
     if (!now || !differs(now)) return;
-    this.#spawn(() =>
-      state.transact((tx) => {
+    this.#spawn(async () => {
+      await state.transact((tx) => {
         const network = tx.get('serviceNetwork', name);
         if (!network || !differs(network)) return;
         const links = network.links.map((link) => ({ ...link, ...this.#wordOf(network, link) }));
         tx.put('serviceNetwork', withStatus({ ...network, links }, wanted(network)));
-      }),
-    );
+      });
+      // what a machine said while that was being written was held against what had been there before
+      this.#settle(name);
+    });
   }
 
   /** Of one link: for its customer, and for operators whether its backup is programmed. */
@@ -426,6 +463,12 @@ function itemsOf(network: ServiceNetwork, boughtOf: (node: string) => NodeShare 
   if (!isSuspended(network)) return itemsOfNetwork(network, boughtOf);
   const nodes = network.nodes.map((node) => ({ ...node, ports: [] }));
   return itemsOfNetwork({ ...network, nodes }, boughtOf);
+}
+
+function avoidedBy(link: ServiceLink, off: ReadonlySet<string>): string {
+  return linksOf(link)
+    .filter((below) => off.has(below))
+    .join();
 }
 
 function startsAt(way: Way, network: ServiceNetwork, a: string): boolean {

@@ -59,7 +59,7 @@ export function pathOf(
   link: ServiceLink,
   sending: readonly LabelledHop[],
   receiving: readonly LabelledHop[],
-  { index, of }: { readonly index: number; readonly of: number },
+  { index, of, avoid = false }: { readonly index: number; readonly of: number; readonly avoid?: boolean },
 ): Path | undefined {
   const [first] = sending;
   const last = receiving.at(-1);
@@ -81,5 +81,6 @@ export function pathOf(
     liveness,
     measurement: measurementOf(link),
     ...(isWeighted(link) && weight > 0 && { weight }),
+    ...(avoid && { avoid }),
   };
 }

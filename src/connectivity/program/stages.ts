@@ -10,6 +10,8 @@ import { among, sameEnds, without } from './ways.js';
 export interface Step {
   readonly nodes: ReadonlySet<string>;
   readonly after: Carried;
+  /** Ways that may have something under way when they have acknowledged it, which is to arrive first. */
+  readonly leaving: readonly Way[];
 }
 
 export const NOTHING: Carried = { active: [], next: [], old: [] };
@@ -48,10 +50,11 @@ export function nextSteps(now: Carried): Step[] {
       active.length > 0
         ? nodesOf(way)
         : new Set([...transitOf(way), ...shared(endsOf(way), old.flatMap(endsOf))]);
-    return { nodes, after: { active: then, next: open, old: [...gone, ...old] } };
+    return { nodes, after: { active: then, next: open, old: [...gone, ...old] }, leaving: [] };
   });
   // the vifs send over what is active, or are gone
-  if (old.length > 0) steps.push({ nodes: new Set(old.flatMap(endsOf)), after: { ...now, old: [] } });
+  if (old.length > 0)
+    steps.push({ nodes: new Set(old.flatMap(endsOf)), after: { ...now, old: [] }, leaving: old });
   return steps;
 }
 

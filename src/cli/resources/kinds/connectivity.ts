@@ -10,7 +10,7 @@ import type {
 } from '../../../api/connectivity.js';
 import { types } from '../../../api/types.js';
 import { bandwidth, fromNow, perHour, percent, price, slo, span, word } from '../../units.js';
-import { column, count, kind, last, lease, list, type ResourceKind, right, wide } from './kind.js';
+import { column, count, drained, kind, last, lease, list, type ResourceKind, right, wide } from './kind.js';
 
 const share = (millis: number | undefined): string =>
   millis !== undefined && millis > 0 ? percent(millis * 1000) : '';
@@ -28,6 +28,8 @@ export const connectivityKinds: readonly ResourceKind[] = [
     column('PORTS', ({ ports }) => list(ports)),
     right('PRICE', (body) => price(body.price)),
     column('LEASE', (body) => lease(body.lease)),
+    drained('DRAINED', ({ drain }) => drain),
+    drained('MAINTENANCE', ({ maintenance }) => maintenance),
     wide('TERM', ({ termSeconds }) => term(termSeconds)),
   ]),
   kind<Link>('link', 'links', [
@@ -41,6 +43,8 @@ export const connectivityKinds: readonly ResourceKind[] = [
     ),
     right('PRICE', (body) => price(body.price)),
     column('LEASE', (body) => lease(body.lease)),
+    drained('DRAINED', ({ drain }) => drain),
+    drained('MAINTENANCE', ({ maintenance }) => maintenance),
     wide('TERM', ({ termSeconds }) => term(termSeconds)),
     wide('MTU', ({ mtu }) => count(mtu)),
     wide('RISKS', ({ riskGroups }) => list(riskGroups)),
@@ -73,5 +77,11 @@ export const connectivityKinds: readonly ResourceKind[] = [
     right('PRICE', (body) => price(body.price)),
     column('LEASE', (body) => lease(body.lease)),
     column('ENDS', (body) => fromNow(body.term?.expireTime ?? '')),
+    {
+      ...column<ServiceNetwork>('DRAINED', ({ links }) =>
+        list(links.filter(({ avoid }) => avoid.length > 0).map(({ name }) => name)),
+      ),
+      sparse: true,
+    },
   ]),
 ];

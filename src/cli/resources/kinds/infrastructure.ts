@@ -16,7 +16,7 @@ import type {
 } from '../../../api/infrastructure.js';
 import { types } from '../../../api/types.js';
 import { bandwidth, delay, fromNow, perHour, percent, price, slo, span, word } from '../../units.js';
-import { column, count, kind, last, lease, list, type ResourceKind, right, wide } from './kind.js';
+import { column, count, drained, kind, last, lease, list, type ResourceKind, right, wide } from './kind.js';
 
 const wireEnd = (end: WireEnd | undefined): string => (end ? `${last(end.machine)}:${end.interface}` : '');
 const linkEnd = (end: LinkEnd | undefined): string =>
@@ -33,6 +33,7 @@ export const infrastructureKinds: readonly ResourceKind[] = [
     column('ADDRESSES', ({ addresses }) => list(addresses)),
     right('LEASED CPU', ({ state }) => share(state?.leased?.cpuMillis)),
     column('PORTS', ({ ports }) => list(ports)),
+    drained('DRAINED', ({ drain }) => drain),
     wide('AGENT', ({ agent }) => agent),
     wide('VERSION', ({ state }) => state?.agentVersion ?? ''),
     wide('KERNEL', ({ state }) => state?.kernel ?? ''),
@@ -43,6 +44,7 @@ export const infrastructureKinds: readonly ResourceKind[] = [
     right('BANDWIDTH', ({ bitsPerSecond }) => some(bitsPerSecond)),
     right('SOLD', ({ soldAToB, soldBToA }) => sold(soldAToB, soldBToA)),
     right('DELAY', ({ delayUs }) => delay(delayUs)),
+    drained('DRAINED', ({ drain }) => drain),
     wide('LOSS', ({ lossPpm }) => percent(lossPpm)),
     wide('METRIC', ({ metric }) => count(metric)),
     wide('MTU', ({ mtu }) => count(mtu)),
@@ -54,6 +56,7 @@ export const infrastructureKinds: readonly ResourceKind[] = [
     right('BANDWIDTH', ({ bitsPerSecond }) => some(bitsPerSecond)),
     right('SOLD', ({ soldOut, soldIn }) => sold(soldOut, soldIn)),
     right('DELAY', ({ delayUs }) => delay(delayUs)),
+    drained('DRAINED', ({ drain }) => drain),
     wide('CONTROLLER', ({ controller }) => controller),
     wide('RISKS', ({ riskGroups }) => list(riskGroups)),
   ]),
@@ -82,6 +85,7 @@ export const infrastructureKinds: readonly ResourceKind[] = [
     column('PORTS', ({ ports }) => list(ports)),
     right('PRICE', (body) => price(body.price)),
     column('LEASE', (body) => lease(body.lease)),
+    drained('MAINTENANCE', ({ maintenance }) => maintenance),
     column('ENDS', ({ term }) => fromNow(term?.expireTime ?? '')),
   ]),
   kind<VirtualLink>('virtualLink', 'customers/+/virtualLinks', [
@@ -93,6 +97,7 @@ export const infrastructureKinds: readonly ResourceKind[] = [
     wide('WIRES', ({ wires }) => list(wires.map(last))),
     right('PRICE', (body) => price(body.price)),
     column('LEASE', (body) => lease(body.lease)),
+    drained('MAINTENANCE', ({ maintenance }) => maintenance),
     column('ENDS', ({ term }) => fromNow(term?.expireTime ?? '')),
   ]),
   kind<Reservation>('reservation', 'customers/+/reservations', [

@@ -63,6 +63,11 @@ export function wide<B>(title: string, cell: (body: B) => string): ColumnOf<B> {
   return { title, cell, wide: true };
 }
 
+/** A column that is there while something is. */
+export function drained<B>(title: string, is: (body: B) => boolean): ColumnOf<B> {
+  return { title, cell: (body) => (is(body) ? 'yes' : ''), sparse: true };
+}
+
 /** Of what is leased: its state, and when it ends. */
 export const lease = (state: number): string => leaseState(state);
 
