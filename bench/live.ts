@@ -6,10 +6,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type XdpLink } from '../native/lib/index.js';
+import { LinkKind } from '../gen/layout.js';
 import { Instance } from '../test/support/instance.js';
 import { cableHp, mac, wireQ } from '../test/support/machine-p.js';
 import { countInstructions } from './instructions.js';
 import { readCounter, setBytes, stationFrame, withRoutes } from './machine.js';
+import { protect } from './protect.js';
 import { median, round, row, type Row } from './report.js';
 
 const packets = 1_000_000;
@@ -20,6 +22,8 @@ const sink = wireQ + 1;
 
 interface Way {
   name: string;
+  /** Of each packet that is sent; else one. */
+  copies?: number;
   prepare(instance: Instance): () => void;
 }
 
@@ -85,6 +89,19 @@ const ways: Way[] = [
     },
   },
   {
+    name: 'data plane, 1+1: two copies by one wire',
+    copies: 2,
+    prepare(instance) {
+      const undo = protect(instance, LinkKind.LINK_TWICE);
+      const program = instance.object.program('cabernet_port');
+      const link = program.attachXdp(cableHp, { mode: 'native', netns: instance.netns });
+      return () => {
+        link.close();
+        undo();
+      };
+    },
+  },
+  {
     name: 'bare XDP redirect',
     prepare(instance) {
       instance.map('bench_devices').setDevice(0, { ifindex: wireQ }, { netns: instance.netns });
@@ -131,7 +148,7 @@ async function measureOnce(instance: Instance, way: Way): Promise<{ rate: number
     const start = process.hrtime.bigint();
     const { instructions } = await countInstructions(() => send(instance, packets));
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-    const arrived = sunk(instance) - before;
+    const arrived = (sunk(instance) - before) / (way.copies ?? 1);
     if (arrived < packets * 0.99)
       throw new Lossy(`${way.name}: only ${arrived} of ${packets} packets arrived`);
     return {
@@ -184,7 +201,7 @@ async function run(): Promise<Row[]> {
     }
     const mpps = (k: number): number => round(median(rates[k] ?? []) / 1e6);
     const counted = instructions[0];
-    return [1, 2, 3].map((k) =>
+    return [1, 2, 3, 4].map((k) =>
       row({
         bench: 'forward',
         case: 'live, 64 bytes, one core',

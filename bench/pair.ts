@@ -59,7 +59,13 @@ function below(end: End): Resource[] {
 }
 
 /** The link's end: labels 1000 and up by wire 0, 100 000 and up by wire 1; what M expects is one more. */
-export function linkEnd(end: End, name: string, number: number, watched: Watched): Resource[] {
+export function linkEnd(
+  end: End,
+  name: string,
+  number: number,
+  watched: Watched,
+  protection = 1,
+): Resource[] {
   const label = (wire: number, at: End): number => 1000 + 100_000 * wire + 2 * number + (at === 'M' ? 1 : 0);
   const vif = vifName(`iptv/${end}/${name}`);
   const { intervalUs, multiplier } = watched;
@@ -72,7 +78,7 @@ export function linkEnd(end: End, name: string, number: number, watched: Watched
   const labels = [0, 1].map((wire) => ({
     label: { tunnel: `tunnels/w${wire}`, label: label(wire, end), deliver: vif },
   }));
-  return [{ vif: { name: vif, link: { paths } } }, ...labels];
+  return [{ vif: { name: vif, link: { paths, protection } } }, ...labels];
 }
 
 export class Pair {
@@ -126,10 +132,10 @@ export class Pair {
     return { from: station('hp'), to: station('hm'), source: '10.0.1.2', destination: '10.0.3.2' };
   }
 
-  /** These links, numbered from 0, and no others. */
-  async carry(names: readonly string[], watched: Watched): Promise<void> {
+  /** These links, numbered from 0, and no others; `protection` by the API's number. */
+  async carry(names: readonly string[], watched: Watched, protection = 1): Promise<void> {
     for (const end of ENDS) {
-      const links = names.flatMap((name, i) => linkEnd(end, name, i, watched));
+      const links = names.flatMap((name, i) => linkEnd(end, name, i, watched, protection));
       const station = port(`iptv/${end}/station`, end === 'P' ? 'st-hp' : 'st-hm');
       await apply(this.#agents[end], 'one', [...below(end), station, ...links]);
     }
@@ -179,6 +185,16 @@ export class Pair {
           liveness?.state === v1.SessionState.SESSION_STATE_UP &&
           liveness.remoteState === v1.SessionState.SESSION_STATE_UP &&
           liveness.intervalUs === intervalUs,
+      ),
+    );
+  }
+
+  /** All are up, whichever is in use. */
+  isUp(): boolean {
+    const { SESSION_STATE_UP } = v1.SessionState;
+    return ENDS.every((end) =>
+      this.paths(end).every(
+        ({ liveness }) => liveness?.state === SESSION_STATE_UP && liveness.remoteState === SESSION_STATE_UP,
       ),
     );
   }

@@ -13,6 +13,7 @@ import { Pair, type Watched } from './pair.js';
 import { Sink } from './paced.js';
 import { type Row, round, row, spreadRow } from './report.js';
 import { manySessions } from './sessions.js';
+import { twice } from './twice.js';
 
 const bench = 'protection';
 /** FRR's shortest, and its multiplier. */
@@ -155,6 +156,7 @@ export async function ours(
           }
         }
       }
+      rows.push(...tell(await twice(pair, sink, count)));
     } finally {
       sink.close();
     }

@@ -120,12 +120,21 @@ int cabernet_trace(struct xdp_md *ctx)
 
 #ifdef CABERNET_TEST
 #include "bench.h"
+#include "race.h"
 
 /* BPF_PROG_TEST_RUN refuses xdp/devmap programs: the same function for tests. */
 SEC_XDP
 int cabernet_egress_test(struct xdp_md *ctx)
 {
 	return egress(ctx, 0);
+}
+
+/* CPUs that take the same numbers, with a struct runner each for a packet. */
+SEC_XDP
+int cabernet_race_test(struct xdp_md *ctx)
+{
+	race(ctx);
+	return XDP_PASS;
 }
 
 /* One tick, when the tests want it. */

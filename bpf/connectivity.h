@@ -8,6 +8,7 @@
 
 #include "labels.h"
 #include "marking.h"
+#include "merge.h"
 #include "receive-channel.h"
 #include "service.h"
 
@@ -36,8 +37,9 @@ static __always_inline int swap(struct xdp_md *ctx, struct packet *pk, __u32 pat
 	return descend(ctx, pk, &tag, path, entry);
 }
 
-/* At the bottom of the stack: data, or a channel of the vif's own link. */
-static __always_inline enum drop_reason open_control_word(struct packet *pk, struct cursor *cursor)
+/* At the bottom of the stack: data and its number, or a channel of the vif's own link. */
+static __always_inline enum drop_reason open_control_word(struct packet *pk, struct cursor *cursor,
+							  __u32 *number)
 {
 	const struct control_word *word = take(cursor, struct control_word);
 	__u32 nibble;
@@ -46,7 +48,8 @@ static __always_inline enum drop_reason open_control_word(struct packet *pk, str
 	if (!word)
 		return DROP_TRUNCATED;
 	nibble = bpf_ntohl(word->word) >> 28;
-	trace(CONTROL_WORD, pk, -(int)sizeof(*word), nibble, 0, 0, 0, 0);
+	*number = bpf_ntohl(word->word) & SEQUENCE_MASK;
+	trace(CONTROL_WORD, pk, -(int)sizeof(*word), nibble, *number, 0, 0, 0);
 	if (nibble == 1)
 		return DROP_CHANNEL_UNKNOWN;
 	return nibble ? DROP_CONTROL_WORD : DROP_NONE;
@@ -82,10 +85,11 @@ static __always_inline enum drop_reason open_ip(struct cursor *cursor, const str
 static __always_inline int arrive_at_vif(struct xdp_md *ctx, struct packet *pk, struct cursor *cursor,
 					 const struct vif *vif, __u32 context, __u32 label)
 {
-	__u32 offset = cursor->offset;
+	__u32 offset = cursor->offset, number = 0;
 	enum drop_reason reason;
+	int verdict;
 
-	reason = vif->flags & VIF_IP ? open_ip(cursor, vif) : open_control_word(pk, cursor);
+	reason = vif->flags & VIF_IP ? open_ip(cursor, vif) : open_control_word(pk, cursor, &number);
 	if (reason == DROP_CHANNEL_UNKNOWN) {
 		reason = receive_channel(ctx, offset, context, label);
 		if (reason == DROP_NONE)
@@ -93,6 +97,13 @@ static __always_inline int arrive_at_vif(struct xdp_md *ctx, struct packet *pk, 
 	}
 	if (reason != DROP_NONE)
 		return drop(ctx, pk, reason);
+	if (!TRACING && number) {
+		verdict = merge_number(pk->vif, number);
+		if (verdict == MERGE_LATE)
+			return drop(ctx, pk, DROP_LATE_COPY);
+		if (verdict != MERGE_DELIVER)
+			return XDP_DROP; /* its other copy goes on: no packet is lost */
+	}
 	begin_at(pk, cursor);
 	if (!forget_place(ctx, cursor))
 		return drop(ctx, pk, DROP_TRUNCATED);

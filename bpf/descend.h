@@ -16,16 +16,11 @@
 #define CONTROL_WORD_BYTES ((__u32)sizeof(struct control_word))
 #define LABEL_BYTES ((__u32)sizeof(struct label_entry))
 
-/* Out of a station's port: no labels. */
-static __always_inline int leave_by_port(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
-					 const struct vif *vif, __u32 vif_id)
-{
-	if (pk->length > vif->mtu + sizeof(struct ethernet) + sizeof(struct vlan))
-		return drop(ctx, pk, DROP_TOO_BIG);
-	count_sent(vif_id, pk->length);
-	trace(DEVICE, pk, 0, vif->port, vif_id, 0, 0, 0);
-	return redirect_tagged(ctx, pk, tag, vif->port, 0);
-}
+/* Where a frame leaves, and how much longer than it is at its depth. */
+struct way {
+	__u32 ifindex; /* 0: it does not, and has been dropped */
+	__u32 push;
+};
 
 /* The ready headers of what a path of the lowest layer runs over; 0: none. */
 static __always_inline __u32 hop_below(const struct path *path, __u16 entropy)
@@ -77,7 +72,7 @@ __noinline __u32 fit_hop(__u32 tunnel_id, __u32 hop_id, __u32 entropy)
 }
 
 static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
-					const struct path *path)
+					const struct path *path, struct way *way)
 {
 	const struct underlay_hop *hop;
 	__u32 length = pk->length + tag->labels * LABEL_BYTES;
@@ -101,7 +96,9 @@ static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet 
 	      hop->room);
 	if (length > hop->room)
 		return drop(ctx, pk, DROP_TOO_BIG);
-	return redirect_tagged(ctx, pk, tag, hop->ifindex, length - pk->length);
+	way->ifindex = hop->ifindex;
+	way->push = length - pk->length;
+	return 0;
 }
 
 /* A frame of a layer above, as the link that carries it is charged for it. */
@@ -118,7 +115,8 @@ static __always_inline __u32 carried_bytes(const struct packet *pk, const struct
  * that would be a second link on it.
  */
 static __always_inline int leave_by_circuit(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
-					    const struct path *path, __u32 above, __u32 innermost)
+					    const struct path *path, __u32 above, __u32 innermost,
+					    struct way *way)
 {
 	if (!above) {
 		if (innermost)
@@ -126,7 +124,7 @@ static __always_inline int leave_by_circuit(struct xdp_md *ctx, const struct pac
 		tag->stack[MAX_DEPTH - 1] = entry_word(LABEL_EXPLICIT_NULL, true, LABEL_TTL);
 	}
 	tag->labels = above ? above : 1;
-	return leave_by_hop(ctx, pk, tag, path);
+	return leave_by_hop(ctx, pk, tag, path, way);
 }
 
 /* The path in use: of most vifs there is one. */
@@ -142,8 +140,8 @@ static __always_inline __u32 vif_path(const struct packet *pk, struct tag *tag, 
  * here (bottom of stack, a control word, TTL by the pipe model), else the entry
  * that a swap replaces, with its S bit and its TTL counted down.
  */
-static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct tag *tag, __u32 path_id,
-				   __u32 innermost)
+static __always_inline int find_way(struct xdp_md *ctx, struct packet *pk, struct tag *tag, __u32 path_id,
+				    __u32 innermost, struct way *way)
 {
 	const struct path *path;
 	const struct vif *vif;
@@ -158,7 +156,7 @@ static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct
 		trace(PATH, pk, path->label == LABEL_IMPLICIT_NULL && i ? 0 : LABEL_BYTES, path_id,
 		      path->label, path->vif, path->tunnel, path->wire);
 		if (path->label == LABEL_IMPLICIT_NULL)
-			return leave_by_circuit(ctx, pk, tag, path, i, innermost);
+			return leave_by_circuit(ctx, pk, tag, path, i, innermost, way);
 		if (i)
 			tag->stack[MAX_DEPTH - 1 - i] = entry_word(path->label, false, LABEL_TTL);
 		else if (innermost)
@@ -170,7 +168,7 @@ static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct
 		tag->stack[MAX_DEPTH - 1 - i] |= mark_sent(path, pk->channel && !i);
 		tag->labels = i + 1;
 		if (!path->vif)
-			return leave_by_hop(ctx, pk, tag, path);
+			return leave_by_hop(ctx, pk, tag, path, way);
 
 		vif = bpf_map_lookup_elem(&vifs, &path->vif);
 		if (!vif || !(vif->flags & VIF_UP))
@@ -183,23 +181,15 @@ static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct
 	return drop(ctx, pk, DROP_DEPTH);
 }
 
-/* A frame that begins here leaves by a vif. */
-static __always_inline int leave_by_vif(struct xdp_md *ctx, struct packet *pk, struct tag *tag,
-					const struct vif *vif, __u32 vif_id)
+static __always_inline int descend(struct xdp_md *ctx, struct packet *pk, struct tag *tag, __u32 path,
+				   __u32 innermost)
 {
-	if (!(vif->flags & VIF_UP))
-		return drop(ctx, pk, DROP_VIF_DOWN);
-	if (exceeds(pk, vif, vif_id, METER_SENT, pk->length))
-		return refuse(ctx, vif_id, vif->node, pk->ifindex, METER_SENT);
-	if (vif->port)
-		return leave_by_port(ctx, pk, tag, vif, vif_id);
-	if (vif->flags & VIF_IP) {
-		tag->flags |= TAG_IP_LINK;
-		pk->length -= ETHERNET_BYTES;
-	} else {
-		tag->flags |= TAG_CONTROL_WORD;
-	}
-	return descend(ctx, pk, tag, vif_path(pk, tag, vif, vif_id), 0);
+	struct way way = {};
+
+	find_way(ctx, pk, tag, path, innermost, &way);
+	if (!way.ifindex)
+		return XDP_DROP;
+	return redirect_tagged(ctx, pk, tag, way.ifindex, way.push);
 }
 
 #endif

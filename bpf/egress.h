@@ -9,7 +9,7 @@
 #define CABERNET_EGRESS_H
 
 #include "checksum.h"
-#include "record.h"
+#include "copies.h"
 
 static __always_inline int egress_drop(struct xdp_md *ctx, enum drop_reason reason)
 {
@@ -60,7 +60,7 @@ static __always_inline bool rewrite(struct xdp_md *ctx, const struct tag *tag)
  * The labels and what is below them, at constant places for each number of
  * labels. The caller has checked that there is room for all of them.
  */
-static __always_inline void write_labels(void *to, const struct tag *tag)
+static __always_inline void write_labels(void *to, const struct tag *tag, __u32 number)
 {
 	switch (tag->labels) {
 	case 1:
@@ -82,7 +82,7 @@ static __always_inline void write_labels(void *to, const struct tag *tag)
 		break;
 	}
 	if (tag->flags & TAG_CONTROL_WORD)
-		*(__u32 *)to = 0;
+		*(__u32 *)to = bpf_htonl(number);
 }
 
 #define TAGGED_BYTES ((__u32)(sizeof(struct ethernet) + sizeof(struct vlan)))
@@ -95,7 +95,7 @@ static __always_inline void write_labels(void *to, const struct tag *tag)
  * frame of ours.
  */
 static __always_inline bool write_outer(struct xdp_md *ctx, const struct underlay_hop *hop,
-					const struct tag *tag, const __u32 l2, const __u32 l3)
+					const struct tag *tag, __u32 number, const __u32 l2, const __u32 l3)
 {
 	struct cursor cursor = cursor_at(ctx);
 	void *to = take_bytes(&cursor, l2 + l3 + sizeof(struct udp) + MOST_LABEL_BYTES);
@@ -122,13 +122,13 @@ static __always_inline bool write_outer(struct xdp_md *ctx, const struct underla
 	udp->destination = bpf_htons(UDP_PORT_MPLS);
 	udp->length = bpf_htons(length - l3);
 	udp->checksum = 0;
-	write_labels(udp + 1, tag);
+	write_labels(udp + 1, tag, number);
 	return true;
 }
 
 /* The same on a wire, where the labels follow the Ethernet header. */
 static __always_inline bool write_ethernet(struct xdp_md *ctx, const struct underlay_hop *hop,
-					   const struct tag *tag, const __u32 l2)
+					   const struct tag *tag, __u32 number, const __u32 l2)
 {
 	struct cursor cursor = cursor_at(ctx);
 	void *to = take_bytes(&cursor, l2 + MOST_LABEL_BYTES);
@@ -136,7 +136,7 @@ static __always_inline bool write_ethernet(struct xdp_md *ctx, const struct unde
 	if (!to)
 		return false;
 	copy(to, hop->ethernet, l2);
-	write_labels(to + l2, tag);
+	write_labels(to + l2, tag, number);
 	return true;
 }
 
@@ -184,7 +184,7 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 	const struct underlay_hop *hop = NULL;
 	struct tag *meta = (void *)(long)ctx->data_meta;
 	struct tag tag;
-	__u32 push = 0, strip;
+	__u32 push = 0, strip, number = 0;
 	bool written;
 
 	if ((void *)(meta + 1) > (void *)(long)ctx->data || meta->magic != TAG_MAGIC)
@@ -192,6 +192,8 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 	tag = *meta;
 	if (bpf_xdp_adjust_meta(ctx, sizeof(tag)) < 0)
 		return egress_drop(ctx, DROP_UNTAGGED);
+	if (tag.flags & TAG_COPIES && !copy_taken(&tag, &number, ifindex))
+		return egress_drop(ctx, DROP_STRAY_COPY);
 
 	if (tag.flags & (TAG_IPV4 | TAG_IPV6) && !rewrite(ctx, &tag))
 		return egress_drop(ctx, DROP_NO_NEXT_HOP);
@@ -209,16 +211,19 @@ static __always_inline int egress(struct xdp_md *ctx, __u32 ifindex)
 
 	if (hop) {
 		if (hop->family == 4)
-			written = hop->l2 == ETHERNET_BYTES
-					  ? write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv4))
-					  : write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv4));
+			written = hop->l2 == ETHERNET_BYTES ? write_outer(ctx, hop, &tag, number,
+									  ETHERNET_BYTES, sizeof(struct ipv4))
+							    : write_outer(ctx, hop, &tag, number,
+									  TAGGED_BYTES, sizeof(struct ipv4));
 		else if (hop->family == 6)
-			written = hop->l2 == ETHERNET_BYTES
-					  ? write_outer(ctx, hop, &tag, ETHERNET_BYTES, sizeof(struct ipv6))
-					  : write_outer(ctx, hop, &tag, TAGGED_BYTES, sizeof(struct ipv6));
+			written = hop->l2 == ETHERNET_BYTES ? write_outer(ctx, hop, &tag, number,
+									  ETHERNET_BYTES, sizeof(struct ipv6))
+							    : write_outer(ctx, hop, &tag, number,
+									  TAGGED_BYTES, sizeof(struct ipv6));
 		else
-			written = hop->l2 == ETHERNET_BYTES ? write_ethernet(ctx, hop, &tag, ETHERNET_BYTES)
-							    : write_ethernet(ctx, hop, &tag, TAGGED_BYTES);
+			written = hop->l2 == ETHERNET_BYTES
+					  ? write_ethernet(ctx, hop, &tag, number, ETHERNET_BYTES)
+					  : write_ethernet(ctx, hop, &tag, number, TAGGED_BYTES);
 		if (written && hop->flags & TUNNEL_CHECKSUM)
 			written = write_udp_checksum(ctx, hop);
 		if (!written)

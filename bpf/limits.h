@@ -33,6 +33,20 @@
 #define MAX_LINK_PATHS 4
 /* Shares of them by flow: a weight of 1 is a sixteenth. A power of two. */
 #define LINK_WAYS 16
+/* Of each frame of a link that is 1+1. */
+#define LINK_COPIES 2
+/* The control word's sequence number (RFC 8964). */
+#define SEQUENCE_BITS 28
+#define SEQUENCE_MASK ((1u << SEQUENCE_BITS) - 1)
+/* Frames of 1+1 between ingress and egress on one CPU: of one poll, 64 as a rule and 256 in tests. */
+#define COPY_SLOTS 512
+#define COPY_CPUS 8 /* whoever loads knows better */
+/* Of n wires' interfaces n * (n + 1) / 2: of 45. */
+#define MAX_DEVICE_PAIRS 1024
+/* Numbers that a 1+1 link's copies may be apart, 32 in a word, 4 KB a link: paths that differ by 16 ms at a
+ * million packets a second, or by 160 ms at 100 000. A power of two. */
+#define MERGE_NUMBERS 16384
+#define MERGE_WORDS (MERGE_NUMBERS / 32)
 
 #define LABEL_SLOTS 4
 #define TUNNEL_SLOTS 4

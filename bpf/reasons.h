@@ -48,7 +48,9 @@
 	X(SENT_RATE, "the node sends more by the vif than its rate")                                  \
 	X(RECEIVED_RATE, "more arrives for the vif than its rate")                                    \
 	X(SESSION_PACKET, "a BFD packet that its session has to discard (RFC 5880 §6.8.6, RFC 5881)") \
-	X(CHANNEL_FRAME, "a frame of the BFD sender that is none, or for a session that has ended")
+	X(CHANNEL_FRAME, "a frame of the BFD sender that is none, or for a session that has ended")   \
+	X(LATE_COPY, "a copy of a 1+1 link, older than all that its window remembers")                \
+	X(STRAY_COPY, "a copy of a 1+1 link that nobody remembers where to send")
 
 /* X(NAME, packets a second and virtual node, sentence) */
 #define PUNT_KINDS(X)                                                              \

@@ -61,41 +61,49 @@ struct {
 	__type(value, struct trace_event);
 } trace_events SEC(".maps");
 
-static __noinline void trace_write(struct trace_event *event)
+/* The one at hand: on the stack of every function, it would be half of what they may have. */
+struct trace_event trace_now = {};
+
+static __noinline void trace_write(void)
 {
 	__u32 key = trace_count;
 
 	if (key >= MAX_TRACE_EVENTS)
 		return;
-	bpf_map_update_elem(&trace_events, &key, event, BPF_ANY);
+	bpf_map_update_elem(&trace_events, &key, &trace_now, BPF_ANY);
 	trace_count = key + 1;
 }
 
 #define trace_at(kind_, depth_, node_, vif_, bytes_, found_, a, b, c, d) \
 	do {                                                             \
-		struct trace_event event_ = {                            \
-			.kind = TRACE_##kind_,                           \
-			.depth = (depth_),                               \
-			.node = (node_),                                 \
-			.vif = (vif_),                                   \
-			.bytes = (bytes_),                               \
-			.found = (found_),                               \
-			.words = { (a), (b), (c), (d) },                 \
-		};                                                       \
-		trace_write(&event_);                                    \
+		trace_now.kind = TRACE_##kind_;                          \
+		trace_now.depth = (depth_);                              \
+		trace_now.node = (node_);                                \
+		trace_now.vif = (vif_);                                  \
+		trace_now.bytes = (bytes_);                              \
+		trace_now.found = (found_);                              \
+		trace_now.words[0] = (a);                                \
+		trace_now.words[1] = (b);                                \
+		trace_now.words[2] = (c);                                \
+		trace_now.words[3] = (d);                                \
+		__builtin_memset(trace_now.address, 0, 16);              \
+		trace_write();                                           \
 	} while (0)
-#define trace_address(kind_, pk, found_, address_, size_, a, b)        \
-	do {                                                           \
-		struct trace_event event_ = {                          \
-			.kind = TRACE_##kind_,                         \
-			.depth = (pk)->depth,                          \
-			.node = (pk)->node,                            \
-			.vif = (pk)->vif,                              \
-			.found = (found_),                             \
-			.words = { (a), (b), (size_), 0 },             \
-		};                                                     \
-		__builtin_memcpy(event_.address, (address_), (size_)); \
-		trace_write(&event_);                                  \
+#define trace_address(kind_, pk, found_, address_, size_, a, b)           \
+	do {                                                              \
+		trace_now.kind = TRACE_##kind_;                           \
+		trace_now.depth = (pk)->depth;                            \
+		trace_now.node = (pk)->node;                              \
+		trace_now.vif = (pk)->vif;                                \
+		trace_now.bytes = 0;                                      \
+		trace_now.found = (found_);                               \
+		trace_now.words[0] = (a);                                 \
+		trace_now.words[1] = (b);                                 \
+		trace_now.words[2] = (size_);                             \
+		trace_now.words[3] = 0;                                   \
+		__builtin_memset(trace_now.address, 0, 16);               \
+		__builtin_memcpy(trace_now.address, (address_), (size_)); \
+		trace_write();                                            \
 	} while (0)
 #define arrival_interface(ctx) trace_ifindex
 

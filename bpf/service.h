@@ -7,7 +7,7 @@
 #ifndef CABERNET_SERVICE_H
 #define CABERNET_SERVICE_H
 
-#include "descend.h"
+#include "leave.h"
 #include "routes.h"
 
 /* Of TCP and UDP: both ports in one word. */

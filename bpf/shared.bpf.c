@@ -51,6 +51,12 @@ enum limit {
 	LIMIT_VIF_SENT_RATE = VIF_SENT_RATE,
 	LIMIT_VIF_RECEIVED_RATE = VIF_RECEIVED_RATE,
 	LIMIT_VIF_LINK = VIF_LINK,
+	LIMIT_VIF_TWICE = VIF_TWICE,
+	LIMIT_LINK_COPIES = LINK_COPIES,
+	LIMIT_SEQUENCE_MASK = SEQUENCE_MASK,
+	LIMIT_COPY_SLOTS = COPY_SLOTS,
+	LIMIT_MAX_DEVICE_PAIRS = MAX_DEVICE_PAIRS,
+	LIMIT_MERGE_NUMBERS = MERGE_NUMBERS,
 	LIMIT_MAX_LINK_PATHS = MAX_LINK_PATHS,
 	LIMIT_LINK_WAYS = LINK_WAYS,
 	LIMIT_LINK_NOBODY = LINK_NOBODY,
@@ -73,6 +79,7 @@ enum limit {
 	LIMIT_TAG_IPV6 = TAG_IPV6,
 	LIMIT_TAG_CONTROL_WORD = TAG_CONTROL_WORD,
 	LIMIT_TAG_IP_LINK = TAG_IP_LINK,
+	LIMIT_TAG_COPIES = TAG_COPIES,
 };
 
 /* Emits the types that no map's value names. */
@@ -86,6 +93,7 @@ struct shared_types {
 	struct session_key session_key;
 	struct peer_key peer_key;
 	struct session_event session_event;
+	struct device_pair_key device_pair_key;
 	struct channel_frame channel_frame;
 	struct bfd_control bfd_control;
 	struct measure_message measure_message;

@@ -253,7 +253,8 @@ struct {
 #define VIF_IP 4u        /* the link carries IP packets, without Ethernet header and control word */
 #define VIF_SENT_RATE 8u /* look at this meter: see police.h */
 #define VIF_RECEIVED_RATE 16u
-#define VIF_LINK 32u /* several paths, or one that is watched: see struct link */
+#define VIF_LINK 32u  /* several paths, or one that is watched: see struct link */
+#define VIF_TWICE 64u /* with VIF_LINK: what begins here goes by the first two paths, 1+1: see copies.h */
 
 struct vif {
 	__u32 flags; /* first: a vif is switched on by this one write */
@@ -595,6 +596,7 @@ struct {
 #define TAG_IPV6 2u         /* the same, hop limit - 1 */
 #define TAG_CONTROL_WORD 4u /* below the labels */
 #define TAG_IP_LINK 8u      /* the Ethernet header is rewritten, then taken off */
+#define TAG_COPIES 16u /* nothing but the place of a struct copies (next_hop) and its serial (underlay_hop) */
 
 /* 32 bytes: the most metadata kernels before 6.10 allow. */
 struct tag {
@@ -611,5 +613,7 @@ struct tag {
 	__u32 stack[MAX_DEPTH];
 } __attribute__((aligned(8))); /* as metadata is: copied in four words */
 _Static_assert(sizeof(struct tag) == 32, "the tag must fit the metadata of a 6.1 kernel");
+
+#include "copy-tables.h"
 
 #endif

@@ -17,6 +17,7 @@
 enum link_kind {
 	LINK_FIRST,    /* by the first path that is fit for use: 1:1 */
 	LINK_WEIGHTED, /* by all that are, by flow */
+	LINK_TWICE,    /* by both: with VIF_TWICE, else as LINK_FIRST */
 };
 
 /* key: vif. A cache line. */
@@ -29,7 +30,8 @@ struct link {
 	__u32 order;
 	__u32 paths[MAX_LINK_PATHS]; /* 0: none */
 	__u8 ways[LINK_WAYS];        /* LINK_WEIGHTED: which path, by flow */
-	__u32 reserved[4];
+	__u32 number;                /* of the last frame that was sent twice: programs draw, see copies.h */
+	__u32 reserved[3];
 };
 
 #define LINK_NOBODY 0xff

@@ -157,6 +157,7 @@ static __always_inline struct cursor cursor_at(struct xdp_md *ctx)
  * of one build, or the kernel refuses the second.
  */
 #ifdef CABERNET_JUMBO
+#define JUMBO true
 #define SEC_XDP SEC("xdp.frags")
 #define SEC_XDP_DEVMAP SEC("xdp.frags/devmap")
 
@@ -165,6 +166,7 @@ static __always_inline __u32 frame_length(struct xdp_md *ctx)
 	return bpf_xdp_get_buff_len(ctx);
 }
 #else
+#define JUMBO false
 #define SEC_XDP SEC("xdp")
 #define SEC_XDP_DEVMAP SEC("xdp/devmap")
 

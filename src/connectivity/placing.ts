@@ -4,19 +4,19 @@
  * change of something else. What lost its backup, or changed over to it, is given another one to have beside it.
  */
 import { type ApiError, failedPrecondition, resourceExhausted } from '../api/errors.js';
-import { type ServiceLink, type ServiceNetwork } from '../api/connectivity.js';
-import { wantsBackup } from '../controller/protection.js';
-import { types } from '../api/types.js';
+import { type ServiceLink, type ServiceNetwork, type Tariff } from '../api/connectivity.js';
+import { isCarriedTwice, wantsBackup } from '../controller/protection.js';
+import { type Price, types } from '../api/types.js';
 import { Drained } from './drained.js';
 import { type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { backupFor, place } from './placement/place.js';
 import { type Placement, type Prices } from './placement/search.js';
 import { sharedBy } from './placement/shared.js';
-import { type Demand, type Protection, type Supply } from './placement/supply.js';
+import { type Demand, isPair, type Protection, type Supply } from './placement/supply.js';
 import { hopMicros, linkPrice } from './price.js';
 import { supplyOf } from './supply-of.js';
-import { bitsOf, linksOf, nodeUnder, type Usage } from './usage.js';
+import { bitsOf, loadOf, nodeUnder, type Usage } from './usage.js';
 
 /** How often other orders of placing are tried before a network is refused. */
 const ORDERS = 8;
@@ -46,9 +46,11 @@ export function placeLinks(placing: Placing): ServiceLink[] {
   const placements = new Map<number, Placement>();
   const had = new Map<number, Placement>();
   const lost = new Map<number, Placement>();
+  const loadAt = (i: number, placement: Placement): readonly string[] =>
+    loadOf(after.links[i] as ServiceLink, placement);
   const take = (i: number, placement: Placement): void => {
     placements.set(i, placement);
-    supply.take(linksOf(placement), demands[i]?.bitsPerSecond ?? 0);
+    supply.take(loadAt(i, placement), demands[i]?.bitsPerSecond ?? 0);
   };
   const isThere = (i: number, path: readonly string[]): boolean =>
     path.every((name) => supply.edge(name) !== undefined && !(leavesDrained && off[i]?.has(name)));
@@ -83,7 +85,7 @@ export function placeLinks(placing: Placing): ServiceLink[] {
     const { i: first, error } = failed;
     if (attempt === ORDERS || order[0] === first) throw error;
     for (const i of done) {
-      supply.take(linksOf(placements.get(i) as Placement), -(demands[i]?.bitsPerSecond ?? 0));
+      supply.take(loadAt(i, placements.get(i) as Placement), -(demands[i]?.bitsPerSecond ?? 0));
       placements.delete(i);
     }
     order = [first, ...order.filter((i) => i !== first)];
@@ -93,9 +95,9 @@ export function placeLinks(placing: Placing): ServiceLink[] {
   for (const i of [...had.keys()].sort(largest)) {
     const now = placements.get(i) as Placement;
     const demand = demands[i] as Demand;
-    const wanting = now.backup.length > 0 ? !isThere(i, now.backup) : demand.protection === 'pair';
+    const wanting = now.backup.length > 0 ? !isThere(i, now.backup) : isPair(demand);
     if (!wanting || !isThere(i, now.path)) continue;
-    supply.take(linksOf(now), -demand.bitsPerSecond);
+    supply.take(loadAt(i, now), -demand.bitsPerSecond);
     // there is none: what it had may come back
     take(i, backupFor(supply, demand, prices(i), now.path) ?? now);
   }
@@ -105,7 +107,7 @@ export function placeLinks(placing: Placing): ServiceLink[] {
     const stays = had.has(i) && JSON.stringify(had.get(i)) !== JSON.stringify(placement);
     const price =
       (stays ? before?.links.find(({ name }) => name === link.name)?.price : undefined) ??
-      linkPrice(tariff, bitsOf(link), placement.path.length, placement.backup.length);
+      priceOf(tariff, link, placement);
     return { ...withPlacement(link, placement, ledger), price };
   });
 }
@@ -121,14 +123,21 @@ export function withPlacement(
 
 export function pricesOf(tx: Tx, link: ServiceLink): Prices {
   const tariff = tx.get('tariff', 'tariff');
-  return { hop: Number(hopMicros(tariff, bitsOf(link))), backupPermille: tariff?.backupPermille ?? 0 };
+  const backupPermille = isCarriedTwice(link) ? 1000 : (tariff?.backupPermille ?? 0);
+  return { hop: Number(hopMicros(tariff, bitsOf(link))), backupPermille };
+}
+
+/** A backup that carries all of it is no cheaper than a path. */
+function priceOf(tariff: Tariff | undefined, link: ServiceLink, { path, backup }: Placement): Price {
+  const [full, kept] = isCarriedTwice(link) ? [path.length + backup.length, 0] : [path.length, backup.length];
+  return linkPrice(tariff, bitsOf(link), full, kept);
 }
 
 /** Where it lost path and backup. Without protection rather than not at all. */
 function placedAgain(supply: Supply, demand: Demand, prices: Prices, old: Placement): Placement {
   const answer = place(supply, demand, prices);
   if (!('reason' in answer)) return answer;
-  if (demand.protection !== 'pair') return old;
+  if (!isPair(demand)) return old;
   const alone = place(supply, { ...demand, protection: 'none' }, prices);
   return 'reason' in alone ? old : { ...alone, backup: old.path };
 }
@@ -138,6 +147,7 @@ function refused(reason: string, field: string, message: string): ApiError {
 }
 
 function protectionOf(link: ServiceLink): Protection {
+  if (isCarriedTwice(link)) return 'both';
   if (wantsBackup(link)) return 'pair';
   return link.protection === types.LinkProtection.LINK_PROTECTION_NONE ? 'none' : 'by-slo';
 }

@@ -16,7 +16,7 @@ import { demandOf, placeLinks, pricesOf, withPlacement } from './placing.js';
 import { Rounds } from './rounds.js';
 import { withStatus } from './status.js';
 import { supplyOf } from './supply-of.js';
-import { bitsOf, linksOf, Usage } from './usage.js';
+import { bitsOf, linksOf, loadOf, Usage } from './usage.js';
 
 export interface RestorerOptions {
   readonly state: ConnectivityState;
@@ -165,16 +165,13 @@ export class Restorer {
       const demand = link && demandOf(link, network);
       if (!demand || JSON.stringify(demand) !== home.demand) continue;
       const supply = supplyOf(ledger, others, (below) => tx.get('link', below));
-      for (const one of links) if (one !== link) supply.take(linksOf(one), Number(bitsOf(one)));
+      for (const one of links) if (one !== link) supply.take(loadOf(one, one), Number(bitsOf(one)));
+      const load = loadOf(link, home);
       const off = drained.of(link, network);
       const fits = (below: string): boolean => {
         const edge = supply.edge(below);
-        return (
-          isUp(ledger, below) &&
-          !off.has(below) &&
-          edge !== undefined &&
-          supply.free(edge) >= demand.bitsPerSecond
-        );
+        const bits = demand.bitsPerSecond * load.filter((name) => name === below).length;
+        return isUp(ledger, below) && !off.has(below) && edge !== undefined && supply.free(edge) >= bits;
       };
       const { path, backup } = home;
       if (!path.every(fits)) continue;

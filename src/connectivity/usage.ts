@@ -1,6 +1,7 @@
 /** What is sold: of nodes, of links, of ports, and to whom. Counted from the service networks, which are the truth of it. */
 import { type ServiceLink, type ServiceNetwork, type ServiceNode } from '../api/connectivity.js';
 import { type NodeShare } from '../api/types.js';
+import { isCarriedTwice } from '../controller/protection.js';
 import { networkIds } from './names.js';
 import { NO_SHARE } from './offers.js';
 
@@ -38,15 +39,22 @@ export function shareOf(node: ServiceNode, network: ServiceNetwork): NodeShare {
   };
 }
 
-/** Links below that it has room on: of what path and backup have in common, once, for only one of both is used there. */
-export function linksOf({
-  path,
-  backup,
-}: {
+interface Placed {
   readonly path: readonly string[];
   readonly backup: readonly string[];
-}): readonly string[] {
+}
+
+/** Links below that it stands on. */
+export function linksOf({ path, backup }: Placed): readonly string[] {
   return [...new Set([...path, ...backup])];
+}
+
+/**
+ * Links below that it has room on: of what path and backup have in common, once, for only one of both is used there; but
+ * twice where both are.
+ */
+export function loadOf(link: Pick<ServiceLink, 'protection'>, placed: Placed): readonly string[] {
+  return isCarriedTwice(link) ? [...placed.path, ...placed.backup] : linksOf(placed);
 }
 
 export class Usage {
@@ -84,7 +92,7 @@ export class Usage {
     for (const link of network.links) {
       const bits = bitsOf(link);
       sold.bitsPerSecond += bits;
-      for (const name of linksOf(link)) {
+      for (const name of loadOf(link, link)) {
         this.bits.set(name, (this.bits.get(name) ?? 0n) + bits);
         this.users.set(name, network.name);
       }

@@ -12,9 +12,10 @@ const {
   LINK_PROTECTION_UNSPECIFIED: UNSPECIFIED,
   LINK_PROTECTION_NONE: NONE,
   LINK_PROTECTION_ONE_FOR_ONE: ONE_FOR_ONE,
+  LINK_PROTECTION_ONE_PLUS_ONE: ONE_PLUS_ONE,
   LINK_PROTECTION_WEIGHTED: WEIGHTED,
 } = types.LinkProtection;
-const KNOWN: ReadonlySet<LinkProtection> = new Set([UNSPECIFIED, NONE, ONE_FOR_ONE, WEIGHTED]);
+const KNOWN: ReadonlySet<LinkProtection> = new Set([UNSPECIFIED, NONE, ONE_FOR_ONE, ONE_PLUS_ONE, WEIGHTED]);
 
 /** Watching at a millisecond's interval is the fastest that machines keep to, every ten seconds the slowest. */
 const SHORTEST_REPAIR_US = 4_000;
@@ -30,7 +31,12 @@ const LONGEST_VARIATION_US = 60_000_000;
 
 /** Whether it has a backup whatever availability is promised. */
 export function wantsBackup({ protection }: Pick<ProtectionAsked, 'protection'>): boolean {
-  return protection === ONE_FOR_ONE || protection === WEIGHTED;
+  return protection === ONE_FOR_ONE || protection === ONE_PLUS_ONE || protection === WEIGHTED;
+}
+
+/** Whether path and backup both carry all of it, always. */
+export function isCarriedTwice({ protection }: Pick<ProtectionAsked, 'protection'>): boolean {
+  return protection === ONE_PLUS_ONE;
 }
 
 /** `at`: what comes before the names of fields, such as `links[0].`. */
@@ -49,7 +55,7 @@ export function checkProtection(asked: ProtectionAsked, at: string, wrong: Wrong
     throw wrong(
       `${at}repair_us`,
       'PROTECTION',
-      'repair_us is of links with LINK_PROTECTION_ONE_FOR_ONE or LINK_PROTECTION_WEIGHTED.',
+      'repair_us is of links with LINK_PROTECTION_ONE_FOR_ONE, LINK_PROTECTION_ONE_PLUS_ONE or LINK_PROTECTION_WEIGHTED.',
     );
   if (repairUs !== 0 && (repairUs < SHORTEST_REPAIR_US || repairUs > LONGEST_REPAIR_US))
     throw wrong(

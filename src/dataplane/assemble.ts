@@ -7,6 +7,7 @@ import { Limit, PortRole } from '../../gen/layout.js';
 import { BpfMap, BpfObject } from '../../native/lib/index.js';
 import { adoptTables } from './adopt.js';
 import { chooseCapacities, type Capacities } from './capacities.js';
+import { DevicePairs } from './device-pairs.js';
 import { DataPlaneError, wrongArgument } from './errors.js';
 import { type Lock } from './lock.js';
 import { NameTable } from './names.js';
@@ -47,6 +48,7 @@ export interface Parts {
   readonly maps: ReadonlyMap<string, BpfMap>;
   readonly tables: TableSet;
   readonly programs: Programs;
+  readonly pairs: DevicePairs;
   readonly capturesOn: SharedWord;
   readonly found: Map<number, FoundTables>;
 }
@@ -81,12 +83,13 @@ export async function assemble(
   opened.push(...maps.values());
   const tables = new TableSet(maps, (error) => log(`a grace period failed: ${String(error)}`));
   const found = instance === undefined ? new Map<number, FoundTables>() : await adoptTables(tables);
+  const egress = object.program('cabernet_egress');
   const programs = new Programs({
     programs: {
       port: object.program('cabernet_port'),
       vif: object.program('cabernet_vif'),
       channel: object.program('cabernet_channel'),
-      egress: object.program('cabernet_egress'),
+      egress,
       arm: object.program('cabernet_arm'),
     },
     devices: mapOf(maps, 'devices'),
@@ -96,6 +99,12 @@ export async function assemble(
     log,
   });
   opened.push(programs);
+  const pairs = new DevicePairs({
+    map: mapOf(maps, 'device_pairs'),
+    egress,
+    netns: options.netns,
+    log,
+  });
   const bss = object.map('.bss');
   const capturesOn = new SharedWord(bss, object.btf(), 'captures_on');
   bss.close();
@@ -104,6 +113,7 @@ export async function assemble(
     const made: Instance = { layoutVersion: Limit.LIMIT_LAYOUT_VERSION, bootId: bootId(), capacities, jumbo };
     tables.names.set('instance', 0, JSON.stringify(made));
   } else {
+    await pairs.adopt();
     programs.adopt((ifindex) => kindOf(tables.ports.read(ifindex).role));
   }
   return {
@@ -115,6 +125,7 @@ export async function assemble(
     maps,
     tables,
     programs,
+    pairs,
     capturesOn,
     found,
   };

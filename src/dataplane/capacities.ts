@@ -3,7 +3,7 @@
  * is "none", so that a table of capacity n has n - 1 ids.
  */
 import { Limit, MarkDirection, MeterDirection } from '../../gen/layout.js';
-import { type MapDescription } from '../../native/lib/index.js';
+import { type MapDescription, possibleCpus } from '../../native/lib/index.js';
 import { wrongArgument } from './errors.js';
 
 export interface Capacities {
@@ -92,6 +92,9 @@ export function maxEntries(capacities: Capacities): Readonly<Record<string, numb
     meters: vifs * MeterDirection.METER_DIRECTIONS,
     links: vifs,
     link_histories: vifs,
+    merges: vifs,
+    merge_counters: vifs,
+    copies: possibleCpus() * Limit.LIMIT_COPY_SLOTS,
     sessions,
     sessions_heard: sessions,
     session_states: sessions,

@@ -39,6 +39,7 @@ export {
   type SessionStatus,
   type SessionTable,
 } from './sessions.js';
+export { type MergeCount, type MergeTable } from './merges.js';
 export { NAME_BYTES, type NamedTable, type NameTable } from './names.js';
 export { type Counters, type DropCount, type PathCount, type PuntCount, type VifCount } from './counters.js';
 export {

@@ -48,6 +48,7 @@ export class DataPlane {
   readonly paths: TableSet['paths'];
   readonly links: TableSet['links'];
   readonly linkHistories: TableSet['linkHistories'];
+  readonly merges: TableSet['merges'];
   readonly sessions: TableSet['sessions'];
   readonly peers: TableSet['peers'];
   readonly tunnels: TableSet['tunnels'];
@@ -81,6 +82,7 @@ export class DataPlane {
     this.paths = tables.paths;
     this.links = tables.links;
     this.linkHistories = tables.linkHistories;
+    this.merges = tables.merges;
     this.sessions = tables.sessions;
     this.peers = tables.peers;
     this.tunnels = tables.tunnels;
@@ -194,15 +196,19 @@ export class DataPlane {
     this.ports.set(ifindex, 'vif', 0);
   }
 
-  /** Frames may leave by this interface. `INTERFACE_MISSING` when there is none. */
+  /** Frames may leave by this interface; copies too, if it is a wire by now. `INTERFACE_MISSING` when there is none. */
   async setDevice(ifindex: number): Promise<void> {
     this.#open('setDevice');
-    this.#parts.programs.setDevice(ifindex);
+    const { programs, pairs } = this.#parts;
+    programs.setDevice(ifindex);
+    if (this.ports.read(ifindex).role === PortRole.PORT_UNDERLAY) await pairs.add(ifindex);
   }
 
   async clearDevice(ifindex: number): Promise<void> {
     this.#open('clearDevice');
-    this.#parts.programs.clearDevice(ifindex);
+    const { programs, pairs } = this.#parts;
+    await pairs.remove(ifindex);
+    programs.clearDevice(ifindex);
   }
 
   /** Interfaces frames may leave by. */

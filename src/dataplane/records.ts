@@ -25,8 +25,8 @@ export type Fields<T> = { readonly [K in keyof T]?: T[K] extends Uint32Array ? A
 export interface RecordTableOptions<T> {
   /** Only ids of this pool may be written. */
   readonly pool?: IdPool;
-  /** Bits of a word that somebody else owns: `write` and `set` leave them as they are. */
-  readonly kept?: { readonly field: NumberField<T>; readonly bits: number };
+  /** Bits of words that somebody else owns: `write` and `set` leave them as they are. */
+  readonly kept?: ReadonlyArray<{ readonly field: NumberField<T>; readonly bits: number }>;
 }
 
 export class RecordTable<T extends object, Offsets extends Readonly<Record<string, number>>> {
@@ -40,8 +40,8 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
   readonly #scratch: Uint32Array;
   readonly #scratchView: DataView;
   readonly #pool: IdPool | undefined;
-  readonly #keptWord: number;
-  readonly #keptBits: number;
+  /** By word. */
+  readonly #kept: ReadonlyMap<number, number>;
 
   constructor(map: BpfMap, codec: RecordCodec<T, Offsets>, options: RecordTableOptions<T> = {}) {
     if (codec.size !== map.valueSize || codec.size % 4 !== 0) {
@@ -57,8 +57,7 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
     this.#scratch = new Uint32Array(codec.size / 4);
     this.#scratchView = new DataView(this.#scratch.buffer);
     this.#pool = options.pool;
-    this.#keptWord = options.kept === undefined ? -1 : this.#wordOf(options.kept.field);
-    this.#keptBits = options.kept?.bits ?? 0;
+    this.#kept = new Map(options.kept?.map(({ field, bits }) => [this.#wordOf(field), bits]));
   }
 
   /** Bytes of kernel memory. */
@@ -132,7 +131,8 @@ export class RecordTable<T extends object, Offsets extends Readonly<Record<strin
   #store(base: number, word: number, value: number): void {
     const at = base + word;
     const live = this.#words[at] ?? 0;
-    const next = word === this.#keptWord ? (value & ~this.#keptBits) | (live & this.#keptBits) : value;
+    const kept = this.#kept.get(word) ?? 0;
+    const next = (value & ~kept) | (live & kept);
     if (live !== next >>> 0) Atomics.store(this.#words, at, next);
   }
 

@@ -22,6 +22,7 @@ import { Counters } from './counters.js';
 import { wrongArgument } from './errors.js';
 import { LabelTable } from './labels.js';
 import { MeterTable } from './meters.js';
+import { MergeTable } from './merges.js';
 import { NameTable } from './names.js';
 import { PeerTable } from './peers.js';
 import { Grace, IdPool } from './pool.js';
@@ -48,6 +49,7 @@ export class TableSet {
   readonly paths: Records<Path>;
   readonly links: Records<Link>;
   readonly linkHistories: Records<LinkHistory>;
+  readonly merges: MergeTable;
   readonly sessions: SessionTable;
   readonly peers: PeerTable;
   readonly tunnels: Records<Tunnel>;
@@ -98,6 +100,7 @@ export class TableSet {
         each(this.meters, ids);
         each(this.links, ids);
         each(this.linkHistories, ids);
+        await this.merges.clear(ids);
         await this.counters.clearVifs(ids);
       }),
       path: pool('path', 'paths', async (ids) => {
@@ -116,19 +119,23 @@ export class TableSet {
     this.tablesPool = pool('tables', 'tables', (ids) => each(this.tableRoots, ids));
     const { pools } = this;
     this.ports = new RecordTable(map('ports'), Port, {
-      kept: { field: 'flags', bits: Limit.LIMIT_PORT_CAPTURE },
+      kept: [{ field: 'flags', bits: Limit.LIMIT_PORT_CAPTURE }],
     });
     this.nodes = new RecordTable(map('nodes'), Node, { pool: pools.node });
     this.vifs = new RecordTable(map('vifs'), Vif, {
       pool: pools.vif,
-      kept: { field: 'flags', bits: Limit.LIMIT_VIF_CAPTURE },
+      kept: [{ field: 'flags', bits: Limit.LIMIT_VIF_CAPTURE }],
     });
     this.paths = new RecordTable(map('paths'), Path, { pool: pools.path });
     this.links = new RecordTable(map('links'), Link, {
       pool: pools.vif,
-      kept: { field: 'state', bits: 0xffffffff },
+      kept: [
+        { field: 'state', bits: 0xffffffff },
+        { field: 'number', bits: 0xffffffff },
+      ],
     });
     this.linkHistories = new RecordTable(map('link_histories'), LinkHistory);
+    this.merges = new MergeTable(map('merges'), map('merge_counters'));
     this.sessions = new SessionTable(map, pools.session, {
       path: (path, session) => this.#markPath(path, session),
       label: (label, session) => this.labels.mark(label, session),

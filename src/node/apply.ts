@@ -12,6 +12,7 @@ import { LARGEST_MTU, SMALLEST_MTU } from './intent.js';
 import { type Below, type Intent, type WireType } from './model.js';
 import { type Counts, difference, join, orderSteps, type Step, stepKey, widen } from './plan.js';
 import { impossible } from './refusal.js';
+import { checkOnePlusOne } from './one-plus-one.js';
 import { foresee, type Holding, type Lookup } from './registry.js';
 
 export class Applier {
@@ -74,6 +75,7 @@ export class Applier {
       throw impossible('EPOCH_STALE', 'begin.epoch', `${wanted.epoch} is before ${last}`);
     }
     checkAuthority(registry, wanted, interfaces, fieldOf);
+    checkOnePlusOne({ registry, wanted, jumbo: plane.jumbo, fieldOf });
     this.#checkShares(wanted, fieldOf);
     await this.#checkMtus(wanted, fieldOf);
     const { touched, counts } = difference(before, wanted);

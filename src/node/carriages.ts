@@ -3,6 +3,7 @@
  * have one path that nobody watches: their vif leads to it, and that is all. Of the others the programs choose
  * (bpf/protection.h); a path's record is there before they may choose it, and gone after.
  */
+import { randomInt } from 'node:crypto';
 import { Limit, LinkKind } from '../../gen/layout.js';
 import { type Carrier, contextOf, type DataPlane, type Session } from '../dataplane/index.js';
 import {
@@ -45,6 +46,12 @@ export interface Circuits {
   carry(wires: readonly string[], vif: number): void;
 }
 
+/** Of 1+1 the vif says that it is; what is carried over such a link would go by one path, as by any other. */
+const KINDS = {
+  first: LinkKind.LINK_FIRST,
+  weighted: LinkKind.LINK_WEIGHTED,
+  both: LinkKind.LINK_TWICE,
+} as const;
 const ALL_PATHS = (1 << Limit.LIMIT_MAX_LINK_PATHS) - 1;
 const NOT_CARRIED: readonly LivePath[] = [];
 
@@ -222,7 +229,7 @@ export class Carriages {
     const { plane } = this.#options;
     plane.vifs.write(vif, { path });
     if ((plane.vifs.read(vif).flags & Limit.LIMIT_VIF_LINK) === 0) return;
-    plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_LINK, false);
+    plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_LINK | Limit.LIMIT_VIF_TWICE, false);
     plane.links.write(vif, { paths: new Uint32Array(Limit.LIMIT_MAX_LINK_PATHS), avoid: 0 });
     plane.links.setBits(vif, 'state', 0xffffffff, false);
   }
@@ -236,13 +243,17 @@ export class Carriages {
     watching: readonly number[],
   ): void {
     const { plane } = this.#options;
+    const both = intent.protection === 'both';
+    if (!both) plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_TWICE, false);
+    // whoever is at the other end may begin with 1+1 at any time
+    if (next.length > 1) plane.merges.open(vif);
     for (const { path, intent: wanted } of next) if (path !== 0) writePath(plane, path, owner, wanted);
     const ids = new Uint32Array(Limit.LIMIT_MAX_LINK_PATHS);
     for (const { slot, path } of next) ids[slot] = path;
     const old = plane.links.read(vif).paths;
     const order = orderOf(next);
     plane.links.write(vif, {
-      kind: intent.protection === 'weighted' ? LinkKind.LINK_WEIGHTED : LinkKind.LINK_FIRST,
+      kind: KINDS[intent.protection],
       avoid: this.#avoidOf(next),
       paths: ids.map((id, slot) => (id === 0 ? (old[slot] ?? 0) : id)),
       ways: waysOf(next.map(({ slot, intent: { weight } }) => ({ slot, weight }))),
@@ -257,6 +268,10 @@ export class Carriages {
     plane.links.write(vif, { paths: ids });
     plane.vifs.write(vif, { path: next[0]?.path ?? 0 });
     plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_LINK, true);
+    if (!both) return;
+    // not a number that the other end has just seen of an earlier link's: see bpf/merge.h
+    plane.links.exchange(vif, 'number', 0, randomInt(1, Limit.LIMIT_SEQUENCE_MASK));
+    plane.vifs.setBits(vif, 'flags', Limit.LIMIT_VIF_TWICE, true);
   }
 
   /**

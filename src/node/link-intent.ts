@@ -85,6 +85,7 @@ function checkLiveness(message: wire.Liveness, path: PathIntent, field: string):
 function checkProtection(value: number, field: string): Protection {
   if (value === 0 || value === 1) return 'first';
   if (value === 2) return 'weighted';
+  if (value === 3) return 'both';
   throw invalid('PROTECTION', field, `${value} is no Protection`);
 }
 
@@ -113,6 +114,19 @@ function checkLinkPath(path: wire.Path, weighted: boolean, field: string): LinkP
   };
 }
 
+/** What only 1+1 asks for. */
+function checkBoth(paths: readonly LinkPathIntent[], carriesIp: boolean, field: string): void {
+  const count = Limit.LIMIT_LINK_COPIES;
+  if (paths.length !== count) {
+    const what = `${paths.length}: PROTECTION_ONE_PLUS_ONE has exactly ${count}`;
+    throw invalid('PATH_COUNT', `${field}.paths`, what);
+  }
+  if (carriesIp) {
+    const what = 'a link of PAYLOAD_IP has no control word for the number of PROTECTION_ONE_PLUS_ONE';
+    throw invalid('PROTECTION', `${field}.protection`, what);
+  }
+}
+
 /** The paths of a link; of a port, none. */
 export function checkLink(
   link: wire.LinkEnd | null | undefined,
@@ -129,6 +143,7 @@ export function checkLink(
   const paths = given.map((path, i) =>
     checkLinkPath(path, protection === 'weighted', `${field}.paths[${i}]`),
   );
+  if (protection === 'both') checkBoth(paths, carriesIp, field);
   const watched = paths.findIndex(({ liveness }) => liveness);
   if (carriesIp && watched >= 0) {
     const what = 'a link of PAYLOAD_IP has no channel for it';

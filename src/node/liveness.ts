@@ -55,12 +55,20 @@ export function isInUse(agent: Agent, vif: LiveVif, index: number): boolean {
   if ((flags & Limit.LIMIT_VIF_LINK) === 0) return index === 0;
   const { state, avoid } = agent.plane.links.read(vif.id);
   const slot = paths[index]?.slot ?? 0;
+  if (vif.intent.protection === 'both') return true;
   const used = state >>> Limit.LIMIT_LINK_USED_SHIFT;
   if (vif.intent.protection !== 'weighted') return used === slot;
   const unfit = state | avoid;
   const bad = unfit | (state >>> Limit.LIMIT_LINK_DEGRADED_SHIFT);
   // as link_path() of bpf/protection.h chooses
   return used === slot || ((((bad >>> used) & 1) === 1 ? unfit : bad) & (1 << slot)) === 0;
+}
+
+/** What became of the copies that have arrived for a link; undefined: none ever did. */
+export function mergeState(agent: Agent, vif: LiveVif): Draft<cabernet.node.v1.MergeState> | undefined {
+  if (vif.intent.paths.length < 2) return undefined;
+  const count = agent.plane.merges.count(vif.id);
+  return count.merged === 0n && count.resets === 0n ? undefined : count;
 }
 
 export function livenessState(

@@ -1,6 +1,7 @@
 /** What an agent tells Prometheus: the same figures as its List methods, read when they are asked for. */
 import { type Metrics, type Sample } from '../metrics/metrics.js';
 import { type Agent } from './agent.js';
+import { mergeState } from './liveness.js';
 import { listCounters } from './rpc/counters.js';
 import { listDrops } from './rpc/drops.js';
 
@@ -19,6 +20,7 @@ async function* pages<T extends { nextPageToken?: string | undefined }>(
 }
 
 const COUNTED = ['packets', 'bytes'] as const;
+const FATES = ['merged', 'duplicates', 'late'] as const;
 const DIRECTIONS = ['received', 'sent'] as const;
 
 /** `vif` is a vif's name. */
@@ -45,6 +47,22 @@ export function addAgentMetrics(metrics: Metrics, agent: Agent): void {
       },
     });
   }
+  metrics.add({
+    name: 'merged_packets_total',
+    help: 'Numbered frames that arrived for links of several paths (1+1): the first copy of each, and the others.',
+    type: 'counter',
+    labels: ['vif', 'fate'],
+    read() {
+      const samples: Sample<'vif' | 'fate'>[] = [];
+      for (const vif of agent.vifs.all) {
+        const state = mergeState(agent, vif);
+        if (!state) continue;
+        for (const fate of FATES)
+          samples.push({ labels: { vif: vif.name, fate }, value: Number(state[fate]) });
+      }
+      return samples;
+    },
+  });
   metrics.add({
     name: 'dropped_packets_total',
     help: 'Packets not forwarded, by virtual node (empty: before one was known) and reason.',

@@ -115,7 +115,8 @@ export interface LinkPathIntent extends PathIntent {
   readonly avoid: boolean;
 }
 
-export type Protection = 'first' | 'weighted';
+/** `both`: 1+1, each frame by both of two paths. */
+export type Protection = 'first' | 'weighted' | 'both';
 
 /** What is sold of a vif in one direction; bursts are never 0 where there is a rate. */
 export interface RateIntent {

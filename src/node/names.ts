@@ -131,8 +131,10 @@ export function vifMessage(intent: VifIntent): wire.Vif {
   };
 }
 
+const PROTECTION_FIELDS = { first: {}, weighted: { protection: 2 }, both: { protection: 3 } } as const;
+
 function linkFields({ carriesIp, protection }: VifIntent): wire.LinkEnd {
-  return { ...(carriesIp ? { payload: 2 } : {}), ...(protection === 'weighted' ? { protection: 2 } : {}) };
+  return { ...(carriesIp ? { payload: 2 } : {}), ...PROTECTION_FIELDS[protection] };
 }
 
 export function linkPathFields(path: LinkPathIntent): wire.Path {

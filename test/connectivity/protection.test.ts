@@ -17,7 +17,12 @@ let one: TestSupplier;
 const iptv: Caller = { role: 'service', name: 'iptv' };
 const NETWORK = 'customers/iptv/serviceNetworks/iptv';
 const WAIT = 300_000;
-const { LINK_PROTECTION_NONE, LINK_PROTECTION_ONE_FOR_ONE, LINK_PROTECTION_WEIGHTED } = types.LinkProtection;
+const {
+  LINK_PROTECTION_NONE,
+  LINK_PROTECTION_ONE_FOR_ONE,
+  LINK_PROTECTION_ONE_PLUS_ONE,
+  LINK_PROTECTION_WEIGHTED,
+} = types.LinkProtection;
 const node = (name: string) => ({ node: { name: `nodes/${name}`, supplier: 'suppliers/one' } });
 const link = (a: string, b: string, more: object = {}) => ({
   link: {
@@ -312,6 +317,62 @@ test('weighted: both carry, by the weights of path and backup', async () => {
   }
 });
 
+describe('1+1', () => {
+  const both = { protection: LINK_PROTECTION_ONE_PLUS_ONE };
+
+  test('both carry all of it, and cost and take as much; taken up and left where the link is', async () => {
+    await harness.update(
+      { tariff: { name: 'tariff', linkMicros: 5n, mbitLinkMicros: 1_000_000n, backupPermille: 500 } },
+      network(),
+    );
+    await carried(DIRECT, BY_Q);
+    // 400 bit/s at 1 000 000 a Mbit/s and link: 400 a link
+    expect((await theLink())?.price?.microsPerHour).toBe(5n + 400n + 400n);
+    const labels = labelsAt();
+    await harness.update(network(both));
+    await carried(DIRECT, BY_Q);
+    expectWays(['P', 'M'], ['P', 'Q', 'M']);
+    for (const ends of ENDS) {
+      expect(endAt(...ends)?.link?.protection).toBe(3);
+      for (const { weight } of pathsAt(...ends)) expect(weight).toBe(0);
+    }
+    expect(labelsAt()).toBe(labels);
+    expect((await theLink())?.price?.microsPerHour).toBe(5n + 400n + 800n);
+    for (const name of [...DIRECT, ...BY_Q])
+      expect(await harness.get('link', name)).toMatchObject({ soldAToB: 400n, soldBToA: 400n });
+    await harness.update(network());
+    await carried(DIRECT, BY_Q);
+    for (const ends of ENDS) expect(endAt(...ends)?.link?.protection).toBe(1);
+    expect(labelsAt()).toBe(labels);
+  });
+
+  test('a path that is lost is replaced, and comes back', async () => {
+    await harness.update(network(both));
+    await carried(DIRECT, BY_Q);
+    const found = await lose('P-M');
+    await carried(BY_Q, BY_R);
+    for (const ends of ENDS) expect(endAt(...ends)?.link?.protection).toBe(3);
+    found();
+    await harness.become('ready', 'links/P-M');
+    clock.pass(WAIT);
+    await carried(DIRECT, BY_Q);
+    for (const ends of ENDS) expect(endAt(...ends)?.link?.protection).toBe(3);
+  });
+
+  test('of what both use the room is taken twice: refused where there is room for one', async () => {
+    await harness.remove('links/P-M', 'links/P-R');
+    await harness.update(link('Q', 'R'));
+    await harness.become('ready', 'links/Q-R');
+    expect(await refusal(harness.update(network({ ...both, slo: { bitsPerSecond: 600 } })))).toMatch(
+      /^NO_DISJOINT_PATH /,
+    );
+    await harness.update(network({ ...both, slo: { bitsPerSecond: 400 } }));
+    await carried(BY_Q, ['links/P-Q', 'links/Q-R', 'links/R-S', 'links/S-M']);
+    expect(await harness.get('link', 'links/P-Q')).toMatchObject({ soldAToB: 800n, soldBToA: 800n });
+    expect(await harness.get('link', 'links/Q-M')).toMatchObject({ soldAToB: 400n });
+  });
+});
+
 test('what shares least, where nothing is apart; of what both use the room is taken once', async () => {
   await harness.remove('links/P-M', 'links/P-R');
   await harness.update(link('Q', 'R'));
@@ -392,7 +453,7 @@ test.each([
 test('a kind of protection that this version does not know is refused, whoever let it pass', () => {
   const body = resourceType.complete(network()).serviceNetwork;
   if (!body) throw new Error('no network');
-  const links = body.links.map((one) => ({ ...one, protection: 3 as typeof one.protection }));
+  const links = body.links.map((one) => ({ ...one, protection: 99 as typeof one.protection }));
   const wrong = (field: string, reason: string) =>
     invalidArgument({ reason, field, message: `${reason} ${field}` });
   expect(() => checkNetwork({ ...body, links }, wrong)).toThrow('PROTECTION links[0].protection');

@@ -518,7 +518,7 @@ export class Reference {
 /** Places of the paths by which a frame may go: by a weighted link any that has a share and is fit, the hash decides. */
 function choices(link: LinkTable): number[] {
   const used = link.used ?? 0;
-  if (link.kind === 'first') return [used];
+  if (link.kind !== 'weighted') return [used];
   const unfit = new Set([...(link.down ?? []), ...(link.avoid ?? [])]);
   return [...new Set((link.ways ?? [0]).map((way) => (unfit.has(way) ? used : way)))];
 }

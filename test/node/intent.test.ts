@@ -146,7 +146,7 @@ describe('what an owner may send', () => {
     ['BELOW_MISSING resources[3].vif.link.paths[1]', several(WAY, {})],
     [
       'PROTECTION resources[3].vif.link.protection',
-      { vif: { name: vifName('a/P/b'), link: { paths: [WAY], protection: 3 as 2 } } },
+      { vif: { name: vifName('a/P/b'), link: { paths: [WAY], protection: 4 as 2 } } },
     ],
     ['WEIGHT resources[3].vif.link.paths[1].weight', several(WAY, { ...WAY, weight: 2 })],
     [

@@ -39,14 +39,15 @@ export async function stream(
   station: string,
   target: string,
   count: number,
-): Promise<{ sent: number; received: number }> {
+): Promise<{ sent: number; received: number; doubled?: number }> {
   const command = ['ping', '-i', '0.005', '-c', String(count), '-q', '-W', '1', target];
   const child = spawn('nsenter', [`--net=/run/netns/${netns(`st.${station}`)}`, '--', ...command]);
   let output = '';
   child.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
   await once(child, 'close');
   const match = /(\d+) packets transmitted, (\d+) received/.exec(output);
-  return { sent: Number(match?.[1]), received: Number(match?.[2]) };
+  const doubled = Number(/\+(\d+) duplicates/.exec(output)?.[1] ?? 0);
+  return { sent: Number(match?.[1]), received: Number(match?.[2]), ...(doubled ? { doubled } : {}) };
 }
 
 export function netns(name: string): string {

@@ -61,11 +61,13 @@ interface Wanted {
   readonly avoid?: number;
   readonly weights?: readonly number[];
   readonly adminDown?: boolean;
+  /** 1+1 */
+  readonly both?: boolean;
 }
 
 /** The service link's end at P or M. */
 function ends(at: 'P' | 'M', wanted: Wanted = {}): Resource[] {
-  const { order = [0, 1], intervalUs = 50_000, restoreMs = 200, avoid, weights, adminDown } = wanted;
+  const { order = [0, 1], intervalUs = 50_000, restoreMs = 200, avoid, weights, adminDown, both } = wanted;
   const name = at === 'P' ? 'iptv/P/p-m' : 'iptv/M/m-p';
   const ways: readonly Way[] = WAYS[at];
   const paths = order.map((i) => {
@@ -88,7 +90,7 @@ function ends(at: 'P' | 'M', wanted: Wanted = {}): Resource[] {
   return [
     node('iptv', at, 'iptv'),
     port(`iptv/${at}/station`, at === 'P' ? 'st-hp' : 'st-hm'),
-    { vif: { name: vifName(name), link: { paths, ...(weights ? { protection: 2 } : {}) } } },
+    { vif: { name: vifName(name), link: { paths, protection: both ? 3 : weights ? 2 : 1 } } },
     ...ways.map((way) => deliver({ vif: way.vif, label: way.in }, name)),
   ];
 }
@@ -118,13 +120,15 @@ function isUp(at: 'P' | 'M'): boolean {
   return livenessOf(at, 0).state === v1.SessionState.SESSION_STATE_UP;
 }
 
+async function settledAt(at: 'P' | 'M', expected: readonly string[]): Promise<void> {
+  await until(
+    `${at} has ${expected.join('; ')}`,
+    () => JSON.stringify(paths(at)) === JSON.stringify(expected),
+  );
+}
+
 async function settled(expected: readonly string[]): Promise<void> {
-  for (const at of ['P', 'M'] as const) {
-    await until(
-      `${at} has ${expected.join('; ')}`,
-      () => JSON.stringify(paths(at)) === JSON.stringify(expected),
-    );
-  }
+  for (const at of ['P', 'M'] as const) await settledAt(at, expected);
 }
 
 function setWire(machine: string, device: string, up: boolean): void {
@@ -150,12 +154,8 @@ function senderAt(machine: string): number | undefined {
   return senderOf(`${agentOf(machine).options.pinDir}/maps`);
 }
 
-beforeAll(async () => {
-  sweep();
-  buildThree();
-  addWire('P', 'M', 2);
-  routes();
-  for (const name of MACHINES) agents.set(name, await startAgent(name));
+/** What the infrastructure provider wants, with the wire beside. */
+function three4(): ReturnType<typeof three> {
   const wanted = three(4);
   const [p, , m] = HOSTS[4];
   wanted.P['one']?.push(
@@ -168,6 +168,16 @@ beforeAll(async () => {
     link('conn/M/m2', { tunnel: 'm-p', label: 2101 }),
     deliver({ tunnel: 'm-p', label: 1101 }, 'conn/M/m2'),
   );
+  return wanted;
+}
+
+beforeAll(async () => {
+  sweep();
+  buildThree();
+  addWire('P', 'M', 2);
+  routes();
+  for (const name of MACHINES) agents.set(name, await startAgent(name));
+  const wanted = three4();
   for (const at of ['P', 'M'] as const) wanted[at]['conn'] = ends(at);
   for (const owner of OWNERS) {
     for (const name of MACHINES) await apply(agentOf(name), owner, wanted[name][owner] ?? []);
@@ -245,6 +255,92 @@ test('weights: both paths carry flows, and one of them all when the other is cut
   await settled(['0 up, in use', '1 up, in use']);
   await want();
   await settled(['0 up, in use', '1 up']);
+});
+
+/** Of what arrived at an end's link. */
+function mergeAt(at: 'P' | 'M'): { merged: number; duplicates: number; late: number; resets: number } {
+  const name = vifName(at === 'P' ? 'iptv/P/p-m' : 'iptv/M/m-p');
+  const path = (listPaths(agentOf(at), { pageSize: 0, pageToken: '' }).paths ?? []).find(
+    ({ vif }) => vif === name,
+  );
+  const { merged = 0n, duplicates = 0n, late = 0n, resets = 0n } = path?.merge ?? {};
+  return {
+    merged: Number(merged),
+    duplicates: Number(duplicates),
+    late: Number(late),
+    resets: Number(resets),
+  };
+}
+
+test('1+1, and back: one end after the other, without a packet lost or doubled', async () => {
+  const streams = stream('hp', '10.0.3.2', 1500);
+  await apply(agentOf('P'), 'conn', ends('P', { both: true }));
+  await settledAt('P', ['0 up, in use', '1 up, in use']);
+  await until('M has merged what P sends twice', () => mergeAt('M').merged > 100);
+  expect(mergeAt('P').merged).toBe(0);
+  await apply(agentOf('M'), 'conn', ends('M', { both: true }));
+  await until('P has merged what M sends twice', () => mergeAt('P').merged > 100);
+  await want({ both: true, avoid: 0 });
+  await settled(['0 up, in use', '1 up, in use']);
+  await want({ both: true });
+  await apply(agentOf('M'), 'conn', ends('M'));
+  await apply(agentOf('P'), 'conn', ends('P'));
+  await settled(['0 up, in use', '1 up']);
+  expect(await streams).toEqual({ sent: 1500, received: 1500 });
+  for (const at of ['P', 'M'] as const) {
+    const { merged, duplicates, late, resets } = mergeAt(at);
+    expect([duplicates, late, resets], at).toEqual([merged, 0, 0]);
+  }
+});
+
+test('1+1: a cut loses nothing, nor does the way back; also while no agent lives', async () => {
+  await want({ both: true });
+  const before = mergeAt('M');
+  const streams = stream('hp', '10.0.3.2', 2000);
+  await until('it runs', () => mergeAt('M').merged > before.merged + 20);
+  setWire('Q', 'to-M', false);
+  await until('P knows', () => paths('P')[0] !== '0 up, in use');
+  for (const name of ['P', 'M']) await agentOf(name).close();
+  for (const name of ['P', 'M']) agents.set(name, await startAgent(name));
+  setWire('Q', 'to-M', true);
+  await settled(['0 up, in use', '1 up, in use']);
+  expect(await streams).toEqual({ sent: 2000, received: 2000 });
+  const { merged, duplicates } = mergeAt('M');
+  expect(merged - before.merged).toBeGreaterThanOrEqual(2000);
+  expect(duplicates - before.duplicates).toBeLessThan(merged - before.merged);
+  await want();
+  await settled(['0 up, in use', '1 up']);
+});
+
+test('1+1 is refused where it cannot be: three paths, or a link above', async () => {
+  const refused = async (owner: string, resources: Resource[]) => await apply(agentOf('P'), owner, resources);
+  const [first, station, link] = ends('P', { both: true });
+  const paths = link?.vif?.link?.paths ?? [];
+  const three = {
+    ...link,
+    vif: { ...link?.vif, link: { paths: [...paths, ...paths.slice(1)], protection: 3 } },
+  };
+  await expect(refused('conn', [first ?? {}, station ?? {}, three as Resource])).rejects.toMatchObject({
+    reason: 'PATH_COUNT',
+  });
+  // what the links of the layer below carry is numbered by nobody
+  const wanted = three4().P['one'] ?? [];
+  const lower = wanted.map((resource) =>
+    resource.vif?.name === vifName('conn/P/p6')
+      ? {
+          vif: {
+            ...resource.vif,
+            link: {
+              paths: [...(resource.vif.link?.paths ?? []), { tunnel: 'tunnels/p-m', label: 1199 }],
+              protection: 3,
+            },
+          },
+        }
+      : resource,
+  );
+  await expect(refused('one', lower as Resource[])).rejects.toMatchObject({
+    reason: 'CARRIER_ONE_PLUS_ONE',
+  });
 });
 
 test('held down on purpose: nobody watches, and nothing moves', async () => {

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   Chunk,
+  DevicePairKey,
   DropReason,
   LabelAction,
   LabelBucket,
@@ -36,7 +37,7 @@ import {
   WireKey,
   WireKind,
 } from '../../gen/layout.js';
-import { BpfObject, possibleCpus, XdpAction, type BpfMap, type BpfProgram } from '../../native/lib/index.js';
+import { BpfMap, BpfObject, possibleCpus, XdpAction, type BpfProgram } from '../../native/lib/index.js';
 import { addressBytes, checksum, macBytes } from './frames.js';
 import { Sessions } from './sessions.js';
 import { contextWord, type Outcome, type Rate, type Tables } from './tables.js';
@@ -129,6 +130,7 @@ export class Instance {
       // the nodes that tests use, so that all counters are read by one call
       object.setMaxEntries('drops', NODES * Limit.LIMIT_DROP_ROW);
       object.setMaxEntries('punts', NODES * Limit.LIMIT_PUNT_ROW);
+      object.setMaxEntries('copies', possibleCpus() * Limit.LIMIT_COPY_SLOTS);
       // each holds the whole data plane once more, which is most of a load's time
       for (const program of object.programNames) {
         if (program.startsWith('bench_')) object.setAutoload(program, options.benchmarks ?? false);
@@ -180,7 +182,9 @@ export class Instance {
     for (const v of tables.vifs) {
       const meters =
         (v.sent ? Limit.LIMIT_VIF_SENT_RATE : 0) | (v.received ? Limit.LIMIT_VIF_RECEIVED_RATE : 0);
-      const link = tables.links?.some(({ vif }) => vif === v.id) ? Limit.LIMIT_VIF_LINK : 0;
+      const carried = tables.links?.find(({ vif }) => vif === v.id);
+      const twice = carried?.kind === 'twice' ? Limit.LIMIT_VIF_TWICE : 0;
+      const link = carried ? Limit.LIMIT_VIF_LINK | twice : 0;
       const flags = (v.down ? 0 : Limit.LIMIT_VIF_UP) | (v.ip ? Limit.LIMIT_VIF_IP : 0) | meters | link;
       if (v.sent) this.writeMeter(v.id, 'sent', v.sent);
       if (v.received) this.writeMeter(v.id, 'received', v.received);
@@ -404,6 +408,17 @@ export class Instance {
     this.put('nodes', n.id, record(Node, { tables: n.id, generation: generation + 1 }));
   }
 
+  /** Frames may leave by both of these interfaces at the same time, or twice by one. */
+  pairDevices(a: number, b: number): void {
+    const pair = BpfMap.create({ type: 'devmap', name: 'pair', keySize: 4, valueSize: 8, maxEntries: 2 });
+    const [low, high] = a < b ? [a, b] : [b, a];
+    const program = this.object.program('cabernet_egress');
+    for (const [i, ifindex] of [low, high].entries())
+      pair.setDevice(i, { ifindex, program }, { netns: this.netns });
+    this.map('device_pairs').update(DevicePairKey.encode({ low, high }), pair);
+    pair.close();
+  }
+
   // ---- counters
 
   /** By node and lower-case reason, only what is not zero. */
@@ -509,16 +524,20 @@ export class Instance {
   }
 
   private lastEgress(): number {
-    const btf = this.object.btf();
-    for (const section of btf.types) {
-      if (section.kind !== 'datasec' || section.name !== '.bss') continue;
-      for (const { type, offset } of section.variables) {
-        const variable = btf.types[type];
-        if (variable?.kind !== 'var' || variable.name !== 'last_egress') continue;
-        return this.map('.bss').lookup(u32(0))?.readUInt32LE(offset) ?? 0;
-      }
-    }
-    throw new Error('the object has no last_egress');
+    return this.variable('last_egress');
+  }
+
+  /** A 32-bit variable of the test build. */
+  variable(name: string): number {
+    return this.map('.bss').lookup(u32(0))?.readUInt32LE(this.object.variable(name).offset) ?? 0;
+  }
+
+  setVariables(values: Readonly<Record<string, number>>): void {
+    const bytes = this.map('.bss').lookup(u32(0));
+    if (!bytes) throw new Error('the object has no variables');
+    for (const [name, value] of Object.entries(values))
+      bytes.writeUInt32LE(value, this.object.variable(name).offset);
+    this.map('.bss').update(u32(0), bytes);
   }
 }
 

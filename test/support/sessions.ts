@@ -32,6 +32,12 @@ const marks = { sent: MarkDirection.MARK_SENT, received: MarkDirection.MARK_RECE
 const states = ['AdminDown', 'Down', 'Init', 'Up'] as const;
 export type StateName = (typeof states)[number];
 
+const KINDS = {
+  first: LinkKind.LINK_FIRST,
+  weighted: LinkKind.LINK_WEIGHTED,
+  twice: LinkKind.LINK_TWICE,
+} as const;
+
 /** A state with the reason for it, as `session_state.word` and `session_heard.state` hold them. */
 export interface StateAndDiagnostic {
   state: StateName;
@@ -78,7 +84,8 @@ export class Sessions {
         bits(l.down ?? []) |
         (bits(l.degraded ?? []) << Limit.LIMIT_LINK_DEGRADED_SHIFT) |
         ((l.used ?? 0) << Limit.LIMIT_LINK_USED_SHIFT),
-      kind: l.kind === 'first' ? LinkKind.LINK_FIRST : LinkKind.LINK_WEIGHTED,
+      kind: KINDS[l.kind],
+      number: l.number ?? 0,
       avoid: bits(l.avoid ?? []),
       order: Buffer.from([0, 1, 2, 3]).readUInt32LE(),
       paths: Uint32Array.from({ length: Limit.LIMIT_MAX_LINK_PATHS }, (_, i) => l.paths[i] ?? 0),

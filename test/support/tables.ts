@@ -84,7 +84,10 @@ export interface Tables {
 
 export interface LinkTable {
   vif: number;
-  kind: 'first' | 'weighted';
+  /** `twice`: by the first two, 1+1. */
+  kind: 'first' | 'weighted' | 'twice';
+  /** The last one drawn, of a link that is `twice`. */
+  number?: number;
   /** In the order of preference; 0: none. */
   paths: number[];
   /** Of a weighted link: which path, by flow; repeated until all ways have one. */

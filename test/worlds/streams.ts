@@ -29,6 +29,7 @@ export class Streams {
     world: string,
     prefix = 'h',
     network = prefix === 'h' ? 'iptv' : 'games',
+    intervalUs = INTERVAL_US,
   ): Promise<Streams> {
     const state = stateOf(world);
     const from = async (end: End, other: End): Promise<RunningStream> =>
@@ -36,14 +37,14 @@ export class Streams {
         from: findTarget(state, `${network}/${prefix}${STATIONS[end]}`),
         to: findTarget(state, `${network}/${prefix}${STATIONS[other]}`),
         address: ADDRESSES[other],
-        intervalUs: INTERVAL_US,
-        count: 60_000_000 / INTERVAL_US,
+        intervalUs,
+        count: 120_000_000 / intervalUs,
         bytes: 64,
       });
     const streams = new Streams({ P: await from('P', 'M'), M: await from('M', 'P') });
     try {
       for (const end of ENDS) await streams.arriving(end);
-      hurry();
+      hurry(intervalUs);
       return streams;
     } catch (error) {
       streams.kill();
@@ -60,6 +61,12 @@ export class Streams {
       if (Date.now() > late) throw new Error(`what ${end} sends does not arrive`);
       await delay(10);
     }
+  }
+
+  /** Until so many of what this end sends have come altogether. */
+  async received(end: End, count: number): Promise<void> {
+    const left = (): number => count - this.#running[end].received;
+    while (left() > 0) await this.arriving(end, Math.min(left(), 2000));
   }
 
   async bothArriving(): Promise<void> {
@@ -79,8 +86,8 @@ export class Streams {
 }
 
 /** What waits for a processor at the ends says nothing about paths: ours go before all else, where that is allowed. */
-function hurry(): void {
-  for (const words of [['send', String(INTERVAL_US)], ['receive']]) {
+function hurry(intervalUs: number): void {
+  for (const words of [['send', String(intervalUs)], ['receive']]) {
     for (const { pid } of processesWith(words)) {
       const [, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
       if (Number(parent) === process.pid) spawnSync('chrt', ['--fifo', '--pid', '1', String(pid)]);

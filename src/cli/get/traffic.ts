@@ -81,6 +81,18 @@ function percent(ppm: number): string {
   return `${Number((ppm / 10_000).toFixed(2))} %`;
 }
 
+/** Of a link that has received copies (1+1): what became of them, the same at each of its paths. */
+function mergeOf({ merge }: { readonly merge?: PathState['merge'] }): Row {
+  if (!merge) return {};
+  const { merged, duplicates, late, resets } = merge;
+  return {
+    merged: String(merged),
+    duplicates: String(duplicates),
+    late: String(late),
+    resets: String(resets),
+  };
+}
+
 /** By the API's RouteType. */
 const TYPES = ['', '', 'blackhole', 'unreachable', 'local'];
 
@@ -103,7 +115,17 @@ export const paths: Kind = {
       const label = path?.label ? String(path.label) : '';
       const chain = below.map(short).join(' > ');
       return {
-        row: { vif: name, machine, index, label, owner, below: chain, ...useOf(rest), state },
+        row: {
+          vif: name,
+          machine,
+          index,
+          label,
+          owner,
+          below: chain,
+          ...useOf(rest),
+          ...mergeOf(rest),
+          state,
+        },
         names: [name, machine],
       };
     });

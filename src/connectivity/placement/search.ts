@@ -16,7 +16,7 @@ import {
   pairAvailability,
 } from './bounds.js';
 import { explain, type Refusal } from './explain.js';
-import { type Demand, LABEL_BYTES, type Supply } from './supply.js';
+import { type Demand, isPair, LABEL_BYTES, type Supply } from './supply.js';
 import { type Way, waysPast } from './ways.js';
 
 export interface Placement {
@@ -81,7 +81,7 @@ export class Search {
   run(): Placement | Refusal {
     const { availabilityPpm, protection } = this.#demand;
     const least = availabilityPpm / MILLION;
-    if (protection === 'pair') return this.#protected(least);
+    if (isPair(this.#demand)) return this.#protected(least);
     const single = this.#single(this.#promising(least));
     const both = protection === 'by-slo' && availabilityPpm > 0;
     const pair = both ? this.#pair(least, single?.weight ?? Infinity, EDGES) : undefined;
@@ -181,7 +181,7 @@ export class Search {
    */
   #pair(least: number, most: number, apart: Apart): Pair | undefined {
     const share = this.#prices.backupPermille / 1000;
-    const always = this.#demand.protection === 'pair';
+    const always = isPair(this.#demand);
     let best: Pair | undefined;
     let cost = most;
     let tried = 0;
@@ -272,8 +272,7 @@ export class Search {
     const { graph, risks } = this.#supply;
     const found = pathBeside(graph, [{ ...primary, arcs: [] }], {
       weights: this.#weights,
-      // what carries the path has room for the backup: only one of both is used there
-      usable: this.#usable,
+      usable: this.#roomBeside(primary),
       risks,
       disjoint: 'node',
     });
@@ -282,6 +281,16 @@ export class Search {
     const same =
       path.edges.length === primary.edges.length && path.edges.every((edge) => primary.edges.includes(edge));
     return same || !this.#keeps(path, this.#bounds) ? undefined : { path, penalty };
+  }
+
+  /** What carries the path has room for the backup, where only one of both is used there. */
+  #roomBeside(primary: Way): ArcFilter {
+    if (this.#demand.protection !== 'both') return this.#usable;
+    const edges = new Set(primary.edges);
+    return (arc) => {
+      const times = edges.has(this.#supply.graph.edge[arc] ?? -1) ? 2 : 1;
+      return this.#fitsFrames(arc) && (this.#room[arc] ?? 0) >= times * this.#demand.bitsPerSecond;
+    };
   }
 
   #beside(primary: Way, apart: Apart): ArcFilter {

@@ -34,8 +34,13 @@ export interface Demand {
   readonly avoid?: ReadonlySet<string> | undefined;
 }
 
-/** A backup where the availability needs one; none; one in any case. */
-export type Protection = 'by-slo' | 'none' | 'pair';
+/** A backup where the availability needs one; none; one in any case; one that carries all of it as well, always. */
+export type Protection = 'by-slo' | 'none' | 'pair' | 'both';
+
+/** There is to be a backup whatever is promised. */
+export function isPair({ protection }: Pick<Demand, 'protection'>): boolean {
+  return protection === 'pair' || protection === 'both';
+}
 
 /** Bytes that one more label takes of the layer below's frames. */
 export const LABEL_BYTES = 4;

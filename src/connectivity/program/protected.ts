@@ -2,7 +2,7 @@
 import { type ServiceLink } from '../../api/connectivity.js';
 import { type ResourceDraft, v1 as nodeV1 } from '../../api/node.js';
 import { types } from '../../api/types.js';
-import { USUAL_DEGRADED_MS, USUAL_REPAIR_US } from '../../controller/protection.js';
+import { isCarriedTwice, USUAL_DEGRADED_MS, USUAL_REPAIR_US } from '../../controller/protection.js';
 import { type LabelledHop } from './hops.js';
 
 type LinkEnd = NonNullable<NonNullable<ResourceDraft['vif']>['link']>;
@@ -29,6 +29,8 @@ export function pathsToProgram(
   return link.backup.length > 0 && isWatched(link) ? [link.path, link.backup] : [link.path];
 }
 
+const { PROTECTION_FIRST, PROTECTION_ONE_PLUS_ONE, PROTECTION_WEIGHTED } = nodeV1.Protection;
+
 function isWeighted({ protection }: ServiceLink): boolean {
   return protection === types.LinkProtection.LINK_PROTECTION_WEIGHTED;
 }
@@ -36,7 +38,7 @@ function isWeighted({ protection }: ServiceLink): boolean {
 /** @param ways how many there are at the moment */
 export function protectionOf(link: ServiceLink, ways: number): Pick<LinkEnd, 'protection'> {
   if (ways < 2) return {};
-  const { PROTECTION_FIRST, PROTECTION_WEIGHTED } = nodeV1.Protection;
+  if (isCarriedTwice(link)) return { protection: PROTECTION_ONE_PLUS_ONE };
   return { protection: isWeighted(link) ? PROTECTION_WEIGHTED : PROTECTION_FIRST };
 }
 

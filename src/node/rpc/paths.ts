@@ -2,7 +2,7 @@
 import { type cabernet } from '../../../gen/cabernet.js';
 import { type Draft, type Message } from '../../api/message.js';
 import { type Agent } from '../agent.js';
-import { isInUse, livenessState } from '../liveness.js';
+import { isInUse, livenessState, mergeState } from '../liveness.js';
 import { measurementState } from '../measurement.js';
 import { linkPathFields } from '../names.js';
 import { livePathState, pathBelow } from '../states.js';
@@ -24,6 +24,7 @@ export function listPaths(
   const paths = items.map(({ vif, path, index }) => {
     const liveness = livenessState(agent, path.session);
     const measurement = measurementState(agent, path.session);
+    const merge = mergeState(agent, vif);
     return {
       vif: vif.name,
       index,
@@ -34,6 +35,7 @@ export function listPaths(
       inUse: isInUse(agent, vif, index),
       ...(liveness ? { liveness } : {}),
       ...(measurement ? { measurement } : {}),
+      ...(merge ? { merge } : {}),
     };
   });
   // after all of them: none has a time that is later

@@ -9,6 +9,7 @@ import {
   contextOwner,
   dropReasons,
   Limit,
+  LinkKind,
   NextHopKind,
   puntKinds,
   type TraceEvent,
@@ -47,6 +48,8 @@ export class StepReader {
   vif = 0;
   /** Whose path the next PATH event is. */
   #carried = '';
+  /** The link whose frame goes twice. */
+  #copied = '';
 
   constructor(agent: Agent) {
     this.#agent = agent;
@@ -152,7 +155,7 @@ export class StepReader {
       case TraceKind.TRACE_PATH:
         return this.#path(event, a, d !== 0 ? { wire: d } : b !== 0 ? { vif: b } : { tunnel: c });
       case TraceKind.TRACE_LINK:
-        return this.#link(event, a, c);
+        return this.#link(event, a, c, b === LinkKind.LINK_TWICE);
       case TraceKind.TRACE_CHANNEL:
         this.delivered = true;
         if (vif === 0) return this.#add(event, 'channel', 'BFD', `a neighbour, by session ${found}`, 0);
@@ -237,8 +240,10 @@ export class StepReader {
   }
 
   /** Of a link's paths, the one that is used. */
-  #link(event: TraceEvent, state: number, index: number): void {
-    const carrier = this.#carried || this.#vifName(event.vif);
+  #link(event: TraceEvent, state: number, index: number, isCopy: boolean): void {
+    // of 1+1 both ways down are told of, one after the other
+    const carrier = (isCopy && this.#copied) || this.#carried || this.#vifName(event.vif);
+    if (isCopy) this.#carried = this.#copied = carrier;
     const down = Array.from({ length: Limit.LIMIT_MAX_LINK_PATHS }, (_, i) => i).filter(
       (i) => state & (1 << i),
     );
@@ -246,7 +251,7 @@ export class StepReader {
     const { registry } = this.#agent;
     const labels = (registry.vif(carrier)?.intent.paths ?? []).map((path) => labelsOf(registry, path) ?? 1);
     const node = carrier.startsWith('vns/') ? carrier.slice(0, carrier.indexOf('/vifs/')) : '';
-    const result = `path ${index}${others}`;
+    const result = `${isCopy ? 'a copy by ' : ''}path ${index}${others}`;
     this.steps.push({ depth: Math.max(1, ...labels), node, lookup: 'link', key: carrier, result, bytes: 0 });
   }
 
