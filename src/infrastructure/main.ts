@@ -14,6 +14,7 @@ import { Fleet } from './fleet.js';
 import { openHistories, takeUp } from './histories.js';
 import { catalogue } from './kinds.js';
 import { Mover } from './mover.js';
+import { Outages } from './outages.js';
 import { pathService } from './path-service.js';
 import { Peers } from './peers.js';
 import { infrastructureService } from './service.js';
@@ -35,6 +36,7 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
   const histories = await openHistories({ provider, state, clock, log });
+  const outages = new Outages({ state, recorder: histories.recorder, clock, log });
   const paths = new WatchedPaths();
   const fleet = new Fleet({
     ...{ provider, state, contents, dialer, clock, log },
@@ -42,6 +44,7 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
       if (!read) return paths.forget(machine);
       paths.set(machine, read);
       takeUp(histories, machine, read);
+      outages.settle();
     },
     backoff: tuning.backoff,
     term: context.term,
@@ -56,6 +59,7 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
       await mover.close();
       await peers.close();
       await fleet.close();
+      await outages.close();
       await histories.close();
       contents.close();
     },

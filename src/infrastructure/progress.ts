@@ -55,6 +55,8 @@ export class Progress {
     );
     let next = status;
     if (refused) next = { ...status, state: 'refused', message: refused.refusal, reconciling: true };
+    // that nothing passes is not for machines to say
+    else if (done && status.state === 'down') next = settled(status, status.state, status.message);
     else if (done) next = settled(status, ...wordsOf(lease.lease));
     const same =
       next.state === status.state &&

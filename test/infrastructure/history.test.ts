@@ -5,6 +5,7 @@ import { type VirtualLink } from '../../src/api/infrastructure.js';
 import { types } from '../../src/api/types.js';
 import { type Caller } from '../../src/controller/access.js';
 import { MadeUpPaths } from '../support/paths.js';
+import { LASTING } from '../../src/infrastructure/outages.js';
 import { conn, eventually, lineOfThree, link, local, node, Provider, refusal, until } from './provider.js';
 
 const other: Caller = { role: 'connectivity', name: 'other' };
@@ -156,6 +157,23 @@ describe('a link that is down for a while', () => {
     expect(told?.total?.unknownMs).toBeGreaterThan(0n);
     const { upMs = 0n, downMs = 0n, unknownMs = 0n, startTime = '', endTime = '' } = told?.total ?? {};
     expect(Number(upMs + downMs + unknownMs)).toBe(Date.parse(endTime) - Date.parse(startTime));
+  });
+
+  test('when that lasts the link is called down, and ready as soon as something passes', async () => {
+    const client = provider.as(conn);
+    const become = (state: string): Promise<unknown> =>
+      until(client, LINK, ({ virtualLink }) => virtualLink?.status?.state === state);
+    for (const end of ['P/vifs/toM', 'M/vifs/toP']) paths.fail(T + 500, `vns/conn/nodes/${end}`);
+    await read(5000);
+    // not yet: whoever is protected has left it long ago
+    const told = await client.list({ collection: 'customers/conn/virtualLinks' });
+    expect(told.resources.map(({ virtualLink }) => virtualLink?.status?.state)).toEqual(['ready', 'ready']);
+    await read(LASTING);
+    await become('down');
+    for (const end of ['P/vifs/toM', 'M/vifs/toP'])
+      paths.recover(provider.clock.now(), `vns/conn/nodes/${end}`);
+    await read(1000);
+    await become('ready');
   });
 
   test('what is measured: loss each way, delays, and a violation where more is lost than is promised', async () => {

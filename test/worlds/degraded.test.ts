@@ -90,41 +90,45 @@ test.each([
   { network: 'lossless', from: 'Z', to: 'Q', what: 'lossy towards M' },
   { network: 'fast', from: 'Z', to: 'Q', what: 'slow towards M' },
   { network: 'steady', from: 'Q', to: 'Z', what: 'jittery towards P' },
-] as const)('$what: $network leaves it at both ends, and comes back', async ({ network, from, to }) => {
-  for (const one of NETWORKS) await uses(one, 'Q');
-  const streams = await Streams.start(world.name, network[0], network);
-  running = streams;
-  const before = await waysOf(world.name, network);
-  await impair(world.name, [from, to], IMPAIRED[network], true);
-  const left = await uses(network, 'A');
-  for (const end of ENDS) {
-    expect(left[end].Q).toMatchObject({ isUp: true, degraded: true });
-    expect(left[end].A).toMatchObject({
-      isUp: true,
-      degraded: false,
-      degradations: before[end].A.degradations,
-    });
-    // up all the time: it was the measuring that left it
-    expect(left[end].Q.failures).toBe(before[end].Q.failures);
-  }
-  await streams.bothArriving();
-  // the others were promised nothing that this breaks
-  for (const other of NETWORKS.filter((one) => one !== network)) {
-    const ways = await waysOf(world.name, other);
-    for (const end of ENDS)
-      expect(ways[end].Q, `${other} at ${end}`).toMatchObject({ inUse: true, degraded: false });
-  }
-  await impair(world.name, [from, to], undefined, false);
-  await uses(network, 'Q');
-  const seen = await streams.end();
-  running = undefined;
-  for (const end of ENDS) {
-    const { report } = seen[end];
-    expect(report.doubled).toBe(0);
-    // where it is not loss that is bad, none is lost: not by leaving, and not by coming back
-    if (network !== 'lossless' || end === 'M') expect(report.lost, `sent by ${end}`).toBe(0);
-  }
-});
+] as const)(
+  '$what: $network leaves it at both ends, and comes back',
+  async ({ network, from, to }) => {
+    for (const one of NETWORKS) await uses(one, 'Q');
+    const streams = await Streams.start(world.name, network[0], network);
+    running = streams;
+    const before = await waysOf(world.name, network);
+    await impair(world.name, [from, to], IMPAIRED[network], true);
+    const left = await uses(network, 'A');
+    for (const end of ENDS) {
+      expect(left[end].Q).toMatchObject({ isUp: true, degraded: true });
+      expect(left[end].A).toMatchObject({
+        isUp: true,
+        degraded: false,
+        degradations: before[end].A.degradations,
+      });
+      // up all the time: it was the measuring that left it
+      expect(left[end].Q.failures).toBe(before[end].Q.failures);
+    }
+    await streams.bothArriving();
+    // the others were promised nothing that this breaks
+    for (const other of NETWORKS.filter((one) => one !== network)) {
+      const ways = await waysOf(world.name, other);
+      for (const end of ENDS)
+        expect(ways[end].Q, `${other} at ${end}`).toMatchObject({ inUse: true, degraded: false });
+    }
+    await impair(world.name, [from, to], undefined, false);
+    await uses(network, 'Q');
+    const seen = await streams.end();
+    running = undefined;
+    for (const end of ENDS) {
+      const { report } = seen[end];
+      expect(report.doubled).toBe(0);
+      // where it is not loss that is bad, none is lost: not by leaving, and not by coming back
+      if (network !== 'lossless' || end === 'M') expect(report.lost, `sent by ${end}`).toBe(0);
+    }
+  },
+  90_000,
+);
 
 test('both ways are lossy: traffic moves once at most, and stays', async () => {
   const network = 'lossless';
@@ -142,4 +146,4 @@ test('both ways are lossy: traffic moves once at most, and stays', async () => {
   }
   const after = await waysOf(world.name, network);
   expect(times(after, 'Q') + times(after, 'A')).toBe(times(bad, 'Q') + times(bad, 'A'));
-});
+}, 90_000);

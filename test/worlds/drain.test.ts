@@ -160,8 +160,6 @@ test('a wire under a tunnel, and a machine with a leased node: the customer is t
   await drain('conn', 'machine', 'A', '--undo');
   for (const [what, name] of [
     ['link', 'Q-M'],
-    ['machine', 'Q'],
-    ['link', 'A-M'],
     ['machine', 'A'],
   ] as const)
     await lossless(async () => {

@@ -1,0 +1,65 @@
+/**
+ * Links by which nothing has passed for a while are called down, so that their customers lead what they can another way, and
+ * have another backup: what their own protection left at once, and what comes and goes, is no reason to.
+ */
+import { type Logger } from '../api/log.js';
+import { type ResourceStatus } from '../api/types.js';
+import { type Clock } from '../controller/clock.js';
+import { type State } from '../controller/state.js';
+import { type Recorder } from '../history/recorder.js';
+import { isOpen, latest } from '../history/violations.js';
+import { type Bodies } from './kinds.js';
+import { settled } from './status.js';
+
+/** Milliseconds without a break. */
+export const LASTING = 15_000;
+
+export interface OutagesOptions {
+  readonly state: State<Bodies>;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class Outages {
+  readonly #options: OutagesOptions;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: OutagesOptions) {
+    this.#options = options;
+  }
+
+  /** As the histories have it by now. */
+  settle(): void {
+    const { state, log } = this.#options;
+    this.#running = this.#running
+      .then(async () => {
+        const changed = state.all('virtualLink').filter((link) => this.#statusOf(link) !== undefined);
+        if (changed.length === 0) return;
+        await state.transact((tx) => {
+          for (const { name } of changed) {
+            const link = tx.get('virtualLink', name);
+            const status = link && this.#statusOf(link);
+            if (!link || !status) continue;
+            tx.put('virtualLink', { ...link, status });
+            log.warn(status.state === 'down' ? 'a link is down' : 'a link is up again', { link: name });
+          }
+        });
+      })
+      .catch((error: unknown) => log.warn('outages are not told', { error }));
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Another than it has; undefined: that is right. */
+  #statusOf({ name, status }: Bodies['virtualLink']): ResourceStatus | undefined {
+    const { recorder, clock } = this.#options;
+    const outage = latest(recorder.violationsOf(name), 'availability');
+    const lasts = outage !== undefined && isOpen(outage) && clock.now() - outage.start >= LASTING;
+    if (status?.state === 'ready' && lasts)
+      return { ...status, state: 'down', message: 'Nothing passes by it.' };
+    return status?.state === 'down' && !lasts ? settled(status) : undefined;
+  }
+}
