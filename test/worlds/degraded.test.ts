@@ -9,11 +9,11 @@ import { netnsNames } from '../../native/lib/index.js';
 import { impair } from '../../src/world/impair.js';
 import { World } from '../support/worlds.js';
 import { Streams } from './streams.js';
+import { twoWays } from './two-ways.js';
 import { ENDS, type Way, type Ways, waysOf, waysUntil } from './ways.js';
 
 /* watched slowly: what is bad here is not to look like a cut */
-const LINK =
-  '{ a: P, b: M, via: [Q], protection: LINK_PROTECTION_ONE_FOR_ONE, repair_us: 2000000, degraded_ms: 2000';
+const LINK = 'protection: LINK_PROTECTION_ONE_FOR_ONE, repair_us: 2000000, degraded_ms: 2000';
 /** Wide enough that this machine's own pauses, in the mean of a second, keep within. */
 const PROMISES = {
   lossless: 'slo: { loss_ppm: 20000 }',
@@ -23,32 +23,10 @@ const PROMISES = {
 type Network = keyof typeof PROMISES;
 const NETWORKS = Object.keys(PROMISES) as Network[];
 
-const YAML = `
-name: degraded
-machines:
-  - { name: P, provider: one }
-  - { name: A, provider: two }
-  - { name: Z, provider: three }
-  - { name: Q, provider: three }
-  - { name: M, provider: three }
-wires: [{ a: P, b: Z }, { a: Z, b: Q }, { a: Q, b: M }, { a: P, b: A }, { a: A, b: M }]
-networks:
-  - name: conn
-    nodes: [{ name: P }, { name: Q }, { name: M }, { name: A }]
-    links: [{ a: P, b: Q }, { a: Q, b: M }, { a: P, b: A }, { a: A, b: M }]
-${NETWORKS.map(
-  (name) => `
-  - name: ${name}
-    over: conn
-    nodes: [{ name: P }, { name: M }]
-    links: [${LINK}, ${PROMISES[name]} }]`,
-).join('')}
-stations:
-${NETWORKS.flatMap((name) => [
-  `  - { name: ${name[0]}p, network: ${name}, node: P, addresses: ['10.0.1.2/24'] }`,
-  `  - { name: ${name[0]}m, network: ${name}, node: M, addresses: ['10.0.3.2/24'] }`,
-]).join('\n')}
-`;
+const YAML = twoWays(
+  'degraded',
+  NETWORKS.map((name) => ({ name, link: `${LINK}, ${PROMISES[name]}`, prefix: name.slice(0, 1) })),
+);
 
 const NOTHING = { delayUs: 0, jitterUs: 0, lossPpm: 0, bitsPerSecond: 0, seed: 7 };
 

@@ -8,38 +8,12 @@ import { impair } from '../../src/world/impair.js';
 import { findWires, setWire } from '../../src/world/wires.js';
 import { World } from '../support/worlds.js';
 import { Streams } from './streams.js';
+import { twoWays, type WirePair, WIRES } from './two-ways.js';
 import { ENDS, stateOf, type Ways, waysUntil } from './ways.js';
 
-const YAML = `
-name: oneplus
-machines:
-  - { name: P, provider: one }
-  - { name: A, provider: two }
-  - { name: Z, provider: three }
-  - { name: Q, provider: three }
-  - { name: M, provider: three }
-wires: [{ a: P, b: Z }, { a: Z, b: Q }, { a: Q, b: M }, { a: P, b: A }, { a: A, b: M }]
-networks:
-  - name: conn
-    nodes: [{ name: P }, { name: Q }, { name: M }, { name: A }]
-    links: [{ a: P, b: Q }, { a: Q, b: M }, { a: P, b: A }, { a: A, b: M }]
-  - name: iptv
-    over: conn
-    nodes: [{ name: P }, { name: M }]
-    links: [{ a: P, b: M, via: [Q], protection: LINK_PROTECTION_ONE_PLUS_ONE, repair_us: 100000 }]
-stations:
-  - { name: hp, network: iptv, node: P, addresses: ['10.0.1.2/24'] }
-  - { name: hm, network: iptv, node: M, addresses: ['10.0.3.2/24'] }
-`;
+const PROTECTION = 'protection: LINK_PROTECTION_ONE_PLUS_ONE, repair_us: 100000';
+const YAML = twoWays('oneplus', [{ name: 'iptv', link: PROTECTION, prefix: 'h' }]);
 
-type Wire = readonly [string, string];
-const WIRES: readonly Wire[] = [
-  ['P', 'Z'],
-  ['Z', 'Q'],
-  ['Q', 'M'],
-  ['P', 'A'],
-  ['A', 'M'],
-];
 /** 5000 a second. */
 const INTERVAL_US = 200;
 const PACKETS = 100_000;
@@ -63,12 +37,12 @@ afterAll(async () => {
   if (world) expect((await netnsNames()).filter((name) => name.startsWith(`${world.name}.`))).toEqual([]);
 }, 60_000);
 
-async function set([a, b]: Wire, up: boolean): Promise<void> {
+async function set([a, b]: WirePair, up: boolean): Promise<void> {
   const state = stateOf(world.name);
   for (const wire of findWires(state, a, b)) await setWire(state, wire, up);
 }
 
-async function lose(wire: Wire, all: boolean, oneWay = false): Promise<void> {
+async function lose(wire: WirePair, all: boolean, oneWay = false): Promise<void> {
   const nothing = { delayUs: 0, jitterUs: 0, bitsPerSecond: 0, seed: 0 };
   await impair(world.name, wire, all ? { ...nothing, lossPpm: 1_000_000 } : undefined, oneWay);
 }

@@ -14,6 +14,7 @@ import { processOf } from '../../src/world/processes.js';
 import { findWires, setWire } from '../../src/world/wires.js';
 import { World } from '../support/worlds.js';
 import { type Both, INTERVAL_US, type Seen, Streams, transitMs } from './streams.js';
+import { twoWays, type WirePair, WIRES } from './two-ways.js';
 import {
   type End,
   ENDS,
@@ -26,44 +27,12 @@ import {
   worstTick,
 } from './ways.js';
 
-const YAML = `
-name: protection
-machines:
-  - { name: P, provider: one }
-  - { name: A, provider: two }
-  - { name: Z, provider: three }
-  - { name: Q, provider: three }
-  - { name: M, provider: three }
-wires: [{ a: P, b: Z }, { a: Z, b: Q }, { a: Q, b: M }, { a: P, b: A }, { a: A, b: M }]
-networks:
-  - name: conn
-    nodes: [{ name: P }, { name: Q }, { name: M }, { name: A }]
-    links: [{ a: P, b: Q }, { a: Q, b: M }, { a: P, b: A }, { a: A, b: M }]
-  - name: iptv
-    over: conn
-    nodes: [{ name: P }, { name: M }]
-    links: [{ a: P, b: M, via: [Q], protection: LINK_PROTECTION_ONE_FOR_ONE, repair_us: 100000 }]
-  - name: games
-    over: conn
-    nodes: [{ name: P }, { name: M }]
-    links: [{ a: P, b: M, via: [Q] }]
-stations:
-  - { name: hp, network: iptv, node: P, addresses: ['10.0.1.2/24'] }
-  - { name: hm, network: iptv, node: M, addresses: ['10.0.3.2/24'] }
-  - { name: gp, network: games, node: P, addresses: ['10.0.1.2/24'] }
-  - { name: gm, network: games, node: M, addresses: ['10.0.3.2/24'] }
-`;
+const YAML = twoWays('protection', [
+  { name: 'iptv', link: 'protection: LINK_PROTECTION_ONE_FOR_ONE, repair_us: 100000', prefix: 'h' },
+  { name: 'games', prefix: 'g' },
+]);
 
-type Wire = readonly [string, string];
 const INTERVAL_MS = INTERVAL_US / 1000;
-
-const WIRES: readonly Wire[] = [
-  ['P', 'Z'],
-  ['Z', 'Q'],
-  ['Q', 'M'],
-  ['P', 'A'],
-  ['A', 'M'],
-];
 
 let world: World;
 let running: Streams[] = [];
@@ -91,13 +60,13 @@ async function streams(prefix: 'h' | 'g' = 'h'): Promise<Streams> {
   return started;
 }
 
-async function set([a, b]: Wire, up: boolean): Promise<void> {
+async function set([a, b]: WirePair, up: boolean): Promise<void> {
   const state = stateOf(world.name);
   for (const wire of findWires(state, a, b)) await setWire(state, wire, up);
 }
 
 /** All frames, or again none: nobody is told. */
-async function lose(wire: Wire, all: boolean, oneWay = false): Promise<void> {
+async function lose(wire: WirePair, all: boolean, oneWay = false): Promise<void> {
   const nothing = { delayUs: 0, jitterUs: 0, bitsPerSecond: 0, seed: 0 };
   await impair(world.name, wire, all ? { ...nothing, lossPpm: 1_000_000 } : undefined, oneWay);
 }
@@ -250,7 +219,7 @@ test('the agent of a machine that only switches dies: nothing changes. All its i
   await stream.bothArriving();
   lossless(await stream.end());
   expect((await waysOf(world.name)).P.Q.failures).toBe(before.P.Q.failures);
-  const wires: readonly Wire[] = [
+  const wires: readonly WirePair[] = [
     ['Z', 'Q'],
     ['Q', 'M'],
   ];
@@ -348,7 +317,7 @@ test('no agent and no controller lives at the ends: the way is left all the same
 test('controllers live, and are told of it: that costs nothing more', async () => {
   const { P } = await bothUp();
   const way: Way = P.Q.inUse ? 'Q' : 'A';
-  const wire: Wire = way === 'Q' ? ['Q', 'M'] : ['A', 'M'];
+  const wire: WirePair = way === 'Q' ? ['Q', 'M'] : ['A', 'M'];
   const stream = await streams();
   const before = await uses(way);
   await set(wire, false);
