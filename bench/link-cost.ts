@@ -9,18 +9,31 @@ import { cableHp } from '../test/support/machine-p.js';
 import { measure, overhead } from './forward.js';
 import { mergeCost } from './merge-cost.js';
 import { setDestinations, stationFrame, withRoutes } from './machine.js';
-import { protect } from './protect.js';
+import { measurePaths, protect } from './protect.js';
 import { type Row, round, row } from './report.js';
+
+const KINDS: readonly {
+  readonly name: string;
+  readonly kind?: LinkKind;
+  readonly measured?: boolean;
+}[] = [
+  { name: 'one path, not watched' },
+  { name: 'the first of two (1:1)', kind: LinkKind.LINK_FIRST },
+  { name: 'the first of two, measured', kind: LinkKind.LINK_FIRST, measured: true },
+  { name: 'two by weight', kind: LinkKind.LINK_WEIGHTED },
+  { name: 'both of two (1+1), one copy', kind: LinkKind.LINK_TWICE },
+];
 
 export async function linkCost(): Promise<Row[]> {
   const { tables, networks } = withRoutes(1000);
   const instances: Instance[] = [];
   try {
-    for (const kind of [undefined, LinkKind.LINK_FIRST, LinkKind.LINK_WEIGHTED, LinkKind.LINK_TWICE]) {
+    for (const { kind, measured = false } of KINDS) {
       const instance = await Instance.start(tables, { chunks: 4096, benchmarks: true });
       instances.push(instance);
       setDestinations(instance, networks, 1000);
       if (kind !== undefined) protect(instance, kind);
+      if (measured) measurePaths(instance);
     }
     const network = networks[0] ?? 0;
     const frame = stationFrame(`${network >> 16}.${(network >> 8) & 255}.${network & 255}.9`);
@@ -35,16 +48,10 @@ export async function linkCost(): Promise<Row[]> {
     const [plain] = costs;
     if (!swap || !restore || !plain) throw new Error('no costs');
     const net = ({ ns }: { ns: number }): number => round(ns - Math.max(0, restore.ns - swap.ns));
-    const names = [
-      'one path, not watched',
-      'the first of two (1:1)',
-      'two by weight',
-      'both of two (1+1), one copy',
-    ];
     const rows = costs.map((cost, i) =>
       row({
         bench: 'protection',
-        case: `encapsulate, a link of ${names[i] ?? ''}`,
+        case: `encapsulate, a link of ${KINDS[i]?.name ?? ''}`,
         unit: 'ns',
         value: net(cost),
         ...(i === 0 ? {} : { peer: 'one path', peerValue: net(plain) }),

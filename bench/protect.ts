@@ -30,3 +30,12 @@ export function protect(instance: Instance, kind: LinkKind): () => void {
   vifMap.update(u32(vif), Vif.encode({ ...fields, flags: fields.flags | Limit.LIMIT_VIF_LINK | twice }));
   return () => vifMap.update(u32(vif), record);
 }
+
+/** What takes these paths is marked and counted, as for a session that measures each. */
+export function measurePaths(instance: Instance): void {
+  const pathMap = instance.map('paths');
+  for (const [i, id] of [first, second].entries()) {
+    const path = pathMap.lookup(u32(id));
+    if (path) pathMap.update(u32(id), Path.encode({ ...Path.decode(path), marking: i + 1 }));
+  }
+}

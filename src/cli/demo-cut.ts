@@ -2,6 +2,7 @@
  * The demo's story of a wire that goes bad, and then is cut: two services have the same stream over it, one of them over
  * a link that is protected. What each of their viewers would have seen.
  */
+import { clientOf } from '../world/agents.js';
 import { impair } from '../world/impair.js';
 import { RunningStream } from '../world/stream.js';
 import { findTarget } from '../world/target.js';
@@ -40,6 +41,8 @@ export interface CutStory {
 /** One after another, each after so many milliseconds; `chapter`: what is told of from here on. */
 const ACTS: readonly {
   readonly afterMs: number;
+  /** And not before this is so, as far as there is patience for it. */
+  readonly once?: (state: WorldState) => Promise<boolean>;
   readonly chapter?: string;
   readonly what: string;
   readonly act: (state: WorldState) => Promise<unknown>;
@@ -56,8 +59,9 @@ const ACTS: readonly {
     act: (state) => impair(state.plan.name, CUT, undefined, false),
   },
   {
-    // until the way that was left has been good for long enough, and is used again
-    afterMs: 10_000,
+    // the way that was left has to be good for long enough: with no traffic on it that takes some time to tell
+    afterMs: 8000,
+    once: isHome,
     chapter: 'cut, and healed',
     what: `cut ${CUT.join(' ')}`,
     act: (state) => setWires(state, false),
@@ -77,6 +81,34 @@ const ACTS: readonly {
 ];
 const NOTHING = { delayUs: 0, jitterUs: 0, lossPpm: 0, bitsPerSecond: 0, seed: 0 };
 const LAST_MS = 2000;
+/** More of a stream than should be needed. */
+const LATE_MS = 30_000;
+
+async function always(): Promise<boolean> {
+  return true;
+}
+
+/** The protected link takes the first of its paths, at both ends. */
+async function isHome(state: WorldState): Promise<boolean> {
+  const { vif, ends } = PROTECTED;
+  const atHome = ends.map(async (end) => {
+    const client = clientOf(state.plan.name, end);
+    try {
+      const { paths } = await client.listPaths({ pageSize: 0, pageToken: '' }, { deadlineMs: 5000 });
+      return paths.some((path) => vif.test(path.vif) && path.index === 0 && path.inUse);
+    } finally {
+      client.close();
+    }
+  });
+  return (await Promise.all(atHome)).every((home) => home);
+}
+const PROTECTED = {
+  vif: /^vns\/[^/]*iptv\/nodes\/(P\/vifs\/to-M|M\/vifs\/to-P)$/,
+  ends: ['P', 'M'],
+} as const;
+/** A loss that small is told within ten seconds on a path without traffic; then the hold. */
+const PATIENCE_MS = 30_000;
+const LOOK_MS = 500;
 
 function monotonic(): number {
   return Number(process.hrtime.bigint());
@@ -101,7 +133,7 @@ export async function playCut(
     for (const { protection, from, to, address } of VIEWERS) {
       const options = {
         intervalUs: INTERVAL_US,
-        count: (2 * total * 1000) / INTERVAL_US,
+        count: ((total + PATIENCE_MS + LATE_MS) * 1000) / INTERVAL_US,
         bytes: BYTES,
         address,
       };
@@ -109,8 +141,10 @@ export async function playCut(
       running.set(protection, await RunningStream.start(state, { ...ends, ...options }));
     }
     const begin = monotonic();
-    for (const { afterMs, what, act, chapter } of ACTS) {
+    for (const { afterMs, once = always, what, act, chapter } of ACTS) {
       await wait(afterMs);
+      for (let waited = 0; waited < PATIENCE_MS && !(await once(state)); waited += LOOK_MS)
+        await wait(LOOK_MS);
       const at = monotonic();
       say(`  ${((at - begin) / 1e9).toFixed(1)} s: ${what}`);
       happenings.push({ at, what, ...(chapter !== undefined && { chapter }) });
