@@ -94,9 +94,18 @@ static __always_inline bool is_degraded(__u32 id, const struct session *session,
 	return false;
 }
 
+/* One tick. */
+struct tick {
+	__u64 now;
+	/* How much later than it should: what came meanwhile may not have been looked at either, and
+	 * is about to be. That is no silence of the peer's: a tick that is on time will find that. */
+	__u64 late;
+};
+
 static long sweep_session(__u32 id, void *context)
 {
-	__u64 now = *(__u64 *)context;
+	const struct tick *tick = context;
+	__u64 now = tick->now;
 	const struct session *session = bpf_map_lookup_elem(&sessions, &id);
 	struct session_state *state = bpf_map_lookup_elem(&session_states, &id);
 	const struct session_heard *heard = bpf_map_lookup_elem(&sessions_heard, &id);
@@ -114,7 +123,7 @@ static long sweep_session(__u32 id, void *context)
 	} else if (STATE_OF(word) == BFD_ADMIN_DOWN) {
 		/* new, or enabled again: nothing is known of the path yet */
 		session_move(id, session, word, STATE_WORD(BFD_DOWN, BFD_DIAGNOSTIC_NONE), true, now);
-	} else if (STATE_OF(word) >= BFD_INIT && is_silent(session, heard, sent, now)) {
+	} else if (STATE_OF(word) >= BFD_INIT && is_silent(session, heard, sent, now - tick->late)) {
 		session_move(id, session, word, STATE_WORD(BFD_DOWN, BFD_DETECTION_TIME_EXPIRED), true, now);
 	} else if (STATE_OF(word) == BFD_UP) {
 		sweep_up(session, state, word, now);
@@ -128,13 +137,17 @@ static long sweep_session(__u32 id, void *context)
 
 static __always_inline void sweep(struct sweep_control *control)
 {
-	__u64 now = liveness_clock(), gap = now - control->last;
+	struct tick tick = { .now = liveness_clock() };
+	__u64 gap = tick.now - control->last, period = control->period;
 
 	if (control->ticks && gap > control->worst)
 		control->worst = gap;
-	control->last = now;
+	/* by one period it may always be late */
+	if (control->ticks && period && gap > 2 * period)
+		tick.late = gap - 2 * period;
+	control->last = tick.now;
 	control->ticks++;
-	bpf_loop(control->end < MAX_SWEPT ? control->end : MAX_SWEPT, sweep_session, &now, 0);
+	bpf_loop(control->end < MAX_SWEPT ? control->end : MAX_SWEPT, sweep_session, &tick, 0);
 }
 
 static int sweep_tick(void *map, const __u32 *key, struct sweep_timer *value)

@@ -288,6 +288,23 @@ describe('detection time', () => {
 });
 
 describe('the path', () => {
+  test('a tick that is late ends nothing that may have been heard meanwhile; one on time does', async () => {
+    await bringUp(1);
+    l.sessions.control({ period: Number(ms) });
+    try {
+      at(1n * ms);
+      await l.sweep();
+      at(33n * ms);
+      await l.sweep();
+      expect(l.sessions.state(1).state).toBe('Up');
+      at(34n * ms);
+      await l.sweep();
+      expect(l.sessions.state(1)).toMatchObject({ state: 'Down', diagnostic: 1 });
+    } finally {
+      l.sessions.control({ period: 0 });
+    }
+  });
+
   test('never up: down until the first Up, whatever else is said', async () => {
     await l.sweep();
     /* the one that was left last */
