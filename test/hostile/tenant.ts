@@ -126,8 +126,9 @@ export class Hostile {
       vifs: (await client.listVifs({})).vifs,
       tunnels: (await client.listTunnels({})).tunnels,
       // what is heard goes on all the time
-      paths: (await client.listPaths({})).paths.map(({ liveness, ...path }) => ({
+      paths: (await client.listPaths({})).paths.map(({ liveness, measurement, ...path }) => ({
         ...path,
+        degraded: measurement?.degraded,
         session: liveness && [liveness.state, liveness.remoteState, liveness.discriminator],
       })),
       labels: (await client.listLabels({})).labels,
