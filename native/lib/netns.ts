@@ -1,6 +1,6 @@
 // Named network namespaces, as iproute2 keeps them under /run/netns, and the kernel's settings
 // (sysctl) in any namespace. No thread of the caller's ever changes its namespace.
-import { readdir } from 'node:fs/promises';
+import { readdir, statfs } from 'node:fs/promises';
 import { loadAddon } from './addon.js';
 import { argumentError, BpfError } from './error.js';
 import { isArray } from './netlink/check.js';
@@ -36,6 +36,22 @@ export async function createNetns(name: string): Promise<void> {
  */
 export async function deleteNetns(name: string): Promise<void> {
   await addon.netnsDelete(netnsPath(name));
+}
+
+/** linux/magic.h: NSFS_MAGIC, "nsfs". */
+const NSFS = 0x6e736673;
+
+/**
+ * Whether a name has a namespace. A name may be there without: whoever made it ended before the namespace was mounted
+ * on it.
+ */
+export async function isNetns(name: string): Promise<boolean> {
+  try {
+    return (await statfs(netnsPath(name))).type === NSFS;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** All names, sorted. */

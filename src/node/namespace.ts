@@ -5,6 +5,7 @@
  * GRO on: a redirect into a veth needs NAPI at its peer. `tx` and `txvlan` off: XDP sees frames before any device
  * would finish their checksums or insert their tags.
  */
+import { rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
 
 import {
@@ -13,7 +14,7 @@ import {
   deleteNetns,
   type Link,
   Netlink,
-  netnsNames,
+  isNetns,
   netnsPath,
   setFeatures,
   setSysctl,
@@ -66,7 +67,11 @@ async function writeSysctls(netns: string): Promise<void> {
 
 /** The namespace under /run/netns, a router by its sysctls, `lo` up. */
 export async function ensureNamespace(name: string): Promise<void> {
-  if (!(await netnsNames()).includes(name)) await createNetns(name);
+  if (!(await isNetns(name))) {
+    // half made, by an agent that was killed
+    await rm(netnsPath(name), { force: true });
+    await createNetns(name);
+  }
   const netns = netnsPath(name);
   await writeSysctls(netns);
   const netlink = await Netlink.open({ netns });

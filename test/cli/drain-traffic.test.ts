@@ -9,6 +9,7 @@ const sum = (...sizes: readonly bigint[]): [bigint, bigint] => [
 
 test.each([
   ['nothing', []],
+  ['BFD on its way through', [28n, 28n, 84n]],
   ['BFD below one label', [32n, 32n, 32n]],
   ['BFD and measurements below two', [36n, 36n, 92n, 36n, 92n]],
   ['measurements below three', [96n, 96n]],

@@ -1,12 +1,13 @@
 // Named namespaces and the kernel's settings in them, next to what iproute2 makes of the same names.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   createNetns,
   deleteNetns,
   getSysctl,
   getSysctls,
+  isNetns,
   netnsNames,
   netnsPath,
   setSysctl,
@@ -21,6 +22,17 @@ afterAll(async () => {
 });
 
 describe('a named namespace', () => {
+  it('is one only when there is a namespace behind the name', async () => {
+    expect(await isNetns(`${name}-half`)).toBe(false);
+    // as whoever made it left it, killed before the mount
+    writeFileSync(netnsPath(`${name}-half`), '');
+    expect(await isNetns(`${name}-half`)).toBe(false);
+    rmSync(netnsPath(`${name}-half`));
+    await createNetns(`${name}-half`);
+    expect(await isNetns(`${name}-half`)).toBe(true);
+    await deleteNetns(`${name}-half`);
+  });
+
   it('is made as iproute2 makes one, and iproute2 can use and delete it', async () => {
     await createNetns(`${name}-a`);
     expect(await netnsNames()).toContain(`${name}-a`);

@@ -33,7 +33,7 @@ const NOTHING = { delayUs: 0, jitterUs: 0, lossPpm: 0, bitsPerSecond: 0, seed: 7
 const IMPAIRED = {
   lossless: { ...NOTHING, lossPpm: 60_000 },
   fast: { ...NOTHING, delayUs: 90_000 },
-  steady: { ...NOTHING, jitterUs: 30_000 },
+  steady: { ...NOTHING, jitterUs: 60_000 },
 } as const;
 /** On the way over Q, and on the one over A. */
 const ON_Q = ['Z', 'Q'] as const;

@@ -55,7 +55,10 @@ export class Traffic {
   }
 }
 
-/** Of what watches a path: its channel's header and a BFD packet, or a measurement, which is longer; and each label. Bytes. */
+/**
+ * Of what watches a path: its channel's header and a BFD packet, or a measurement, which is longer; and each label, but those
+ * that a machine in between puts on. Bytes.
+ */
 const WATCHING = 28n;
 const LONGER = 56n;
 const LABEL = 4n;
@@ -63,7 +66,7 @@ const MOST_LABELS = 3n;
 
 /** So many packets of so many bytes may all be watching: BFD's and measurements of one depth. Others hardly add up to that. */
 export function isWatching(packets: bigint, bytes: bigint): boolean {
-  for (let labels = 1n; labels <= MOST_LABELS; labels++) {
+  for (let labels = 0n; labels <= MOST_LABELS; labels++) {
     const rest = bytes - packets * (WATCHING + labels * LABEL);
     if (rest >= 0n && rest % LONGER === 0n && rest / LONGER <= packets) return true;
   }
