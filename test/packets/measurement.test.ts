@@ -19,12 +19,12 @@ import {
   senderFrame,
   session,
 } from './watched.js';
+import { type Message, MESSAGE_BYTES, parse, write } from './measure-message.js';
 
 const start = 1_000_000_000_000n;
 const ms = 1_000_000n;
 const second = 1000n * ms;
 const senderPort = 14;
-const MESSAGE = 80;
 /** Of the two paths of vif 11, and of a link over that. */
 const measuredSessions = [1, 2, 5] as const;
 const limits = { measureInterval: 50_000, maxLoss: 10_000, maxDelay: 20_000, maxVariation: 5_000 };
@@ -93,80 +93,13 @@ async function classesOf(ingress: Promise<Outcome>): Promise<number[]> {
 
 /** As the sender says that it is time; what the programs have written. */
 async function leaves(id: number): Promise<Message> {
-  const body = Buffer.alloc(MESSAGE, 0xee);
+  const body = Buffer.alloc(MESSAGE_BYTES, 0xee);
   const given = frame(channel(Limit.LIMIT_CHANNEL_MEASURE), payload(body));
   const { frame: out, action } = await l.run(senderPort, senderFrame(id, id * 100, given), {
     fromSender: true,
   });
   expect(action).toBe('redirect');
-  return parse((out ?? body).subarray(-MESSAGE));
-}
-
-interface Message {
-  version: number;
-  flags: number;
-  length: number;
-  my: number;
-  your: number;
-  sequence: number;
-  sent: bigint;
-  echoed: bigint;
-  held: bigint;
-  packets: bigint;
-  received: bigint;
-  lost: bigint;
-  block: number;
-  loss: number;
-  variation: number;
-  broken: number;
-}
-
-function parse(bytes: Buffer): Message {
-  return {
-    version: bytes.readUInt8(0),
-    flags: bytes.readUInt8(1),
-    length: bytes.readUInt16BE(2),
-    my: bytes.readUInt32BE(4),
-    your: bytes.readUInt32BE(8),
-    sequence: bytes.readUInt32BE(12),
-    sent: bytes.readBigUInt64BE(16),
-    echoed: bytes.readBigUInt64BE(24),
-    held: bytes.readBigUInt64BE(32),
-    packets: bytes.readBigUInt64BE(40),
-    received: bytes.readBigUInt64BE(48),
-    lost: bytes.readBigUInt64BE(56),
-    block: bytes.readUInt32BE(64),
-    loss: bytes.readUInt32BE(68),
-    variation: bytes.readUInt32BE(72),
-    broken: bytes.readUInt32BE(76),
-  };
-}
-
-function write(m: Message): Buffer {
-  const bytes = Buffer.alloc(MESSAGE);
-  bytes.writeUInt8(m.version, 0);
-  bytes.writeUInt8(m.flags, 1);
-  bytes.writeUInt16BE(m.length, 2);
-  for (const [place, word] of [
-    [4, m.my],
-    [8, m.your],
-    [12, m.sequence],
-    [64, m.block],
-    [68, m.loss],
-    [72, m.variation],
-    [76, m.broken],
-  ] as const)
-    bytes.writeUInt32BE(word >>> 0, place);
-  for (const [place, word] of [
-    [16, m.sent],
-    [24, m.echoed],
-    [32, m.held],
-    [40, m.packets],
-    [48, m.received],
-    [56, m.lost],
-  ] as const)
-    bytes.writeBigUInt64BE(BigInt.asUintN(64, word), place);
-  return bytes;
+  return parse((out ?? body).subarray(-MESSAGE_BYTES));
 }
 
 describe('what a measured path sends', () => {
@@ -223,7 +156,7 @@ describe('what a measured path sends', () => {
 describe('a message that leaves', () => {
   test('says the time, what came the other way, and every second one a count', async () => {
     const idle = { echoed: 0n, held: 0n, received: 0n, lost: 0n, loss: 0, variation: 0, broken: 0 };
-    const fixed = { version: 1, length: MESSAGE, my: 100, your: 101 };
+    const fixed = { version: 1, length: MESSAGE_BYTES, my: 100, your: 101 };
     at(3n * ms);
     expect(await leaves(1)).toMatchObject({ ...fixed, ...idle, sequence: 1, sent: start + 3n * ms });
     const zero = l.sessions.marked(1, 'sent')[0];
@@ -245,8 +178,8 @@ describe('a message that leaves', () => {
   });
 
   test('is nobody’s of a session that has gone, or too short', async () => {
-    const message = frame(channel(Limit.LIMIT_CHANNEL_MEASURE), payload(Buffer.alloc(MESSAGE)));
-    const short = message.subarray(0, MESSAGE);
+    const message = frame(channel(Limit.LIMIT_CHANNEL_MEASURE), payload(Buffer.alloc(MESSAGE_BYTES)));
+    const short = message.subarray(0, MESSAGE_BYTES);
     const drop = { action: 'drop', reason: 'channel_frame' };
     expect(await l.run(senderPort, senderFrame(1, 4711, message), { fromSender: true })).toEqual(drop);
     expect(await l.run(senderPort, senderFrame(1, 100, short), { fromSender: true })).toEqual(drop);
@@ -295,7 +228,7 @@ class Peer {
     if (begins) this.#block++;
     const closed = this.#block - 1;
     return {
-      ...{ version: 1, flags: begins ? 0 : 1, length: MESSAGE },
+      ...{ version: 1, flags: begins ? 0 : 1, length: MESSAGE_BYTES },
       ...{ my: this.#id * 100 + 1, your: this.#id * 100, sequence: this.#sequence },
       ...{ sent: now + this.#clock - delay, echoed: 0n, held: 0n },
       packets: begins ? 0n : (this.#packets[closed & 1] ?? 0n),
@@ -607,13 +540,13 @@ describe('which path is used', () => {
 describe('nothing changes by a message that is', () => {
   const wrong: Array<{ what: string; fields: Partial<Message>; cut?: number }> = [
     { what: 'of another version', fields: { version: 2 } },
-    { what: 'of another length', fields: { length: MESSAGE + 4 } },
+    { what: 'of another length', fields: { length: MESSAGE_BYTES + 4 } },
     { what: 'of no length', fields: { length: 0 } },
     { what: 'without a number', fields: { sequence: 0 } },
     { what: 'for nobody', fields: { your: 0 } },
     { what: 'for another session', fields: { your: 700 } },
     { what: 'from another session', fields: { my: 102 } },
-    { what: 'cut off', fields: {}, cut: MESSAGE - 1 },
+    { what: 'cut off', fields: {}, cut: MESSAGE_BYTES - 1 },
     { what: 'empty', fields: {}, cut: 0 },
   ];
   test.each(wrong)('$what', async ({ fields, cut }) => {
@@ -621,7 +554,7 @@ describe('nothing changes by a message that is', () => {
     for (let i = 0; i < 4; i++) await peer.tell();
     const before = l.sessions.snapshot();
     const { refused } = l.sessions.heard(1);
-    const message = write(peer.next({ broken: 7, ...fields })).subarray(0, cut ?? MESSAGE);
+    const message = write(peer.next({ broken: 7, ...fields })).subarray(0, cut ?? MESSAGE_BYTES);
     /* Ethernet pads what is short: the packet must not */
     expect(await peer.tell(Buffer.from(message))).toEqual({ action: 'drop', reason: 'session_packet' });
     expect(l.sessions.snapshot()).toBe(before);
