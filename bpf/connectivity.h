@@ -162,6 +162,13 @@ static __always_inline int climb(struct xdp_md *ctx, struct packet *pk, struct c
 			return swap(ctx, pk, target, word);
 		if (!entry_ttl(word))
 			return drop(ctx, pk, DROP_LABEL_TTL);
+		if (action == LABEL_POP) {
+			/* it brings another label: a bypass has no frames of its own */
+			if (entry_bottom(word))
+				return drop(ctx, pk, DROP_LABEL_UNKNOWN);
+			context = target;
+			continue;
+		}
 		if (marking >> LABEL_SESSION_SHIFT)
 			mark_received(marking >> LABEL_SESSION_SHIFT, word, *cursor);
 		vif = enter_vif(pk, target);

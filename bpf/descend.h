@@ -12,6 +12,7 @@
 #include "police.h"
 #include "protection.h"
 #include "punt.h"
+#include "repair.h"
 
 #define CONTROL_WORD_BYTES ((__u32)sizeof(struct control_word))
 #define LABEL_BYTES ((__u32)sizeof(struct label_entry))
@@ -39,55 +40,48 @@ static __always_inline __u32 hop_below(const struct path *path, __u16 entropy)
 	return wire ? wire->hop : 0;
 }
 
-/* Whether the neighbour that these headers lead to is gone, as its session says. */
-static __always_inline bool hop_down(const struct underlay_hop *hop)
+/* The path of a bypass above the labels so far; NULL: there are as many as there may be. */
+static __always_inline const struct path *push_bypass(const struct packet *pk, struct tag *tag, __u32 id)
 {
-	__u32 id = hop->flags & HOP_WATCHED ? hop->peer : 0;
-	const struct peer *peer = bpf_map_lookup_elem(&peers, &id);
+	const struct path *path = bpf_map_lookup_elem(&paths, &id);
 
-	return peer && *(volatile __u32 *)&peer->down;
-}
-
-/*
- * The hop itself, or, where its neighbour is gone, another way of the tunnel,
- * by bits of the flow that have not chosen it; the hop itself again where all
- * are gone, for it may be the watching that has failed. A global function,
- * verified by itself: hops that nobody watches do not come here.
- */
-__noinline __u32 fit_hop(__u32 tunnel_id, __u32 hop_id, __u32 entropy)
-{
-	const struct underlay_hop *hop = bpf_map_lookup_elem(&underlay_hops, &hop_id);
-	const struct tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &tunnel_id);
-
-	if (!hop || !hop_down(hop) || !tunnel_id || !tunnel)
-		return hop_id;
-	for (__u32 i = 0; i < MAX_WAYS; i++) {
-		__u32 way = tunnel->hops[((entropy >> 11) + i) & (MAX_WAYS - 1)];
-
-		hop = bpf_map_lookup_elem(&underlay_hops, &way);
-		if (hop && hop->ifindex && !hop_down(hop))
-			return way;
-	}
-	return hop_id;
+	if (!path || tag->labels >= MAX_DEPTH)
+		return NULL;
+	if (!pk->channel)
+		count_path(id, pk->length);
+	/* the mask is for the verifier */
+	tag->stack[(MAX_DEPTH - 1 - tag->labels) & (MAX_DEPTH - 1)] =
+		entry_word(path->label, false, LABEL_TTL);
+	tag->labels++;
+	trace(PATH, pk, LABEL_BYTES, id, path->label, path->vif, path->tunnel, path->wire);
+	return path;
 }
 
 static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
 					const struct path *path, struct way *way)
 {
 	const struct underlay_hop *hop;
-	__u32 length = pk->length + tag->labels * LABEL_BYTES;
+	__u32 length, bypass = 0;
 
 	tag->underlay_hop = hop_below(path, tag->entropy);
 	hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
-	if (!hop || !hop->ifindex)
-		return drop(ctx, pk, path->wire ? DROP_WIRE_UNRESOLVED : DROP_TUNNEL_UNRESOLVED);
-	if (hop->flags & HOP_WATCHED) {
-		tag->underlay_hop = fit_hop(path->tunnel, tag->underlay_hop, tag->entropy);
+	if (!hop || !hop->ifindex || hop->flags & HOP_WATCHED) {
+		if (path->tunnel)
+			tag->underlay_hop = fit_hop(path->tunnel, tag->underlay_hop, tag->entropy);
+		else
+			bypass = fit_bypass(path->wire);
+		if (bypass) {
+			path = push_bypass(pk, tag, bypass);
+			if (!path)
+				return drop(ctx, pk, DROP_DEPTH);
+			tag->underlay_hop = hop_below(path, tag->entropy);
+		}
 		hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
-		if (!hop)
-			return drop(ctx, pk, DROP_TUNNEL_UNRESOLVED);
+		if (!hop || !hop->ifindex)
+			return drop(ctx, pk, path->tunnel ? DROP_TUNNEL_UNRESOLVED : DROP_WIRE_UNRESOLVED);
 	}
 
+	length = pk->length + tag->labels * LABEL_BYTES;
 	if (tag->flags & TAG_CONTROL_WORD)
 		length += CONTROL_WORD_BYTES;
 	length += hop->bytes;

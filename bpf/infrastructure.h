@@ -203,6 +203,10 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 		return drop(ctx, pk, DROP_VLAN_STACKED);
 	if (arrival.reason != DROP_NONE)
 		return drop(ctx, pk, arrival.reason);
+	if (arrival.section) {
+		reason = receive_from_section(ctx, offset, vid);
+		return reason == DROP_NONE ? XDP_DROP : drop(ctx, pk, reason); /* for us: it ends here */
+	}
 	if (arrival.context & CONTEXT_TUNNEL)
 		trace(TUNNEL, pk, -(int)cursor->offset, arrival.context & ~CONTEXT_TUNNEL, 0, 0, 0, 0);
 	return climb(ctx, pk, cursor, arrival.context, arrival.own);

@@ -80,6 +80,8 @@
 /* The one entry of a circuit's own frames, and what its path has for a label. */
 #define LABEL_EXPLICIT_NULL 0
 #define LABEL_IMPLICIT_NULL 3
+/* Above the channel of a wire itself (RFC 5586 §4.2.1: the section). */
+#define LABEL_GAL 13
 /* Pipe model (RFC 3443): label TTL only ends loops below. */
 #define LABEL_TTL 64
 

@@ -13,6 +13,7 @@
 struct arrival {
 	__u32 context;           /* of the first label */
 	__u32 own;               /* the circuit's vif, whose own frame it is; else 0 */
+	bool section;            /* of the wire's own channel: no label of any link */
 	enum drop_reason reason; /* DROP_NONE with context 0: not ours */
 };
 
@@ -77,7 +78,7 @@ static __always_inline struct arrival arrive_labelled(struct packet *pk, struct 
 	const struct underlay_hop *hop;
 	const struct label_pair *pair;
 	const struct wire *wire;
-	__u32 id, hop_id;
+	__u32 id, hop_id, word;
 
 	if (!found) {
 		arrival.reason = DROP_NONE;
@@ -104,9 +105,12 @@ static __always_inline struct arrival arrive_labelled(struct packet *pk, struct 
 		return arrival;
 	arrival.reason = DROP_NONE;
 	pk->entropy = label_entropy(pair);
+	word = bpf_ntohl(pair->entries[0].word);
 	trace(WIRE, pk, -(int)cursor->offset, id, wire->kind, vlan, 0, 0);
-	if (wire->kind == WIRE_CIRCUIT)
-		arrive_by_circuit(pk, &arrival, wire->vif, cursor, bpf_ntohl(pair->entries[0].word));
+	if (entry_label(word) == LABEL_GAL && entry_bottom(word))
+		arrival.section = true;
+	else if (wire->kind == WIRE_CIRCUIT)
+		arrive_by_circuit(pk, &arrival, wire->vif, cursor, word);
 	return arrival;
 }
 

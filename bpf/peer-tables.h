@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
  * BFD peers: neighbours on the underlay, each watched by a session over UDP
- * (RFC 5881), as maps: a part of tables.h, whose rules hold.
+ * (RFC 5881) or on a wire without IP, as maps: a part of tables.h, whose rules hold.
  */
 #ifndef CABERNET_PEER_TABLES_H
 #define CABERNET_PEER_TABLES_H
@@ -16,7 +16,7 @@
 struct peer {
 	__u32 ifindex; /* of the wire that its packets arrive by; 0: the session watches a path */
 	__u32 vlan;    /* 802.1Q; 0: untagged */
-	__u32 family;  /* 4 or 6 */
+	__u32 family;  /* 4, 6, or 0: in the channel of the wire itself, without addresses */
 	__u32 hop;     /* an underlay hop of its own, whose headers are whole; 0: unresolved */
 	__u8 local[16];
 	__u8 remote[16];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
- * BFD of one hop over UDP (RFC 5881), the receiving half: what arrives from a
+ * BFD of one hop, the receiving half. Over UDP (RFC 5881): what arrives from a
  * neighbour that one of our sessions watches is its session's, and only if it
  * is of a neighbour and no further away (TTL 255, RFC 5881 §5). All else is
- * the machine's kernel's, on which another BFD speaker may run.
+ * the machine's kernel's, on which another BFD speaker may run. On a wire
+ * without IP: in the wire's own channel (RFC 5586 §4.2.1).
  *
  * The source port is not looked at: RFC 5881 §4 binds who sends to the dynamic
  * ports, and speakers there are that do not keep to it.
@@ -155,6 +156,38 @@ __noinline int receive_from_peer(struct xdp_md *ctx, __u32 offset, __u32 type, _
 		return DROP_SESSION_PACKET;
 	}
 	return receive_bfd(ctx, p.offset + sizeof(udp), id);
+}
+
+struct section_begin {
+	struct label_entry entry;
+	struct control_word word;
+};
+
+/*
+ * Below the label of a wire's own channel, at `offset`; the wire and its
+ * neighbour's address have been looked at (lsp.h). A global function, verified
+ * by itself. Returns a reason to drop; DROP_NONE: it has been heard.
+ */
+__noinline int receive_from_section(struct xdp_md *ctx, __u32 offset, __u32 vlan)
+{
+	struct peer_key key = { .ifindex = arrival_interface(ctx), .vlan = vlan };
+	struct section_begin begin;
+	__u32 id, word;
+
+	offset &= 0xff;
+	if (bpf_xdp_load_bytes(ctx, offset, &begin, sizeof(begin)) < 0)
+		return DROP_TRUNCATED;
+	/* what is reserved is ignored (RFC 5586 §2.1) */
+	word = bpf_ntohl(begin.word.word);
+	if ((word & (0xf0000000 | CHANNEL_VERSION | CHANNEL_TYPE)) != (CHANNEL_HEADER | CHANNEL_BFD))
+		return DROP_CHANNEL_UNKNOWN;
+	id = peer_session(&key);
+	if (!id)
+		return DROP_CHANNEL_UNKNOWN;
+	trace_at(CHANNEL, 0, 0, 0, 0, id, 0, CHANNEL_BFD, 0, 0);
+	if (TRACING)
+		return DROP_NONE;
+	return receive_bfd(ctx, offset + sizeof(begin), id);
 }
 
 #endif

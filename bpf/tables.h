@@ -142,7 +142,9 @@ struct wire {
 	/* The underlay hop to the neighbour; 0: unresolved. Its MAC addresses are also
 	 * those that an arriving frame must bear, the other way round: one write changes both. */
 	__u32 hop;
-	__u32 reserved[3];
+	/* Of an lsp wire: the path, right on another one, that frames take instead while this one is down; 0: none. */
+	__u32 bypass;
+	__u32 reserved[2];
 };
 
 struct {
@@ -204,6 +206,7 @@ enum label_action {
 	LABEL_NONE,
 	LABEL_DELIVER, /* pop: has arrived at vif `target` */
 	LABEL_SWAP,    /* goes on by path `target` */
+	LABEL_POP,     /* a bypass ends: the label below it means what it means in context `target` */
 };
 
 #define LABEL_ACTION 0xffu

@@ -19,8 +19,11 @@ export const mac = {
   vif2: '02:00:00:00:00:02',
 };
 
+/** Of a session over UDP both addresses are known. */
+type UdpPeer = PeerTable & { local: string; remote: string };
+
 const v4 = { local: '192.0.2.1', remote: '192.0.2.2' };
-const places: PeerTable[] = [
+const places: UdpPeer[] = [
   { ifindex: 2, ...v4 },
   { ifindex: 2, local: 'fe80::1', remote: 'fe80::2' },
   { ifindex: 2, vlan: 9, ...v4 },
@@ -29,7 +32,7 @@ const places: PeerTable[] = [
 ];
 
 /** Ours is 100 × the id, the peer's one more; hop 10 + id leads to it. */
-export const peerings = places.map((place, i): SessionTable & { peer: PeerTable } => ({
+export const peerings = places.map((place, i): SessionTable & { peer: UdpPeer } => ({
   id: i + 1,
   discriminator: (i + 1) * 100,
   path: 0,
@@ -43,7 +46,7 @@ export const peerings = places.map((place, i): SessionTable & { peer: PeerTable 
   peer: { ...place, hop: 11 + i },
 }));
 
-export function peering(id: number): SessionTable & { peer: PeerTable } {
+export function peering(id: number): SessionTable & { peer: UdpPeer } {
   const found = peerings.find((one) => one.id === id);
   if (!found) throw new Error(`no peer ${id}`);
   return found;
@@ -89,7 +92,7 @@ export interface Wrong {
   vlans?: Array<{ id: number; type?: number }>;
 }
 
-function below(p: PeerTable, wrong: Wrong, ours: boolean): Layer[] {
+function below(p: UdpPeer, wrong: Wrong, ours: boolean): Layer[] {
   const [from, to] = ours ? [p.local, p.remote] : [p.remote, p.local];
   const addresses = { from: wrong.from ?? from, to: wrong.to ?? to };
   const six = addresses.from.includes(':');

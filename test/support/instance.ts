@@ -306,10 +306,11 @@ export class Instance {
     }
   }
 
-  private writeWire(w: NonNullable<Tables['wires']>[number]): void {
-    const { ifindex, vlan = 0, vif = 0, hop = 0 } = w;
+  /** As it is from now on. */
+  writeWire(w: NonNullable<Tables['wires']>[number]): void {
+    const { ifindex, vlan = 0, vif = 0, hop = 0, bypass = 0 } = w;
     const kind = w.kind === 'lsp' ? WireKind.WIRE_LSP : WireKind.WIRE_CIRCUIT;
-    this.put('wires', w.id, record(Wire, { kind, ifindex, vlan, vif, hop }));
+    this.put('wires', w.id, record(Wire, { kind, ifindex, vlan, vif, hop, bypass }));
     this.map('wire_ends').update(record(WireKey, { ifindex, vlan }), u32(w.id));
   }
 
@@ -342,9 +343,10 @@ export class Instance {
       const slots = [...LabelBucket.decode(new DataView(bytes.buffer, bytes.byteOffset), 0).slots];
       const free = slots.findIndex((s) => s.label === 0);
       if (free < 0) continue;
-      const action = l.action === 'swap' ? LabelAction.LABEL_SWAP : LabelAction.LABEL_DELIVER;
-      const marked = action | ((l.session ?? 0) << Limit.LIMIT_LABEL_SESSION_SHIFT);
-      slots[free] = { label: l.label, context, action: marked, target: l.target };
+      const { LABEL_SWAP: swap, LABEL_DELIVER: deliver, LABEL_POP: pop } = LabelAction;
+      const marked = { swap, deliver, pop }[l.action] | ((l.session ?? 0) << Limit.LIMIT_LABEL_SESSION_SHIFT);
+      const target = l.action === 'pop' ? contextWord({ wire: l.target }) : l.target;
+      slots[free] = { label: l.label, context, action: marked, target };
       labels.update(u32(bucket), LabelBucket.encode({ slots }));
       return;
     }

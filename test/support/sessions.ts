@@ -128,11 +128,16 @@ export class Sessions {
 
   /** What programs had written of it is gone. */
   #writePeer(id: number, p: PeerTable): void {
-    const [local, remote] = [p.local, p.remote].map((address) =>
-      Buffer.concat([addressBytes(address), Buffer.alloc(16)], 16),
-    );
-    if (!local || !remote) throw new Error('a peer has two addresses');
-    const place = { ifindex: p.ifindex, vlan: p.vlan ?? 0, family: isIPv4(p.local) ? 4 : 6, local, remote };
+    const whole = (address?: string): Buffer =>
+      Buffer.concat([address === undefined ? Buffer.alloc(0) : addressBytes(address), Buffer.alloc(16)], 16);
+    const family = p.local === undefined ? 0 : isIPv4(p.local) ? 4 : 6;
+    const place = {
+      ifindex: p.ifindex,
+      vlan: p.vlan ?? 0,
+      family,
+      local: whole(p.local),
+      remote: whole(p.remote),
+    };
     this.#put('peers', id, Peer, { ...place, hop: p.hop ?? 0 });
     this.#map('peer_ends').update(PeerKey.encode(place), key(id));
   }

@@ -23,6 +23,8 @@ export interface Tables {
     vif?: number;
     /** Its underlay hop, whose MAC addresses arriving frames bear the other way round. */
     hop?: number;
+    /** The path that frames take instead while its neighbour is gone. */
+    bypass?: number;
   }>;
   hops: Array<{
     id: number;
@@ -39,7 +41,8 @@ export interface Tables {
   labels: Array<{
     context: Context;
     label: number;
-    action: 'deliver' | 'swap';
+    /** `pop`: the end of a bypass around the wire `target`. */
+    action: 'deliver' | 'swap' | 'pop';
     target: number;
     /** That counts what arrives. */
     session?: number;
@@ -129,8 +132,9 @@ export interface SessionTable {
 export interface PeerTable {
   ifindex: number;
   vlan?: number;
-  local: string;
-  remote: string;
+  /** Addresses; without both it is the other end of a wire, in the wire's own channel. */
+  local?: string;
+  remote?: string;
   /** Its underlay hop; the test writes it. */
   hop?: number;
 }
