@@ -18,6 +18,7 @@ export {
   type LabelKey,
   type LabelTable,
   type PlacedLabel,
+  type LabelVerb,
 } from './labels.js';
 export { type Commit, type Route, type RouteTable, type RouteTransaction } from './routes.js';
 export { type RoutePrefix } from './trie.js';

@@ -57,9 +57,17 @@ export interface LabelKey {
   readonly label: number;
 }
 
+export type LabelVerb = 'deliver' | 'swap' | 'pop';
+
+const ACTIONS = {
+  deliver: LabelAction.LABEL_DELIVER,
+  swap: LabelAction.LABEL_SWAP,
+  pop: LabelAction.LABEL_POP,
+} as const;
+
 export interface Label extends LabelKey {
-  /** `deliver`: has arrived at vif `target`; `swap`: goes on by path `target`. */
-  readonly action: 'deliver' | 'swap';
+  /** `deliver`: has arrived at vif `target`; `swap`: goes on by path `target`; `pop`: the next label is of context `target`. */
+  readonly action: LabelVerb;
   readonly target: number;
 }
 
@@ -183,7 +191,7 @@ export class LabelTable implements Recyclable {
   }
 
   #actionWord(key: number, action: Label['action']): number {
-    return (actionOf(action) | ((this.#marks.get(key) ?? 0) << Limit.LIMIT_LABEL_SESSION_SHIFT)) >>> 0;
+    return (ACTIONS[action] | ((this.#marks.get(key) ?? 0) << Limit.LIMIT_LABEL_SESSION_SHIFT)) >>> 0;
   }
 
   get(key: LabelKey): PlacedLabel | undefined {
@@ -247,7 +255,7 @@ export class LabelTable implements Recyclable {
 
   #read(slot: number): PlacedLabel {
     const kind = this.#word(slot, ACTION) & ((1 << Limit.LIMIT_LABEL_SESSION_SHIFT) - 1);
-    const action = kind === LabelAction.LABEL_SWAP ? 'swap' : 'deliver';
+    const action = verbOf(kind);
     const [context, label, target] = [
       this.#word(slot, CONTEXT),
       this.#word(slot, LABEL),
@@ -269,8 +277,10 @@ function keyOf(context: number, label: number): number {
   return context * (LAST + 1) + label;
 }
 
-function actionOf(action: Label['action']): number {
-  return action === 'swap' ? LabelAction.LABEL_SWAP : LabelAction.LABEL_DELIVER;
+/** Of a slot that is not in use: whichever. */
+function verbOf(action: number): LabelVerb {
+  if (action === LabelAction.LABEL_SWAP) return 'swap';
+  return action === LabelAction.LABEL_POP ? 'pop' : 'deliver';
 }
 
 function checkLabel(entry: Label, operation: string): void {
@@ -280,9 +290,9 @@ function checkLabel(entry: Label, operation: string): void {
   if (!Number.isInteger(label) || label < FIRST || label > LAST) {
     throw wrongArgument(operation, 'label', `an integer from ${FIRST} to ${LAST}`);
   }
-  if (action !== 'deliver' && action !== 'swap')
-    throw wrongArgument(operation, 'action', "'deliver' or 'swap'");
-  if (!isWord(target) || target === 0) throw wrongArgument(operation, 'target', 'the id of a vif or path');
+  if (!Object.hasOwn(ACTIONS, action)) throw wrongArgument(operation, 'action', "'deliver', 'swap' or 'pop'");
+  if (!isWord(target) || target === 0)
+    throw wrongArgument(operation, 'target', 'the id of a vif or path, or a context');
 }
 
 function isWord(value: number): boolean {

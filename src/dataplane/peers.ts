@@ -1,5 +1,5 @@
 /**
- * BFD peers: sessions that watch neighbours on the underlay over UDP (RFC 5881), each with its place, where its packets
+ * BFD peers: sessions that watch neighbours on the underlay, over UDP (RFC 5881) or on a wire without IP, each with its place, where its packets
  * arrive, and the headers that ours leave with. Ids are sessions' ids.
  */
 import { Peer, PeerKey } from '../../gen/layout.js';
@@ -15,8 +15,9 @@ export interface PeerPlace {
   readonly ifindex: number;
   /** 0: untagged. */
   readonly vlan: number;
-  readonly family: 4 | 6;
-  /** In network order, 4 or 16 bytes. */
+  /** 0: in the channel of the wire itself, without addresses. */
+  readonly family: 0 | 4 | 6;
+  /** In network order, 4, 16 or no bytes. */
   readonly local: Uint8Array;
   readonly remote: Uint8Array;
 }

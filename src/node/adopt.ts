@@ -42,6 +42,8 @@ export async function adopt(agent: Agent): Promise<void> {
   for (const { owner, intent } of found.labels.values()) agent.labels.adopt(owner, intent);
   await agent.underlay.resolveAll();
   agent.wires.resolveAll();
+  for (const wire of agent.wires.all) agent.bypasses.adopt(wire);
+  for (const wire of agent.wires.all) agent.bypasses.settle(wire.intent.name);
   const steps: Step[] = [];
   for (const { intent } of agent.bfdPeers.all)
     steps.push({ kind: 'bfdPeer', name: intent.name, remove: false });

@@ -1,6 +1,6 @@
 /**
  * One machine's agent: its data plane, what its owners want, and everything that keeps the one what the other says.
- * Rooms: registry (wanted), underlay, wires, bfdPeers, nodes, vifs, labels (present), applier (from the one to the other).
+ * Rooms: registry (wanted), underlay, wires, bypasses, bfdPeers, nodes, vifs, labels (present), applier (from the one to the other).
  */
 import { type Neighbour, type NetlinkEvent } from '../../native/lib/index.js';
 import { type Capacities, type Carrier, DataPlane, type SessionEvent } from '../dataplane/index.js';
@@ -8,6 +8,7 @@ import { type Logger } from '../api/log.js';
 import { adopt } from './adopt.js';
 import { Applier } from './apply.js';
 import { BfdPeers } from './bfd-peers.js';
+import { Bypasses } from './bypasses.js';
 import { Carriages } from './carriages.js';
 import { Cgroups, type NodeShare } from './cgroups.js';
 import { type UnderlayWay } from './hop.js';
@@ -61,6 +62,7 @@ export class Agent {
   readonly interfaces: Interfaces;
   readonly underlay: Underlay;
   readonly wires: Wires;
+  readonly bypasses: Bypasses;
   readonly bfdPeers: BfdPeers;
   readonly nodes: VirtualNodes;
   readonly paths: Paths;
@@ -102,6 +104,8 @@ export class Agent {
       net,
       interfaces: this.interfaces,
       neighbours,
+      wire: (name) => this.wires.get(name),
+      wayOf: (wire) => this.wires.wayOf(wire),
       watching: () => this.sender.need(),
       watchChanged: () => this.#watchChanged(),
       changed: (name) => this.states.touch(name),
@@ -117,7 +121,7 @@ export class Agent {
       failed,
     };
     this.underlay = new Underlay(underlay);
-    this.wires = new Wires(underlay);
+    this.wires = new Wires({ ...underlay, changed: (name) => this.#wireChanged(name) });
     this.nodes = new VirtualNodes({
       plane,
       registry,
@@ -129,6 +133,7 @@ export class Agent {
       failed,
     });
     this.paths = new Paths({ plane, registry, carrierOf });
+    this.bypasses = new Bypasses({ plane, wires: this.wires, paths: this.paths });
     this.sender = new Sender({ plane, net, pinDir: options.pinDir, log: options.log.child('liveness') });
     this.carriages = new Carriages({
       plane,
@@ -312,18 +317,28 @@ export class Agent {
     this.states.touch(name);
   }
 
-  #takeWire(name: string): void {
+  async #takeWire(name: string): Promise<void> {
     const wanted = this.registry.wire(name);
     if (wanted) {
       this.wires.ensure(wanted.intent, wanted.owner);
       const id = this.wires.get(name)?.id;
       if (id !== undefined) writeWire(this.plane, id, wanted.owner, wanted.intent);
+      this.bypasses.settle(name);
+      await this.bfdPeers.wireChanged(name);
     } else {
       const id = this.wires.get(name)?.id;
-      if (id !== undefined) this.#cutOver({ wire: id });
+      if (id !== undefined) {
+        this.#cutOver({ wire: id });
+        this.bypasses.drop(name, { wire: id });
+      }
       this.wires.remove(name);
     }
     this.states.touch(name);
+  }
+
+  #wireChanged(name: string): void {
+    this.#touchWire(name);
+    this.bfdPeers.wireChanged(name).catch((error: unknown) => this.#failed(error));
   }
 
   async #takeBfdPeer(name: string): Promise<void> {
@@ -343,18 +358,33 @@ export class Agent {
   /** Nothing is left to go by below, as far as BFD of the underlay tells. */
   #isGone({ kind, name }: Below, depth = 0): boolean {
     if (kind === 'tunnel') return this.underlay.isGone(name);
-    if (kind === 'wire') return this.wires.isGone(name);
+    if (kind === 'wire') return this.wires.isGone(name) && !this.bypasses.isUsable(name);
     const paths = this.vifs.get(name)?.intent.paths ?? [];
     return (
       depth < MAX_DEPTH && paths.length > 0 && paths.every(({ below }) => this.#isGone(below, depth + 1))
     );
   }
 
+  /** Also what goes by a wire whose bypass this is. */
+  #touchWire(name: string): void {
+    this.states.touch(name);
+    for (const { intent } of this.wires.all)
+      if (intent.bypass?.below.name === name) this.#touchCarried(intent.name);
+  }
+
+  #touchCarried(wire: string): void {
+    for (const { intent } of this.registry.dependents(wire))
+      if (intent.kind === 'vif') this.states.touch(intent.name);
+  }
+
   /** What tunnels do about it, the programs have done; links above hear of it here. */
   #foundGone(): void {
     this.carriages.avoidAgain();
     for (const { intent } of this.underlay.all) this.states.touch(intent.name);
-    for (const { intent } of this.wires.all) this.states.touch(intent.name);
+    for (const { intent } of this.wires.all) {
+      this.states.touch(intent.name);
+      if (intent.bypass) this.#touchCarried(intent.name);
+    }
   }
 
   #carrierOf({ kind, name }: Below): Carrier | undefined {

@@ -182,6 +182,17 @@ function checkTunnelEnds(scope: Scope): void {
 function checkWire(scope: Scope, wire: WireIntent): void {
   checkName(scope, scope.registry.wire(wire.name)?.owner, wire);
   checkNamedUnderlay(scope, wire);
+  if (wire.bypass) checkBypass(scope, wire.bypass.below.name, `${scope.fieldOf(wire)}.bypass.wire`);
+}
+
+/** Wires may be each other's bypass: one of the two comes first. */
+function checkBypass(scope: Scope, name: string, field: string): void {
+  const found = scope.after.wire(name);
+  if (!found) return;
+  if (found.owner !== scope.wanted.owner)
+    throw denied('NOT_OWNER', field, `${name} belongs to another owner`);
+  if (found.intent.type === 'circuit')
+    throw impossible('CIRCUIT_LABEL', field, `${name} is a circuit: no label goes by it`);
 }
 
 /** By its VLAN's number, not by the name of a device on it: frames are tagged in one place only. */
@@ -196,21 +207,23 @@ function checkNamedUnderlay(scope: Scope, intent: WireIntent | BfdPeerIntent): v
 
 function checkBfdPeer(scope: Scope, peer: BfdPeerIntent): void {
   checkName(scope, scope.registry.bfdPeer(peer.name)?.owner, peer);
-  checkNamedUnderlay(scope, peer);
+  if (peer.wire) checkBelow(scope, { kind: 'wire', name: peer.wire }, scope.fieldOf(peer));
+  else checkNamedUnderlay(scope, peer);
 }
 
 /** Place and addresses say whose a packet is: no two peers share them. */
 function checkBfdPeerPlaces(scope: Scope): void {
-  const placeOf = ({ interface: name, vlan, local, remote }: BfdPeerIntent): string =>
-    `${name} ${vlan} ${local} ${remote}`;
+  const placeOf = ({ wire, interface: name, vlan, local, remote }: BfdPeerIntent): string =>
+    `${wire} ${name} ${vlan} ${local} ${remote}`;
   const places = new Set<string>();
   for (const { owner, intent } of scope.registry.bfdPeers) {
     if (owner !== scope.wanted.owner) places.add(placeOf(intent));
   }
   for (const peer of scope.wanted.bfdPeers.values()) {
     if (places.has(placeOf(peer))) {
-      const what = `${peer.remote} is watched from ${peer.local} on ${peer.interface} already`;
-      throw impossible('BFD_PEER_IN_USE', `${scope.fieldOf(peer)}.remote_address`, what);
+      const who = peer.wire || `${peer.remote} on ${peer.interface} from ${peer.local}`;
+      const field = `${scope.fieldOf(peer)}.${peer.wire ? 'wire' : 'remote_address'}`;
+      throw impossible('BFD_PEER_IN_USE', field, `another peer watches ${who} already`);
     }
     places.add(placeOf(peer));
   }
@@ -405,6 +418,7 @@ function checkLabel(scope: Scope, label: LabelIntent): void {
     );
   }
   if (label.swap) checkPath(scope, label.swap, `${field}.swap`);
+  if (label.continueOn !== undefined) checkContinueOn(scope, label.continueOn, `${field}.continue_on`);
   if (label.deliver === undefined) return;
   const vif = scope.after.vif(label.deliver);
   if (!vif)
@@ -419,6 +433,15 @@ function checkLabel(scope: Scope, label: LabelIntent): void {
       `${label.deliver} is a station's port: no label leads to it`,
     );
   }
+}
+
+/** What a label means on a wire is its owner's to say. */
+function checkContinueOn(scope: Scope, name: string, field: string): void {
+  const wire = scope.after.wire(name);
+  if (!wire) throw impossible('WIRE_NOT_FOUND', field, `there is no ${name} on this machine`);
+  if (wire.owner !== scope.wanted.owner) throw denied('NOT_OWNER', field, `${name} belongs to another owner`);
+  if (wire.intent.type === 'circuit')
+    throw impossible('CIRCUIT_LABEL', field, `${name} is a circuit: no label means anything on it`);
 }
 
 /** The node is there and leased to this owner. */

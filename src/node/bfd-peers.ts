@@ -1,19 +1,19 @@
 /**
- * BFD peers: neighbours on the underlay, watched over UDP (RFC 5881). Each has a session of the data plane for as long as
+ * BFD peers: neighbours on the underlay, watched over UDP (RFC 5881), or on a wire without IP (RFC 5586). Each has a session of the data plane for as long as
  * its interface is there, and the headers that its packets leave with for as long as its MAC address is known. Who goes by
  * a neighbour asks here which session watches it, and is asked again when that changes.
  */
 import { type Link, type NetlinkEvent } from '../../native/lib/index.js';
 import { type DataPlane, Limit, NOT_MEASURED, type PeerPlace, type PeerTiming } from '../dataplane/index.js';
 import { type Address, parseAddress, parseMac } from './address.js';
-import { type HopRecord, type UnderlayWay } from './hop.js';
+import { type HopRecord, type UnderlayWay, wireHopRecord } from './hop.js';
 import { type Interfaces } from './interfaces.js';
 import { type ManagedNeighbours } from './managed.js';
 import { type BfdPeerIntent, samePlace } from './model.js';
 import { writeBfdPeer } from './names.js';
 import { neighbourKey, type NetState, usableMac } from './net-state.js';
 import { peerHopRecord } from './peer-hop.js';
-import { vlanDevice } from './wires.js';
+import { type LiveWire, vlanDevice } from './wires.js';
 
 export type BfdPeerCondition = 'up' | 'unresolved' | 'interface down';
 
@@ -49,6 +49,10 @@ export interface BfdPeersOptions {
   readonly net: NetState;
   readonly interfaces: Interfaces;
   readonly neighbours: ManagedNeighbours;
+  /** A wire as it is; undefined: there is none of this name. */
+  readonly wire: (name: string) => LiveWire | undefined;
+  /** Where its frames leave by; undefined while they can't. */
+  readonly wayOf: (wire: string) => UnderlayWay | undefined;
   /** Called before a session begins: something has to send. */
   readonly watching: () => Promise<void>;
   /** Sessions watch other neighbours than before: whoever goes by one is to ask again. */
@@ -88,7 +92,7 @@ export class BfdPeers {
   sessionOf({ ifindex, vlanId = 0, destinationMac }: UnderlayWay, address: string): number {
     let found = 0;
     for (const { id, intent, mac, watched } of this.#peers.values()) {
-      if (!watched || intent.vlan !== vlanId || this.#linkOf(intent)?.index !== ifindex) continue;
+      if (!watched || this.#vlanOf(intent) !== vlanId || this.#linkOf(intent)?.index !== ifindex) continue;
       const known = parseMac(mac);
       if (!known || Buffer.compare(known, destinationMac) !== 0) continue;
       if (intent.remote === address) return id;
@@ -136,6 +140,13 @@ export class BfdPeers {
       neighbours.need(name, []);
       plane.release('session', peer.id);
     });
+  }
+
+  /** A wire is another than it was, or as it was and in another condition: who watches it looks again. */
+  async wireChanged(name: string): Promise<void> {
+    const names = new Set<string>();
+    for (const { intent } of this.#peers.values()) if (intent.wire === name) names.add(intent.name);
+    if (names.size > 0) await this.#queue(() => this.#resolveThese(names));
   }
 
   /** Looks at every peer again. */
@@ -235,10 +246,15 @@ export class BfdPeers {
 
   // ---- resolution
 
-  #linkOf({ interface: name }: BfdPeerIntent): Link | undefined {
-    const { interfaces, net } = this.#options;
-    const index = interfaces.underlayIndex(name);
+  #linkOf(intent: BfdPeerIntent): Link | undefined {
+    const { interfaces, net, wire } = this.#options;
+    const name = intent.wire ? wire(intent.wire)?.intent.interface : intent.interface;
+    const index = name === undefined ? undefined : interfaces.underlayIndex(name);
     return index === undefined ? undefined : net.links.get(index);
+  }
+
+  #vlanOf({ wire, vlan }: BfdPeerIntent): number {
+    return wire ? (this.#options.wire(wire)?.intent.vlan ?? 0) : vlan;
   }
 
   /** True if who goes by the neighbour has to ask again. */
@@ -248,27 +264,41 @@ export class BfdPeers {
     const before = JSON.stringify([peer.condition, peer.remark, peer.mac, peer.watched]);
     const known = JSON.stringify([peer.id, peer.mac, peer.watched]);
     const link = this.#linkOf(intent);
-    const place = link && placeOf(intent, link.index);
+    const place = link && placeOf(intent, link.index, this.#vlanOf(intent));
     if (peer.watched && (!place || !plane.peers.isAt(peer.id, place))) await this.#replace(peer);
     if (place) await watching();
     if (place && !peer.watched) {
       plane.peers.begin(peer.id, place, timingOf(intent));
       peer.watched = true;
     }
-    this.#ask(peer, link);
+    if (intent.wire) this.#askWire(peer, intent.wire);
+    else this.#ask(peer, link);
     if (JSON.stringify([peer.condition, peer.remark, peer.mac, peer.watched]) !== before)
       changed(intent.name);
     return JSON.stringify([peer.id, peer.mac, peer.watched]) !== known;
   }
 
+  #set(peer: BfdPeer, condition: BfdPeerCondition, remark: string, record?: HopRecord): void {
+    peer.condition = condition;
+    peer.remark = remark;
+    this.#setHop(peer, record);
+  }
+
+  /** Its wire has asked already. */
+  #askWire(peer: BfdPeer, name: string): void {
+    const wire = this.#options.wire(name);
+    const way = this.#options.wayOf(name);
+    if (wire?.condition !== 'up' || !way)
+      return this.#set(peer, wire?.condition ?? 'interface down', `${name}: ${wire?.remark ?? 'not there'}`);
+    peer.mac = wire.mac;
+    this.#set(peer, 'up', '', wireHopRecord(way));
+  }
+
   #ask(peer: BfdPeer, link: Link | undefined): void {
     const { interfaces, neighbours } = this.#options;
     const { intent } = peer;
-    const set = (condition: BfdPeerCondition, remark: string, record?: HopRecord): void => {
-      peer.condition = condition;
-      peer.remark = remark;
-      this.#setHop(peer, record);
-    };
+    const set = (condition: BfdPeerCondition, remark: string, record?: HopRecord): void =>
+      this.#set(peer, condition, remark, record);
     const problem = link ? interfaces.wireProblem(link.index) : `there is no ${intent.interface}`;
     if (!link || problem !== '' || !link.up || !link.running) {
       neighbours.need(intent.name, []);
@@ -299,9 +329,12 @@ function addressesOf({ local, remote }: BfdPeerIntent): { local: Address; remote
   return { local: here, remote: there };
 }
 
-function placeOf(intent: BfdPeerIntent, ifindex: number): PeerPlace {
+const NO_ADDRESS = new Uint8Array();
+
+function placeOf(intent: BfdPeerIntent, ifindex: number, vlan: number): PeerPlace {
+  if (intent.wire) return { ifindex, vlan, family: 0, local: NO_ADDRESS, remote: NO_ADDRESS };
   const { local, remote } = addressesOf(intent);
-  return { ifindex, vlan: intent.vlan, family: local.family, local: local.bytes, remote: remote.bytes };
+  return { ifindex, vlan, family: local.family, local: local.bytes, remote: remote.bytes };
 }
 
 function timingOf({ minTx, minRx, multiplier, restore, adminDown }: BfdPeerIntent): PeerTiming {

@@ -33,6 +33,7 @@ function demand(holding: Holding | undefined): Demand {
     for (const { liveness } of paths) if (liveness) wanted.sessions++;
   }
   for (const label of holding.labels.values()) if (label.swap) wanted.paths++;
+  for (const wire of holding.wires.values()) if (wire.bypass) wanted.paths++;
   return wanted;
 }
 

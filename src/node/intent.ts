@@ -19,12 +19,14 @@ import {
 import { checkBfdPeerIntent } from './bfd-peer-intent.js';
 import {
   type AddressIntent,
+  type Below,
   type Intent,
   type LabelIntent,
   type Limits,
   type NextHopIntent,
   NO_LIMITS,
   type NodeIntent,
+  type PathIntent,
   type RouteIntent,
   type TunnelIntent,
   type VifIntent,
@@ -137,7 +139,19 @@ export function checkWireIntent(message: wire.Wire, field: string): WireIntent {
   if (!type) throw invalid('WIRE_KIND', `${field}.kind`, `${message.kind ?? 0}: LSP or CIRCUIT`);
   const device = checkInterface(message.interface, `${field}.interface`);
   const vlan = checkVlan(message.vlan, `${field}.vlan`);
-  return { kind: 'wire', name, type, interface: device, vlan, ...checkNeighbour(message, field) };
+  return {
+    ...{ kind: 'wire', name, type, interface: device, vlan },
+    ...checkNeighbour(message, field),
+    bypass: message.bypass ? checkBypass(message.bypass, name, type, `${field}.bypass`) : undefined,
+  };
+}
+
+function checkBypass(message: wire.Bypass, around: string, type: WireType, field: string): PathIntent {
+  if (type === 'circuit')
+    throw invalid('BYPASS', field, `${around} is a circuit, which has no labels to go around with`);
+  const name = checkWireName(message.wire, `${field}.wire`);
+  if (name === around) throw invalid('BYPASS', `${field}.wire`, `another wire: ${name} leads to itself`);
+  return { below: { kind: 'wire', name }, label: checkLabelValue(message.label, `${field}.label`) };
 }
 
 function checkNeighbour(
@@ -205,15 +219,24 @@ export function checkVifIntent(message: wire.Vif, field: string): VifIntent {
 export function checkLabelIntent(message: wire.Label, field: string): LabelIntent {
   const context = checkBelow(message, field);
   const label = checkLabelValue(message.label, `${field}.label`);
-  const deliver = text(message.deliver);
-  if (!deliver === !message.swap) throw invalid('LABEL_ACTION', field, 'exactly one of deliver and swap');
+  const [deliver, on] = [text(message.deliver), text(message.continueOn)];
+  if ([deliver, message.swap, on].filter(Boolean).length !== 1)
+    throw invalid('LABEL_ACTION', field, 'exactly one of deliver, swap and continue_on');
   return {
     kind: 'label',
     context,
     label,
     deliver: deliver ? checkVifName(deliver, `${field}.deliver`).name : undefined,
     swap: message.swap ? checkSwap(message.swap, `${field}.swap`) : undefined,
+    continueOn: on ? checkContinueOn(on, context, `${field}.continue_on`) : undefined,
   };
+}
+
+/** A bypass comes by another wire than the one it leads around. */
+function checkContinueOn(value: string, context: Below, field: string): string {
+  const name = checkWireName(value, field);
+  if (context.kind === 'wire' && context.name !== name) return name;
+  throw invalid('LABEL_ACTION', field, `${name}: only a label on another wire goes on as if on this one`);
 }
 
 function checkAddress(message: wire.Address, field: string): AddressIntent {

@@ -2,7 +2,7 @@
  * The labels of this machine in the data plane: each as its owner wants it, as long as the owner may give it a
  * meaning and what it leads to is there.
  */
-import { type Carrier, contextOf, type DataPlane } from '../dataplane/index.js';
+import { type Carrier, contextOf, type DataPlane, type LabelVerb } from '../dataplane/index.js';
 import { type Below, type LabelIntent, labelKey, samePath } from './model.js';
 import { type LabelPlace } from './plan.js';
 import { type Paths } from './paths.js';
@@ -84,7 +84,7 @@ export class Labels {
       samePath(before.intent.swap, intent.swap) &&
       paths.isCurrent(before.path, intent.swap, owner);
     const path = intent.swap ? (keep ? before.path : paths.make(intent.swap, owner)) : 0;
-    const target = intent.swap ? path : this.#deliverTo(owner, intent.deliver);
+    const target = intent.swap ? path : this.#targetOf(owner, intent);
     if (!target) {
       if (before) this.#drop(key, before);
       return;
@@ -92,7 +92,7 @@ export class Labels {
     const entry = {
       context,
       label: place.label,
-      action: intent.swap ? ('swap' as const) : ('deliver' as const),
+      action: verbOf(intent),
       target,
     };
     let slot: number;
@@ -112,7 +112,8 @@ export class Labels {
   cutOver(carrier: Carrier): void {
     const context = contextOf(carrier);
     for (const [key, live] of this.#live) {
-      const delivered = live.path === 0 && 'vif' in carrier && live.target === carrier.vif;
+      // a vif's context is its id
+      const delivered = live.path === 0 && live.target === context;
       const swapped = live.path !== 0 && this.#options.paths.leadsOver(live.path, carrier);
       if (live.context === context || delivered || swapped) this.#drop(key, live);
     }
@@ -126,14 +127,24 @@ export class Labels {
     this.#live.delete(key);
   }
 
-  /** Only the owner of a vif lets labels lead to it. */
-  #deliverTo(owner: string, vif: string | undefined): number {
-    if (vif === undefined || this.#options.registry.vif(vif)?.owner !== owner) return 0;
-    return this.#options.vifId(vif) ?? 0;
+  /** Only the owner of a vif lets labels lead to it, only that of a wire lets them go on there; 0: not now. */
+  #targetOf(owner: string, { deliver, continueOn }: LabelIntent): number {
+    const { registry, vifId } = this.#options;
+    if (continueOn !== undefined) {
+      if (registry.wire(continueOn)?.owner !== owner) return 0;
+      return this.#contextId({ kind: 'wire', name: continueOn }) ?? 0;
+    }
+    if (deliver === undefined || registry.vif(deliver)?.owner !== owner) return 0;
+    return vifId(deliver) ?? 0;
   }
 
   #contextId(context: Below): number | undefined {
     const carrier = this.#options.carrierOf(context);
     return carrier && contextOf(carrier);
   }
+}
+
+function verbOf({ swap, deliver }: LabelIntent): LabelVerb {
+  if (swap) return 'swap';
+  return deliver === undefined ? 'pop' : 'deliver';
 }

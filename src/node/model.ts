@@ -55,6 +55,8 @@ export interface WireIntent {
   /** One of the two; the other is empty. */
   readonly neighbourMac: string;
   readonly neighbourAddress: string;
+  /** What is sent instead while it is down. */
+  readonly bypass: PathIntent | undefined;
 }
 
 /** A tunnel, a wire or a vif, by name: what carries a path, or the context of a label. */
@@ -95,10 +97,12 @@ export interface LivenessIntent extends TimingIntent {
   readonly label: number;
 }
 
-/** A neighbour on the underlay that is watched (RFC 5881). */
+/** A neighbour on the underlay that is watched: between two addresses (RFC 5881), or on a wire (RFC 5586). */
 export interface BfdPeerIntent extends TimingIntent {
   readonly kind: 'bfdPeer';
   readonly name: string;
+  /** `wires/NAME`, and what follows is empty; or empty. */
+  readonly wire: string;
   readonly interface: string;
   /** 0: untagged. */
   readonly vlan: number;
@@ -159,6 +163,8 @@ export interface LabelIntent {
   readonly deliver: string | undefined;
   /** Swap, and go on by this path; or undefined. */
   readonly swap: PathIntent | undefined;
+  /** Pop, and go on with the next label in the context of this wire; or undefined. */
+  readonly continueOn: string | undefined;
 }
 
 export interface AddressIntent {
@@ -252,7 +258,13 @@ function sameMeasurement(a: MeasurementIntent | undefined, b: MeasurementIntent 
 
 /** The same neighbour, seen from the same address: of another, nothing of a session holds. */
 export function samePlace(a: BfdPeerIntent, b: BfdPeerIntent): boolean {
-  return a.interface === b.interface && a.vlan === b.vlan && a.local === b.local && a.remote === b.remote;
+  return (
+    a.wire === b.wire &&
+    a.interface === b.interface &&
+    a.vlan === b.vlan &&
+    a.local === b.local &&
+    a.remote === b.remote
+  );
 }
 
 function sameLinkPaths(a: readonly LinkPathIntent[], b: readonly LinkPathIntent[]): boolean {
@@ -345,11 +357,19 @@ export function sameIntent(a: Intent, b: Intent): boolean {
       a.interface === b.interface &&
       a.vlan === b.vlan &&
       a.neighbourMac === b.neighbourMac &&
-      a.neighbourAddress === b.neighbourAddress
+      a.neighbourAddress === b.neighbourAddress &&
+      samePath(a.bypass, b.bypass)
     );
   }
   if (a.kind === 'bfdPeer') return b.kind === 'bfdPeer' && samePlace(a, b) && sameTiming(a, b);
-  if (a.kind === 'label') return b.kind === 'label' && a.deliver === b.deliver && samePath(a.swap, b.swap);
+  if (a.kind === 'label') {
+    return (
+      b.kind === 'label' &&
+      a.deliver === b.deliver &&
+      samePath(a.swap, b.swap) &&
+      a.continueOn === b.continueOn
+    );
+  }
   if (a.kind === 'route') return b.kind === 'route' && sameRoute(a, b);
   return b.kind === 'address';
 }

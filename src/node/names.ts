@@ -80,13 +80,14 @@ export function tunnelMessage(intent: TunnelIntent): wire.Tunnel {
 }
 
 export function wireMessage(intent: WireIntent): wire.Wire {
-  const { name, type, vlan, neighbourMac, neighbourAddress } = intent;
+  const { name, type, vlan, neighbourMac, neighbourAddress, bypass } = intent;
   return {
     name,
     kind: type === 'lsp' ? 1 : 2,
     interface: intent.interface,
     vlan,
     ...(neighbourMac ? { neighbourMac } : { neighbourAddress }),
+    ...(bypass ? { bypass: { wire: bypass.below.name, label: bypass.label } } : {}),
   };
 }
 
@@ -166,8 +167,9 @@ function measurementFields({ interval, loss, delay, variation, hold }: Measureme
 }
 
 export function labelMessage(intent: LabelIntent): wire.Label {
-  const action = intent.swap ? { swap: pathFields(intent.swap) } : { deliver: intent.deliver ?? '' };
-  return { ...belowFields(intent.context), label: intent.label, ...action };
+  const { context, label, deliver, swap, continueOn = '' } = intent;
+  const popped = deliver === undefined ? { continueOn } : { deliver };
+  return { ...belowFields(context), label, ...(swap ? { swap: pathFields(swap) } : popped) };
 }
 
 function write(plane: DataPlane, table: NamedTable, id: number, row: Row): void {

@@ -281,6 +281,7 @@ export function standsOn(intent: Dependent): string[] {
   const names = [intent.context.name];
   if (intent.swap) names.push(intent.swap.below.name);
   if (intent.deliver !== undefined) names.push(intent.deliver);
+  if (intent.continueOn !== undefined) names.push(intent.continueOn);
   return names;
 }
 

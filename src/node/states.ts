@@ -9,6 +9,7 @@ import { type PathIntent } from './model.js';
 import { type LivePath } from './carriages.js';
 import { sessionProblem, sessionWord } from './liveness.js';
 import { type LiveVif } from './vifs.js';
+import { type LiveWire } from './wires.js';
 
 export function tunnelState(agent: Agent, name: string): string {
   const state = agent.underlay.get(name)?.condition ?? 'not there';
@@ -18,6 +19,21 @@ export function tunnelState(agent: Agent, name: string): string {
 export function wireState(agent: Agent, name: string): string {
   const state = agent.wires.get(name)?.condition ?? 'not there';
   return state === 'up' && agent.wires.isGone(name) ? 'neighbour down' : state;
+}
+
+/** Of what goes by the wire: it may go on by the bypass. */
+function repairedState(agent: Agent, name: string): string {
+  const state = wireState(agent, name);
+  return state !== 'up' && agent.bypasses.isUsable(name) ? 'up' : state;
+}
+
+/** Of the wire's bypass: empty where there is none. */
+export function bypassState(agent: Agent, { intent }: LiveWire): string {
+  const { name, bypass } = intent;
+  if (!bypass) return '';
+  const state = wireState(agent, bypass.below.name);
+  if (state !== 'up' || agent.bypasses.pathOf(name) === 0) return `${bypass.below.name}: ${state}`;
+  return agent.wires.isDown(name) ? 'in use' : 'ready';
 }
 
 /** Of its session, or why none can be. */
@@ -30,7 +46,7 @@ export function pathState(agent: Agent, path: PathIntent, depth = 0): string {
   const { below } = path;
   if (depth >= MAX_DEPTH) return 'too deep';
   if (below.kind !== 'vif') {
-    const state = (below.kind === 'tunnel' ? tunnelState : wireState)(agent, below.name);
+    const state = below.kind === 'tunnel' ? tunnelState(agent, below.name) : repairedState(agent, below.name);
     return state === 'up' ? 'up' : `${below.name}: ${state}`;
   }
   const vif = agent.vifs.get(below.name);

@@ -13,6 +13,7 @@ export type VirtualNode = Draft<cabernet.node.v1.VirtualNode>;
 export type Limits = Draft<cabernet.node.v1.Limits>;
 export type Tunnel = Draft<cabernet.node.v1.Tunnel>;
 export type Wire = Draft<cabernet.node.v1.Wire>;
+export type Bypass = Draft<cabernet.node.v1.Bypass>;
 export type BfdPeer = Draft<cabernet.node.v1.BfdPeer>;
 export type Vif = Draft<cabernet.node.v1.Vif>;
 export type Rate = Draft<cabernet.node.v1.Rate>;

@@ -96,6 +96,18 @@ export class Wires {
     return this.#options.plane.peers.isDown(this.#wires.get(name)?.session ?? 0);
   }
 
+  /** Nothing can be sent by it: as the programs see it. */
+  isDown(name: string): boolean {
+    return (this.#wires.get(name)?.hop ?? 0) === 0 || this.isGone(name);
+  }
+
+  /** Where it is now: of an interface that is there, with the neighbour's MAC address known. */
+  wayOf(name: string): UnderlayWay | undefined {
+    const wire = this.#wires.get(name);
+    const link = wire && this.#linkOf(wire.intent.interface);
+    return link && wire.mac ? wayBy(wire.intent, link, wire.mac) : undefined;
+  }
+
   /** The MTU of the interface that `intent` names; undefined where there is none. */
   mtuOf({ interface: name }: WireIntent): number | undefined {
     return this.#linkOf(name)?.mtu;
@@ -233,11 +245,8 @@ export class Wires {
   }
 
   #hopOf(wire: Wire, link: Link, mac: string): ReturnType<typeof wireHopRecord> | undefined {
-    const sourceMac = link.address === undefined ? undefined : parseMac(link.address);
-    const destinationMac = parseMac(mac);
-    if (!sourceMac || !destinationMac) return undefined;
-    const vlan = wire.intent.vlan === 0 ? {} : { vlanId: wire.intent.vlan };
-    const way = { ifindex: link.index, sourceMac, destinationMac, mtu: link.mtu, ...vlan };
+    const way = wayBy(wire.intent, link, mac);
+    if (!way) return undefined;
     return watchedBy(wireHopRecord(way), this.#options.sessionOf(way, wire.intent.neighbourAddress));
   }
 
@@ -314,6 +323,14 @@ export class Wires {
     if (mac !== undefined) return { condition: 'up', remark: '', link, mac };
     return { condition: 'unresolved', remark: `nobody answers for ${address} on ${device.name}` };
   }
+}
+
+function wayBy({ vlan }: WireIntent, link: Link, mac: string): UnderlayWay | undefined {
+  const sourceMac = link.address === undefined ? undefined : parseMac(link.address);
+  const destinationMac = parseMac(mac);
+  if (!sourceMac || !destinationMac) return undefined;
+  const tagged = vlan === 0 ? {} : { vlanId: vlan };
+  return { ifindex: link.index, sourceMac, destinationMac, mtu: link.mtu, ...tagged };
 }
 
 /** The device of a VLAN on an interface. */

@@ -150,6 +150,6 @@ describe('types', () => {
     ]);
     expect(streams).toContainEqual(['apply', true, false]);
     expect(streams).toContainEqual(['watch', false, true]);
-    expect(streams).toHaveLength(16);
+    expect(streams).toHaveLength(17);
   });
 });

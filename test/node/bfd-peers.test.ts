@@ -10,7 +10,7 @@ import { listBfdPeers } from '../../src/node/rpc/bfd-peers.js';
 import { diagnose } from '../../src/node/rpc/diagnose.js';
 import { listTunnels } from '../../src/node/rpc/tunnels.js';
 import { listPaths } from '../../src/node/rpc/paths.js';
-import { listWires } from '../../src/node/rpc/wires.js';
+import { wireState as stateOf } from '../../src/node/states.js';
 import { senderOf } from '../../src/node/sender-process.js';
 import {
   addMachine,
@@ -126,7 +126,7 @@ function tunnelState(name: string): string {
     (listTunnels(a, ALL).tunnels ?? []).find((one) => one.tunnel?.name === `tunnels/${name}`)?.state ?? ''
   );
 }
-const wireState = (): string => (listWires(a, ALL).wires ?? [])[0]?.state ?? '';
+const wireState = (): string => Array.from(a.wires.all, ({ intent }) => stateOf(a, intent.name))[0] ?? '';
 /** Of the link's paths: `0 up, 1 up in use` */
 function paths(): string {
   return (listPaths(a, ALL).paths ?? [])

@@ -165,11 +165,15 @@ export const wires: Kind = {
     { key: 'mac', title: 'MAC' },
     { key: 'vif', title: 'CARRIES' },
     { key: 'state', title: 'STATE' },
+    { key: 'bypass', title: 'BYPASS' },
+    { key: 'bypassed', title: 'BY BYPASS' },
     { key: 'impairment', title: 'IMPAIRED' },
   ],
   async read(state, agents) {
     const { answers, silent } = await agents.ask((agent) => agent.wires());
-    const found = rowsOf(answers, ({ wire, owner, state: condition, mac, vif }, machine): Found => {
+    const found = rowsOf(answers, (one, machine): Found => {
+      const { wire, owner, state: condition, mac, vif, bypassState, bypassedPackets } = one;
+      const by = (wire?.bypass?.wire ?? '').replace(/^wires\//, '');
       const impairment = state?.impaired?.[`${machine}:${wire?.interface}`];
       const name = (wire?.name ?? '').replace(/^wires\//, '');
       const row = {
@@ -182,6 +186,8 @@ export const wires: Kind = {
         mac,
         vif: short(vif),
         state: condition,
+        bypass: by && `${by}, ${bypassState}`,
+        bypassed: by ? String(bypassedPackets) : '',
         impairment: impairment ? describeImpairment(impairment) : '',
       };
       return { row, names: [name, machine] };

@@ -17,7 +17,7 @@ import {
 import { type Agent } from '../agent.js';
 import { waysDown } from '../authority.js';
 import { largestVifMtu } from '../hop.js';
-import { bfdPeerState, vifState } from '../states.js';
+import { bfdPeerState, bypassState, vifState, wireState } from '../states.js';
 
 function finding(severity: Severity, subject: string, text: string): Finding {
   return { severity, subject, text };
@@ -110,18 +110,22 @@ function tunnels(agent: Agent): Finding[] {
 }
 
 function wires(agent: Agent): Finding[] {
-  return Array.from(agent.wires.all, ({ intent, condition, mac, remark }) =>
-    condition === 'up'
-      ? finding('ok', intent.name, `up, to ${mac} by ${intent.interface}`)
-      : finding('warning', intent.name, remark ? `${condition}: ${remark}` : condition),
-  );
+  return Array.from(agent.wires.all, (wire) => {
+    const { intent, mac, remark } = wire;
+    const [state, bypass] = [wireState(agent, intent.name), bypassState(agent, wire)];
+    if (state === 'up' && (bypass === '' || bypass === 'ready'))
+      return finding('ok', intent.name, `up, to ${mac} by ${intent.interface}`);
+    const what = [remark ? `${state}: ${remark}` : state, ...(bypass ? [`bypass ${bypass}`] : [])];
+    return finding('warning', intent.name, what.join('; '));
+  });
 }
 
 function bfdPeers(agent: Agent): Finding[] {
   return Array.from(agent.bfdPeers.all, (peer) => {
     const state = bfdPeerState(agent, peer);
     const { intent, remark } = peer;
-    if (state === 'up') return finding('ok', intent.name, `up, to ${intent.remote} by ${intent.interface}`);
+    const far = intent.wire ? `the other end of ${intent.wire}` : `${intent.remote} by ${intent.interface}`;
+    if (state === 'up') return finding('ok', intent.name, `up, to ${far}`);
     return finding('warning', intent.name, remark ? `${state}: ${remark}` : state);
   });
 }
