@@ -59,6 +59,7 @@ export { dropReasons, puntKinds, traceKinds, type PuntText, type ReasonText } fr
 export {
   BfdDiagnostic,
   BfdState,
+  LabelAction,
   Limit,
   LinkKind,
   NextHopKind,

@@ -217,7 +217,7 @@ class Peer {
         ethernet({ from: mac.farVif, to: mac.vif2 }),
         payload(60),
       );
-      await l.run(this.#arrival.at, frame(...this.#arrival.headers, ...labels, payload(below)));
+      await l.feed(this.#arrival.at, frame(...this.#arrival.headers, ...labels, payload(below)));
     }
   }
 

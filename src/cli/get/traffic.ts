@@ -214,7 +214,9 @@ export const labels: Kind = {
       const swap = label?.swap;
       const meaning = swap
         ? `swap ${swap.label} on ${short(swap.tunnel ?? swap.wire ?? swap.vif ?? '')}`
-        : `deliver to ${short(label?.deliver ?? '')}`;
+        : label?.continueOn
+          ? `pop, on as if on ${short(label.continueOn)}`
+          : `deliver to ${short(label?.deliver ?? '')}`;
       const row = { machine, context, label: String(label?.label ?? ''), meaning, owner };
       return { row, names: [context, machine, short(label?.deliver ?? '')] };
     });

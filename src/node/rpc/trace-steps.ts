@@ -8,6 +8,7 @@ import {
   type Carrier,
   contextOwner,
   dropReasons,
+  LabelAction,
   Limit,
   LinkKind,
   NextHopKind,
@@ -194,7 +195,10 @@ export class StepReader {
   #label(event: TraceEvent, label: number, context: number, action: number): void {
     const where = this.#carrierName(contextOwner(context));
     let result = 'unknown';
-    if (event.found !== 0 && action === 1) result = `deliver to ${this.#vifName(event.found)}`;
+    if (event.found !== 0 && action === LabelAction.LABEL_DELIVER)
+      result = `deliver to ${this.#vifName(event.found)}`;
+    else if (event.found !== 0 && action === LabelAction.LABEL_POP)
+      result = `end of a bypass, on as if on ${this.#carrierName(contextOwner(event.found))}`;
     else if (event.found !== 0) {
       result = 'swap';
       this.#carried = where;
