@@ -151,9 +151,15 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record<Required<Omit<Tables, 's
       pick(0, 7),
       fc.option(vifId, { nil: undefined, freq: 5 }),
       pick(5, 5, 0),
+      pick(4, 4, 0),
+      fc.tuple(fc.option(vifId), fc.option(vifId)),
     )
-    .map(([kind, number, vif, hop]): NonNullable<Tables['wires']> => [
-      { id: 1, kind: 'lsp', ifindex: 2, hop: 4 },
+    .map(([kind, number, vif, hop, first, around]): NonNullable<Tables['wires']> => [
+      {
+        ...{ id: 1, kind: 'lsp', ifindex: 2 },
+        ...(first === 0 ? {} : { hop: first }),
+        ...(around[0] === null ? {} : { bypass: around[0] }),
+      },
       {
         id: 2,
         kind,
@@ -161,6 +167,7 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record<Required<Omit<Tables, 's
         vlan: number,
         ...(hop === 0 ? {} : { hop }),
         ...(vif === undefined ? {} : { vif }),
+        ...(around[1] === null ? {} : { bypass: around[1] }),
       },
       { id: 3, kind: 'circuit', ifindex: 3, vlan: 8, vif: 6, hop: 6 },
     ]),
@@ -186,7 +193,7 @@ const arbitraryTables: fc.Arbitrary<Tables> = fc.record<Required<Omit<Tables, 's
     fc.record({
       context: context(),
       label: pick(...labelPool),
-      action: pick('deliver', 'deliver', 'swap'),
+      action: pick('deliver', 'deliver', 'deliver', 'swap', 'swap', 'pop'),
       target: vifId,
     }),
     { minLength: 8, maxLength: 30, selector: (l) => JSON.stringify([l.context, l.label]) },

@@ -271,6 +271,11 @@ export class Reference {
         return { ...this.encapsulate(load, meaning.target, inner), port: -1 };
       }
       if (entry.ttl === 0) throw new Dropped('label_ttl');
+      if (meaning.action === 'pop') {
+        if (entry.bottom) throw new Dropped('label_unknown');
+        context = { wire: meaning.target };
+        continue;
+      }
       const vif = this.upVif(meaning.target);
       if (entry.bottom) return this.belowLabels(frame, at, vif);
       this.meter(vif, 'received', frame.length - at);
@@ -470,9 +475,8 @@ export class Reference {
     const labels = own === undefined ? load.labels : [{ label: own, bottom, ttl }, ...load.labels];
     const port = load.port === undefined ? {} : { port: load.port };
     if (step.wire !== undefined) {
-      const hop = this.tables.wires?.find((w) => w.id === step.wire)?.hop;
-      if (hop === undefined) throw new Dropped('wire_unresolved');
-      return { outcomes: [this.outer({ ifindex: 0, outer: { hop, labels, controlWord } }, inner)] };
+      const way = this.wireOrBypass(step.wire, labels);
+      return { outcomes: [this.outer({ ifindex: 0, outer: { ...way, controlWord } }, inner)] };
     }
     if (step.vif === undefined) {
       const tunnel = this.tables.tunnels.find((t) => t.id === step.tunnel);
@@ -488,6 +492,19 @@ export class Reference {
     return this.byAnyPath(below, (next, chosen) =>
       this.encapsulate({ ...load, labels, depth: depth + 1, ...chosen }, next, innermost),
     );
+  }
+
+  /** By the wire, or by its bypass with a label more where that leads to another one that is resolved. */
+  private wireOrBypass(id: number, labels: Load['labels']): { hop: number; labels: Load['labels'] } {
+    const wireOf = (number?: number) => this.tables.wires?.find((w) => w.id === number);
+    const wire = wireOf(id);
+    if (wire?.hop !== undefined) return { hop: wire.hop, labels };
+    const bypass = this.tables.paths.find((p) => p.id === wire?.bypass);
+    const other = bypass?.label === undefined ? undefined : wireOf(bypass.wire);
+    if (bypass?.label === undefined || other?.kind !== 'lsp' || other.hop === undefined)
+      throw new Dropped('wire_unresolved');
+    if (labels.length >= maxDepth) throw new Dropped('depth');
+    return { hop: other.hop, labels: [{ label: bypass.label, bottom: false, ttl: labelTtl }, ...labels] };
   }
 
   private outer(leaving: Leaving, inner: Buffer): Outcome {
