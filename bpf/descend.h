@@ -40,28 +40,24 @@ static __always_inline __u32 hop_below(const struct path *path, __u16 entropy)
 	return wire ? wire->hop : 0;
 }
 
-/* The path of a bypass above the labels so far; NULL: there are as many as there may be. */
-static __always_inline const struct path *push_bypass(const struct packet *pk, struct tag *tag, __u32 id)
+/* A label of a bypass above those so far, and its hop. False: there are as many as there may be. */
+static __always_inline bool push_bypass(struct tag *tag, __u64 bypass)
 {
-	const struct path *path = bpf_map_lookup_elem(&paths, &id);
-
-	if (!path || tag->labels >= MAX_DEPTH)
-		return NULL;
-	if (!pk->channel)
-		count_path(id, pk->length);
+	if (tag->labels >= MAX_DEPTH)
+		return false;
 	/* the mask is for the verifier */
-	tag->stack[(MAX_DEPTH - 1 - tag->labels) & (MAX_DEPTH - 1)] =
-		entry_word(path->label, false, LABEL_TTL);
+	tag->stack[(MAX_DEPTH - 1 - tag->labels) & (MAX_DEPTH - 1)] = entry_word(bypass, false, LABEL_TTL);
 	tag->labels++;
-	trace(PATH, pk, LABEL_BYTES, id, path->label, path->vif, path->tunnel, path->wire);
-	return path;
+	tag->underlay_hop = bypass >> BYPASS_HOP_SHIFT;
+	return true;
 }
 
 static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet *pk, struct tag *tag,
 					const struct path *path, struct way *way)
 {
 	const struct underlay_hop *hop;
-	__u32 length, bypass = 0;
+	__u64 bypass = 0;
+	__u32 length;
 
 	tag->underlay_hop = hop_below(path, tag->entropy);
 	hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
@@ -69,13 +65,9 @@ static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet 
 		if (path->tunnel)
 			tag->underlay_hop = fit_hop(path->tunnel, tag->underlay_hop, tag->entropy);
 		else
-			bypass = fit_bypass(path->wire);
-		if (bypass) {
-			path = push_bypass(pk, tag, bypass);
-			if (!path)
-				return drop(ctx, pk, DROP_DEPTH);
-			tag->underlay_hop = hop_below(path, tag->entropy);
-		}
+			bypass = fit_bypass(path->wire, pk->channel ? 0 : pk->length);
+		if (bypass && !push_bypass(tag, bypass))
+			return drop(ctx, pk, DROP_DEPTH);
 		hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
 		if (!hop || !hop->ifindex)
 			return drop(ctx, pk, path->tunnel ? DROP_TUNNEL_UNRESOLVED : DROP_WIRE_UNRESOLVED);

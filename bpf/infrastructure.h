@@ -203,7 +203,7 @@ static __always_inline int receive_from_wire(struct xdp_md *ctx, struct packet *
 		return drop(ctx, pk, DROP_VLAN_STACKED);
 	if (arrival.reason != DROP_NONE)
 		return drop(ctx, pk, arrival.reason);
-	if (arrival.section) {
+	if (arrival.own == OWN_SECTION) {
 		reason = receive_from_section(ctx, offset, vid);
 		return reason == DROP_NONE ? XDP_DROP : drop(ctx, pk, reason); /* for us: it ends here */
 	}

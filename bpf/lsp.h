@@ -11,11 +11,13 @@
 
 /* What the headers below the labels said. */
 struct arrival {
-	__u32 context;           /* of the first label */
-	__u32 own;               /* the circuit's vif, whose own frame it is; else 0 */
-	bool section;            /* of the wire's own channel: no label of any link */
+	__u32 context; /* of the first label */
+	__u32 own;     /* the circuit's vif, whose own frame it is; OWN_SECTION: the wire's; else 0 */
 	enum drop_reason reason; /* DROP_NONE with context 0: not ours */
 };
+
+/* In the wire's own channel, below no label of any link: no vif's id. */
+#define OWN_SECTION 0xffffffffu
 
 struct label_pair {
 	struct label_entry entries[2];
@@ -108,7 +110,7 @@ static __always_inline struct arrival arrive_labelled(struct packet *pk, struct 
 	word = bpf_ntohl(pair->entries[0].word);
 	trace(WIRE, pk, -(int)cursor->offset, id, wire->kind, vlan, 0, 0);
 	if (entry_label(word) == LABEL_GAL && entry_bottom(word))
-		arrival.section = true;
+		arrival.own = OWN_SECTION;
 	else if (wire->kind == WIRE_CIRCUIT)
 		arrive_by_circuit(pk, &arrival, wire->vif, cursor, word);
 	return arrival;

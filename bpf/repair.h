@@ -48,27 +48,35 @@ __noinline __u32 fit_hop(__u32 tunnel_id, __u32 hop_id, __u32 entropy)
 	return hop_id;
 }
 
+#define BYPASS_HOP_SHIFT 32
+
 /*
- * The path of the wire's bypass, if it is to be used and can be: it is one
- * wire's next hop again, and never itself repaired. 0: the wire is to be used,
- * or there is no better. A global function: a wire that is resolved and that
- * nobody watches does not come here.
+ * What the wire's bypass adds, if it is to be used and can be: a label, and
+ * from BYPASS_HOP_SHIFT on the underlay hop of the other wire, which is never
+ * itself repaired. 0: the wire is to be used, or there is no better. A frame of
+ * `length` is counted, 0: none is. A global function: a wire that is resolved
+ * and that nobody watches does not come here.
  */
-__noinline __u32 fit_bypass(__u32 wire_id)
+__noinline __u64 fit_bypass(__u32 wire_id, __u32 length)
 {
-	const struct wire *wire = bpf_map_lookup_elem(&wires, &wire_id), *other;
+	const struct wire *wire = bpf_map_lookup_elem(&wires, &wire_id);
 	const struct path *path;
-	__u32 path_id, other_id;
+	__u32 id;
 
 	if (!wire || !wire->bypass || hop_usable(wire->hop))
 		return 0;
-	path_id = wire->bypass;
-	path = bpf_map_lookup_elem(&paths, &path_id);
+	id = wire->bypass;
+	path = bpf_map_lookup_elem(&paths, &id);
 	if (!path || path->label < FIRST_LABEL)
 		return 0;
-	other_id = path->wire;
-	other = bpf_map_lookup_elem(&wires, &other_id);
-	return other && other->kind == WIRE_LSP && hop_usable(other->hop) ? path_id : 0;
+	wire_id = path->wire;
+	wire = bpf_map_lookup_elem(&wires, &wire_id);
+	if (!wire || wire->kind != WIRE_LSP || !hop_usable(wire->hop))
+		return 0;
+	if (length)
+		count_path(id, length);
+	trace_at(PATH, 0, 0, 0, sizeof(struct label_entry), id, path->label, 0, 0, wire_id);
+	return (__u64)wire->hop << BYPASS_HOP_SHIFT | path->label;
 }
 
 #endif

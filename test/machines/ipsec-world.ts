@@ -1,11 +1,12 @@
 /*
  * A world with IPsec below its tunnels, in one guest: X and Y are put into the wire between P and M, as the namespaces
- * that own the machines' cards and the policies; docs/interoperability.md tells operators to arrange it so.
+ * that own the machines' cards and the policies; docs/interoperability.md tells operators to arrange it so. The agents are
+ * told by hand, and of no watching: every packet between the gateways is one that a test has sent.
  */
 import { randomBytes } from 'node:crypto';
 import { type Guest } from '../../lab/guest.js';
 import { batch, type Cable, cablesOf, GuestWorld, type Place, placesOf } from '../../lab/namespaces.js';
-import { loadedOf } from '../../lab/plan.js';
+import { type Intent, loadedOf } from '../../lab/plan.js';
 
 /** On the plan there is one wire from P to M; X and Y are put into it and have its addresses on their inner sides. */
 const yaml = `
@@ -111,6 +112,62 @@ export function inPolicies({ from, to, near, far, reqid }: Direction): string[] 
   );
 }
 
+interface End {
+  readonly at: 'P' | 'M';
+  readonly far: 'P' | 'M';
+  readonly local: string;
+  readonly remote: string;
+  /** Of its station's subnets, and its own address in those of the link. */
+  readonly subnet: number;
+  readonly host: number;
+  /** Of both layers: what arrives here. */
+  readonly label: number;
+}
+
+const ends: readonly [End, End] = [
+  { at: 'P', far: 'M', local: P, remote: M, subnet: 1, host: 0, label: 1001 },
+  { at: 'M', far: 'P', local: M, remote: P, subnet: 3, host: 1, label: 1003 },
+];
+
+/** What a machine's agent is told, layer by layer. */
+function intentsOf(here: End, there: End): Intent[] {
+  const { at, far, local, remote } = here;
+  const [below, node] = [`vns/conn/nodes/${at}/vifs/to-${far}`, `vns/iptv/nodes/${at}`];
+  const [link, port] = [`${node}/vifs/to-${far}`, `${node}/vifs/h${at.toLowerCase()}`];
+  const tunnel = `tunnels/to-${far}`;
+  return [
+    {
+      owner: 'one',
+      yaml: `resources:
+  - tunnel: { name: ${tunnel}, localAddress: ${local}, remoteAddress: ${remote} }
+  - virtualNode: { name: vns/conn/nodes/${at}, tenant: conn, routeSource: ROUTE_SOURCE_CONTROLLER }
+  - vif: { name: ${below}, link: { paths: [{ tunnel: ${tunnel}, label: ${there.label} }] } }
+  - label: { tunnel: ${tunnel}, label: ${here.label}, deliver: ${below} }
+`,
+    },
+    {
+      owner: 'conn',
+      yaml: `resources:
+  - virtualNode: { name: ${node}, tenant: iptv, routeSource: ROUTE_SOURCE_CONTROLLER }
+  - vif: { name: ${port}, port: { interface: st-h${at.toLowerCase()} } }
+  - vif: { name: ${link}, link: { paths: [{ vif: ${below}, label: ${there.label} }] } }
+  - label: { vif: ${below}, label: ${here.label}, deliver: ${link} }
+`,
+    },
+    {
+      owner: 'iptv',
+      yaml: `resources:
+  - address: { vif: ${port}, prefix: 10.0.${here.subnet}.1/24 }
+  - address: { vif: ${port}, prefix: 'fd00:0:0:${here.subnet}::1/64' }
+  - address: { vif: ${link}, prefix: 10.9.0.${here.host}/31 }
+  - address: { vif: ${link}, prefix: 'fd00:9::${here.host}/127' }
+  - route: { node: ${node}, destination: 10.0.${there.subnet}.0/24, nextHops: [{ vif: ${link}, gateway: 10.9.0.${there.host} }] }
+  - route: { node: ${node}, destination: 'fd00:0:0:${there.subnet}::/64', nextHops: [{ vif: ${link}, gateway: 'fd00:9::${there.host}' }] }
+`,
+    },
+  ];
+}
+
 /** Up, without protection yet. `prepare`: of GuestWorld.up. */
 export async function upIpsecWorld(guest: Guest, prepare = ''): Promise<GuestWorld> {
   const loaded = await loadedOf(yaml);
@@ -118,6 +175,7 @@ export async function upIpsecWorld(guest: Guest, prepare = ''): Promise<GuestWor
   const stations = cablesOf(plan).filter(({ ends }) => ends[1].name === 'eth0');
   const world = await GuestWorld.up(guest, loaded, {
     agents: ['P', 'M'],
+    intents: { P: intentsOf(...ends), M: intentsOf(ends[1], ends[0]) },
     places: [...placesOf(plan), ...gateways],
     cables: [
       ...stations,
