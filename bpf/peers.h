@@ -12,7 +12,7 @@
 #ifndef CABERNET_PEERS_H
 #define CABERNET_PEERS_H
 
-#include "liveness.h"
+#include "receive-channel.h"
 
 #define NO_PEER -1
 
@@ -187,7 +187,7 @@ __noinline int receive_from_section(struct xdp_md *ctx, __u32 offset, __u32 vlan
 	trace_at(CHANNEL, 0, 0, 0, 0, id, 0, CHANNEL_BFD, 0, 0);
 	if (TRACING)
 		return DROP_NONE;
-	return receive_bfd(ctx, offset + sizeof(begin), id);
+	return receive_control(ctx, offset + sizeof(begin), id);
 }
 
 #endif
