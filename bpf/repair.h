@@ -73,9 +73,10 @@ __noinline __u64 fit_bypass(__u32 wire_id, __u32 length)
 	wire = bpf_map_lookup_elem(&wires, &wire_id);
 	if (!wire || wire->kind != WIRE_LSP || !hop_usable(wire->hop))
 		return 0;
-	if (length)
+	if (length) {
 		count_path(id, length);
-	trace_at(PATH, 0, 0, 0, sizeof(struct label_entry), id, path->label, 0, 0, wire_id);
+		trace_at(PATH, 0, 0, 0, sizeof(struct label_entry), id, path->label, 0, 0, wire_id);
+	}
 	return (__u64)wire->hop << BYPASS_HOP_SHIFT | path->label;
 }
 
