@@ -124,7 +124,9 @@ function checkWire(tx: Tx, ledger: Ledger, { name, field, before, after }: Admis
       field,
       label.link === ''
         ? `A link passed ${name}, and ${label.upstream} has not acknowledged its end yet; keep its ends until it has.`
-        : `${label.link} passes ${name}; end it first.`,
+        : label.link.startsWith('wires/')
+          ? `The bypass of ${label.link} leads over ${name}; drain it first, and another is found.`
+          : `${label.link} passes ${name}; end it first.`,
     );
   if (!after) {
     const user = [...ledger.links.values(), ...tx.all('segment')].find(({ wires }) => wires.includes(name));

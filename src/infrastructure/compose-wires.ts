@@ -1,14 +1,21 @@
-/** What lsps and circuits are on one machine: wires, the ends of links, and the labels that it swaps for others. */
+/**
+ * What lsps and circuits are on one machine: wires, the ends of links, the labels that it swaps for others, and the ways
+ * around wires that are cut.
+ */
 import { type ResourceDraft } from '../api/node.js';
 import { types, type LeaseState } from '../api/types.js';
 import { v1 as node } from '../api/node.js';
-import { type Hop, interfaceOf, type LinkWay, portOf, waysOf } from './hops.js';
+import { type Hop, hopsAlong, interfaceOf, type LinkWay, portOf, waysOf } from './hops.js';
 import { type Bodies, type View } from './kinds.js';
+import { watchedWire } from './liveness.js';
 import { WireLabels } from './wire-labels.js';
 
 const { LinkKind } = types;
 
 type Link = Bodies['virtualLink'];
+type Wire = Bodies['wire'];
+/** A link, or what leads around a wire and bears its name. */
+type Switched = Pick<Link, 'name' | 'kind'>;
 
 /** A resource, and the link that it is there for. */
 interface WirePart {
@@ -39,6 +46,9 @@ export class WireComposer {
   readonly #labels: WireLabels;
   readonly #wires = new Map<string, WirePart>();
   readonly #swaps: WirePart[] = [];
+  /** Wires with a bypass, and those that one leads over. */
+  readonly #watched = new Map<string, Wire>();
+  readonly #bypassed: string[] = [];
   readonly #ends = new Map<string, CarriedEnd>();
 
   /** @param passes whether a link in that state carries traffic */
@@ -52,7 +62,10 @@ export class WireComposer {
     this.#machine = machine;
     this.#labels = new WireLabels(view);
     for (const link of view.all('virtualLink'))
-      if (byWire(link) && passes(link.lease) && !except.has(link.name)) this.#add(link);
+      if (byWire(link) && passes(link.lease) && !except.has(link.name))
+        for (const { hops, otherWay } of waysOf(view, link)) this.#along(link, hops, otherWay);
+    for (const wire of view.all('wire'))
+      if (wire.bypass.length > 0 && !except.has(wire.name)) this.#around(wire);
   }
 
   /** Undefined: the link is none of these, or does not end here. */
@@ -62,23 +75,55 @@ export class WireComposer {
 
   /** Before all that stands on them. */
   get wires(): readonly WirePart[] {
-    return [...this.#wires.values()];
+    return [...this.#wires.values()].map((part): WirePart => {
+      const { wire } = part.resource;
+      const { path } = this.#ends.get(wire?.name ?? '') ?? {};
+      if (!wire || !path || !('wire' in path)) return part;
+      return { origin: part.origin, resource: { wire: { ...wire, bypass: path } } };
+    });
+  }
+
+  /** What watches wires, and where bypasses around wires of this machine end. */
+  get bypasses(): readonly WirePart[] {
+    const watched = Array.from(this.#watched.values(), (wire) => ({
+      origin: wire.name,
+      resource: watchedWire(wire),
+    }));
+    const ended = this.#bypassed.flatMap((name): WirePart[] => {
+      const { arrives } = this.#ends.get(name) ?? {};
+      return arrives ? [{ origin: name, resource: { label: { ...arrives, continueOn: name } } }] : [];
+    });
+    return [...watched, ...ended];
   }
 
   get swaps(): readonly WirePart[] {
     return this.#swaps;
   }
 
-  #add(link: Link): void {
-    for (const { hops, otherWay } of waysOf(this.#view, link))
-      for (const [i, hop] of hops.entries()) {
-        if (hop.to === this.#machine) this.#pass(link, otherWay, hop, hops[i + 1]);
-        if (i === 0 && hop.from === this.#machine) this.#pass(link, otherWay, undefined, hop);
-      }
+  #along(link: Switched, hops: readonly Hop[], otherWay: LinkWay['otherWay']): void {
+    for (const [i, hop] of hops.entries()) {
+      if (hop.to === this.#machine) this.#pass(link, otherWay, hop, hops[i + 1]);
+      if (i === 0 && hop.from === this.#machine) this.#pass(link, otherWay, undefined, hop);
+    }
+  }
+
+  #around(wire: Wire): void {
+    const ends = [wire.a?.machine ?? '', wire.b?.machine ?? ''];
+    const hops = hopsAlong(this.#view, ends[0] ?? '', wire.bypass) ?? [];
+    this.#along({ name: wire.name, kind: LinkKind.LINK_KIND_LSP }, hops, false);
+    const concerned = [{ wire, from: ends[0], to: ends[1] }, ...hops];
+    for (const { wire: one, from, to } of concerned)
+      if (from === this.#machine || to === this.#machine) this.#watched.set(one.name, one);
+    if (ends.includes(this.#machine)) this.#bypassed.push(wire.name);
   }
 
   /** `before` and `after`: towards the link's ends a and b. */
-  #pass(link: Link, otherWay: LinkWay['otherWay'], before: Hop | undefined, after: Hop | undefined): void {
+  #pass(
+    link: Switched,
+    otherWay: LinkWay['otherWay'],
+    before: Hop | undefined,
+    after: Hop | undefined,
+  ): void {
     const labelAt = (machine: string, { wire }: Hop): number | undefined =>
       this.#labels.of(link.name, machine, wire.name, otherWay);
     const own = (hop: Hop): number | undefined => labelAt(this.#machine, hop);
@@ -102,7 +147,7 @@ export class WireComposer {
   }
 
   #swap(
-    link: Link,
+    link: Switched,
     [wire, label]: [string, number | undefined],
     [on, next]: [string, number | undefined],
   ): void {
@@ -112,7 +157,7 @@ export class WireComposer {
   }
 
   /** Links over the same wire share it: where it is refused, each of them is, and nothing else. */
-  #wire({ name: origin, kind }: Link, { wire, from, to }: Hop): void {
+  #wire({ name: origin, kind }: Switched, { wire, from, to }: Hop): void {
     const { name } = wire;
     if (this.#wires.has(name)) return;
     const far = portOf(this.#view, wire, from === this.#machine ? to : from);

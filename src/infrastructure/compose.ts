@@ -64,7 +64,13 @@ export function composeProvider(
     ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload, bits });
   }
   const wires = new WireComposer(view, machine, except, passes);
-  return [...parts, ...wires.wires, ...composeEnds(view, machine, ends, wires), ...wires.swaps];
+  return [
+    ...parts,
+    ...wires.wires,
+    ...composeEnds(view, machine, ends, wires),
+    ...wires.swaps,
+    ...wires.bypasses,
+  ];
 }
 
 /** A circuit has all of its wire. */

@@ -20,6 +20,9 @@ const SITE = /^[^\p{Cc}]{0,63}$/u;
 /** Of a machine, and so of a node. */
 export const MOST_PORTS = 1000;
 const MILLION = 1_000_000;
+/** Three intervals, of which the shortest is a millisecond. */
+const LEAST_DETECTION_US = 3000;
+const MOST_DETECTION_US = 1_000_000;
 /** Sums of prices have 64 bits. */
 const MOST_MICROS = 1_000_000_000_000n;
 
@@ -98,13 +101,20 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
   wire: {
     collection: 'wires',
     writable: true,
-    outputs: ['soldAToB', 'soldBToA'],
+    outputs: ['soldAToB', 'soldBToA', 'bypass'],
     check(body, wrong) {
       checkEnd(body.a, 'a', wrong);
       checkEnd(body.b, 'b', wrong);
       if (body.a?.machine === body.b?.machine)
         throw wrong('b.machine', 'SAME_MACHINE', 'a wire joins two machines; b is the machine of a.');
       checkLink(body, wrong);
+      const { detectionUs: us } = body;
+      if (us !== 0 && (us < LEAST_DETECTION_US || us > MOST_DETECTION_US))
+        throw wrong(
+          'detection_us',
+          'RANGE',
+          `detection_us must be ${LEAST_DETECTION_US} to ${MOST_DETECTION_US}, or 0 for 10000.`,
+        );
     },
   },
   peering: {

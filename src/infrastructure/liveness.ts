@@ -1,6 +1,7 @@
-/** How the provider watches the links that it leases: so that it knows before its customers do. Pure. */
+/** How the provider watches the links that it leases, so that it knows before its customers do, and the wires under lsps. Pure. */
 import { type ResourceDraft } from '../api/node.js';
 import { type CarriedEnd } from './compose-wires.js';
+import { type Bodies } from './kinds.js';
 
 type Path = NonNullable<NonNullable<NonNullable<ResourceDraft['vif']>['link']>['paths']>[number];
 
@@ -31,6 +32,26 @@ export function watchedPath({ path, arrives }: CarriedEnd, payload: number): Pat
     },
     // no limits: there is no other path to use
     measurement: { intervalUs: MEASUREMENT_US },
+  };
+}
+
+/** Where nothing is said of a wire: sooner than its customers' own protection looks. */
+const WIRE_DETECTION_US = 10_000;
+/** It has to be up for so long before traffic comes back to it. */
+const WIRE_RESTORE_MS = 5000;
+
+/** `wires/p-q`, watched in its own channel: that it is cut is seen by its ends, and all goes by the bypass. */
+export function watchedWire({ name, detectionUs }: Bodies['wire']): ResourceDraft {
+  const interval = Math.floor((detectionUs || WIRE_DETECTION_US) / MULTIPLIER);
+  return {
+    bfdPeer: {
+      name: `bfdPeers/${name.slice('wires/'.length)}`,
+      wire: name,
+      minTxUs: interval,
+      minRxUs: interval,
+      multiplier: MULTIPLIER,
+      restoreMs: WIRE_RESTORE_MS,
+    },
   };
 }
 

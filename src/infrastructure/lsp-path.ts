@@ -33,6 +33,8 @@ export interface PathAsked {
   /** Of all that is below the link's frames. */
   readonly overhead: number;
   readonly avoid: Avoid | undefined;
+  /** A wire that it does not pass. */
+  readonly except?: string;
 }
 
 interface Network {
@@ -84,7 +86,7 @@ function noPath(field: string, message: string): ApiError {
   return failedPrecondition({ reason: 'NO_PATH', field, message });
 }
 
-function networkOf({ view }: { readonly view: View }, { from, to }: PathAsked): Network {
+function networkOf({ view }: { readonly view: View }, { from, to, except }: PathAsked): Network {
   const machines = view.all('machine').map(({ name }) => name);
   const numbers = new Map(machines.map((name, i) => [name, i]));
   const { circuits } = wiresInUse(view);
@@ -94,7 +96,7 @@ function networkOf({ view }: { readonly view: View }, { from, to }: PathAsked): 
     const [a, b] = [numbers.get(wire.a?.machine ?? ''), numbers.get(wire.b?.machine ?? '')];
     if (a === undefined || b === undefined || circuits.has(wire.name) || !takesLabels(view, wire))
       return false;
-    if (drained.isClosed(wire.name, [from, to])) return false;
+    if (wire.name === except || drained.isClosed(wire.name, [from, to])) return false;
     builder.addEdge(a, b, wire.metric || 1);
     return true;
   });

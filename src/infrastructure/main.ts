@@ -17,6 +17,7 @@ import { Mover } from './mover.js';
 import { Outages } from './outages.js';
 import { pathService } from './path-service.js';
 import { Peers } from './peers.js';
+import { Repairer } from './repairer.js';
 import { infrastructureService } from './service.js';
 import { catchUp, Timer } from './timer.js';
 import { WatchedPaths } from './watched-paths.js';
@@ -51,12 +52,14 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   });
   const peers = new Peers({ state, dialer, log, backoff: tuning.backoff ?? [500, 30_000] });
   const mover = new Mover({ state, clock, log });
+  const repairer = new Repairer({ state, clock, log });
   const options = { provider, state, contents, fleet, peers, dialer, clock, callerOf, histories, paths };
   return {
     services: [infrastructureService(options), pathService(options)],
     async close() {
       await timer.close();
       await mover.close();
+      await repairer.close();
       await peers.close();
       await fleet.close();
       await outages.close();

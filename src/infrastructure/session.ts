@@ -96,7 +96,8 @@ export class Session {
     for (;;) {
       const generations = leasesOn(state, machine);
       for (const [lease, { generation }] of this.#refusedLeases)
-        if (generations.get(lease) !== generation) this.#refusedLeases.delete(lease);
+        // what is no lease has none: it is tried again with the next round but one
+        if ((generations.get(lease) ?? 0n) !== generation) this.#refusedLeases.delete(lease);
       const forgotten = quarantinedBy(state, machine).map(({ name }) => name);
       const intents = composeMachine(this.#machine());
       let whole = true;

@@ -19,10 +19,11 @@ import {
   soldOf,
   toldTo,
   TUNNEL,
+  wire,
 } from './mesh.js';
-import { eventually, refusal, until, wire } from './provider.js';
+import { eventually, refusal, until } from './provider.js';
 
-beforeEach(openMesh);
+beforeEach(() => openMesh());
 afterEach(() => one.end());
 
 describe('a circuit', () => {

@@ -24,10 +24,11 @@ import {
   TUNNEL,
   vifOf,
   walk,
+  wire,
 } from './mesh.js';
-import { eventually, node, refusal, until, wire } from './provider.js';
+import { eventually, node, refusal, until } from './provider.js';
 
-beforeEach(openMesh);
+beforeEach(() => openMesh());
 afterEach(() => one.end());
 
 const { MOVE_STAGE_MAKING, MOVE_STAGE_LEAVING } = v1.MoveStage;

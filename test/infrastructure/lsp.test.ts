@@ -28,10 +28,11 @@ import {
   TUNNEL,
   vifOf,
   walk,
+  wire,
 } from './mesh.js';
-import { eventually, link, node, refusal, until, wire } from './provider.js';
+import { eventually, link, node, refusal, until } from './provider.js';
 
-beforeEach(openMesh);
+beforeEach(() => openMesh());
 afterEach(() => one.end());
 
 test('by the path that keeps the bounds, with labels and wires on every machine of it', async () => {

@@ -7,7 +7,17 @@ import { expect } from 'vitest';
 import { type Resource as Told } from '../../src/api/node.js';
 import { types } from '../../src/api/types.js';
 import { type RecordingAgent } from './agent.js';
-import { conn, link, local, node, Provider, type ProviderClient, tariff, until, wire } from './provider.js';
+import {
+  conn,
+  link,
+  local,
+  node,
+  Provider,
+  type ProviderClient,
+  tariff,
+  until,
+  wire as anyWire,
+} from './provider.js';
 
 export const { LINK_KIND_TUNNEL: TUNNEL, LINK_KIND_LSP: LSP, LINK_KIND_CIRCUIT: CIRCUIT } = types.LinkKind;
 export const MBIT = 1_000_000n;
@@ -22,6 +32,10 @@ const WIRES = [
 ] as const;
 export const MACHINES = ['P', 'Q', 'M', 'A'] as const;
 
+/** Without a bypass, unless it is said otherwise. */
+export const wire = (a: string, b: string, more: object = {}): object =>
+  anyWire(a, b, { unprotected: true, ...more });
+
 export let one: Provider;
 export let operator: ProviderClient;
 export let customer: ProviderClient;
@@ -29,8 +43,11 @@ export let customer: ProviderClient;
 export const mac = (from: string, to: string): string =>
   `02:00:00:00:0${MACHINES.findIndex((name) => name === from)}:0${MACHINES.findIndex((name) => name === to)}`;
 
-/** All of it up and ready; {@link one} and its clients are of this one until the next. */
-export async function openMesh(): Promise<void> {
+/**
+ * All of it up and ready; {@link one} and its clients are of this one until the next. Without bypasses, which have tests
+ * of their own.
+ */
+export async function openMesh(unprotected = true): Promise<void> {
   one = new Provider();
   for (const name of MACHINES) {
     const agent = await one.agent(name);
@@ -45,7 +62,7 @@ export async function openMesh(): Promise<void> {
   await operator.update({
     resources: [
       ...MACHINES.map((name, i) => one.machine(name, i + 1, { transitOnly: name === 'A' })),
-      ...WIRES.map(([a, b, more]) => wire(a, b, more)),
+      ...WIRES.map(([a, b, more]) => wire(a, b, { ...more, unprotected })),
       tariff,
       { customer: { name: 'customers/conn' } },
       { customer: { name: 'customers/other' } },

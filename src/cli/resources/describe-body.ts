@@ -14,6 +14,7 @@ const UNITS: Readonly<Record<string, readonly [string, (value: never, around: Pl
   soldBToA: ['sold b to a', (value: bigint) => bandwidth(value)],
   soldOut: ['sold outward', (value: bigint) => bandwidth(value)],
   soldIn: ['sold inward', (value: bigint) => bandwidth(value)],
+  detectionUs: ['detection', (value: number) => delay(value)],
   delayUs: ['delay', (value: number) => delay(value)],
   lossPpm: ['loss', (value: number) => percent(value)],
   availabilityPpm: ['availability', (value: number) => percent(value)],

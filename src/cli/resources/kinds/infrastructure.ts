@@ -44,6 +44,7 @@ export const infrastructureKinds: readonly ResourceKind[] = [
     right('BANDWIDTH', ({ bitsPerSecond }) => some(bitsPerSecond)),
     right('SOLD', ({ soldAToB, soldBToA }) => sold(soldAToB, soldBToA)),
     right('DELAY', ({ delayUs }) => delay(delayUs)),
+    column('BYPASS', ({ bypass }) => list(bypass.map((name) => name.replace(/^wires\//, '')))),
     drained('DRAINED', ({ drain }) => drain),
     wide('LOSS', ({ lossPpm }) => percent(lossPpm)),
     wide('METRIC', ({ metric }) => count(metric)),

@@ -1,0 +1,111 @@
+/** Keeps a bypass around every wire that lsps pass: what it is follows from the state, in whatever order that changes. */
+import { type Logger } from '../api/log.js';
+import { type Clock } from '../controller/clock.js';
+import { type Changed, type State } from '../controller/state.js';
+import { rerouted, takeBypass } from './bypass.js';
+import { type Bodies, type Tx } from './kinds.js';
+
+/** Before it is tried again, where the store does not answer. */
+const PAUSE = 5000;
+/** Wires that one transaction changes: each takes labels along. */
+const BATCH = 10;
+
+export interface RepairerOptions {
+  readonly state: State<Bodies>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class Repairer {
+  readonly #options: RepairerOptions;
+  readonly #stop: () => void;
+  #timer: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(options: RepairerOptions) {
+    this.#options = options;
+    this.#stop = options.state.onChange((changes) => {
+      if (changes.some(isConcerned)) this.#kick();
+    });
+    this.#kick();
+  }
+
+  /** Resolves when what is under way is done. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stop();
+    this.#timer?.();
+    await this.#running;
+  }
+
+  #kick(): void {
+    this.#again = true;
+    if (this.#closed) return;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again) this.#kick();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { state, log, clock } = this.#options;
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      // most changes are of no concern: they cost no transaction
+      if (rerouted(state).length === 0) continue;
+      try {
+        await state.transact((tx) => this.#round(tx));
+        this.#again = true;
+      } catch (error) {
+        if (this.#closed) return;
+        log.error('no way around a cut wire can be kept', { error });
+        this.#timer?.();
+        this.#timer = clock.after(PAUSE, () => this.#kick());
+      }
+    }
+  }
+
+  #round(tx: Tx): void {
+    for (const one of rerouted(tx).slice(0, BATCH)) {
+      this.#options.log.info(one.bypass.length > 0 ? 'a wire has a bypass' : 'a wire has no bypass', {
+        wire: one.wire,
+        bypass: one.bypass.join(' '),
+      });
+      takeBypass(tx, one);
+    }
+  }
+}
+
+/** Whether it can make a difference to any wire's bypass: most changes of leases are of their states. */
+function isConcerned({ before, after }: Changed<Bodies>): boolean {
+  const what = (after ?? before)?.kind ?? '';
+  const facts = FACTS[what];
+  return facts !== undefined && factsOf(facts, before?.body) !== factsOf(facts, after?.body);
+}
+
+type Facts = (body: never) => unknown;
+
+const FACTS: Readonly<Record<string, Facts>> = {
+  machine: ({ drain, state }: Bodies['machine']) => [
+    drain,
+    (state?.interfaces ?? []).map(({ name, role, mac }) => [name, role, mac]),
+  ],
+  wire: (wire: Bodies['wire']) => ({ ...wire, soldAToB: 0n, soldBToA: 0n, status: undefined }),
+  virtualLink: ({ kind, lease, mtu, wires, move }: Bodies['virtualLink']) => [
+    kind,
+    lease,
+    mtu,
+    wires,
+    move?.wires,
+  ],
+};
+
+function factsOf(facts: Facts, body: unknown): string {
+  return body === undefined ? '' : JSON.stringify(facts(body as never), wide);
+}
+
+function wide(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
