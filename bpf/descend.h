@@ -64,7 +64,7 @@ static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet 
 	if (!hop || !hop->ifindex || hop->flags & HOP_WATCHED) {
 		if (path->tunnel)
 			tag->underlay_hop = fit_hop(path->tunnel, tag->underlay_hop, tag->entropy);
-		else
+		else if (!(path->flags & PATH_UNREPAIRED))
 			bypass = fit_bypass(path->wire, pk->channel ? 0 : pk->length);
 		if (bypass && !push_bypass(tag, bypass))
 			return drop(ctx, pk, DROP_DEPTH);

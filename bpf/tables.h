@@ -286,10 +286,12 @@ struct path {
 	__u32 wire;   /* ... or, with both 0, a wire */
 	/* The session that counts what is sent, 0: none, and PATH_COLOUR, which the sender's program turns. */
 	__u32 marking;
-	__u32 reserved[3];
+	__u32 flags;
+	__u32 reserved[2];
 };
 
 #define PATH_COLOUR 0x80000000u
+#define PATH_UNREPAIRED 1u /* of a bypass, which is not itself repaired: it would come round again */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

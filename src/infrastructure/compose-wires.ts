@@ -14,8 +14,8 @@ const { LinkKind } = types;
 
 type Link = Bodies['virtualLink'];
 type Wire = Bodies['wire'];
-/** A link, or what leads around a wire and bears its name. */
-type Switched = Pick<Link, 'name' | 'kind'>;
+/** A link, or what leads around a wire, and bears its name. */
+type Switched = Pick<Link, 'name' | 'kind'> & { readonly unrepaired?: true };
 
 /** A resource, and the link that it is there for. */
 interface WirePart {
@@ -110,7 +110,7 @@ export class WireComposer {
   #around(wire: Wire): void {
     const ends = [wire.a?.machine ?? '', wire.b?.machine ?? ''];
     const hops = hopsAlong(this.#view, ends[0] ?? '', wire.bypass) ?? [];
-    this.#along({ name: wire.name, kind: LinkKind.LINK_KIND_LSP }, hops, false);
+    this.#along({ name: wire.name, kind: LinkKind.LINK_KIND_LSP, unrepaired: true }, hops, false);
     const concerned = [{ wire, from: ends[0], to: ends[1] }, ...hops];
     for (const { wire: one, from, to } of concerned)
       if (from === this.#machine || to === this.#machine) this.#watched.set(one.name, one);
@@ -152,7 +152,9 @@ export class WireComposer {
     [on, next]: [string, number | undefined],
   ): void {
     if (label === undefined || next === undefined) return;
-    const resource = { label: { wire, label, swap: { wire: on, label: next } } };
+    const { unrepaired } = link;
+    const swap = { wire: on, label: next, ...(unrepaired && { unrepaired }) };
+    const resource = { label: { wire, label, swap } };
     this.#swaps.push({ origin: link.name, resource });
   }
 

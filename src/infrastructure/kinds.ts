@@ -113,7 +113,7 @@ export const catalogue = new Catalogue<Bodies>(resourceType, {
         throw wrong(
           'detection_us',
           'RANGE',
-          `detection_us must be ${LEAST_DETECTION_US} to ${MOST_DETECTION_US}, or 0 for 10000.`,
+          `detection_us must be ${LEAST_DETECTION_US} to ${MOST_DETECTION_US}, or 0 for 30000.`,
         );
     },
   },

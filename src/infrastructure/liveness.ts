@@ -36,9 +36,9 @@ export function watchedPath({ path, arrives }: CarriedEnd, payload: number): Pat
 }
 
 /** Where nothing is said of a wire: sooner than its customers' own protection looks. */
-const WIRE_DETECTION_US = 10_000;
-/** It has to be up for so long before traffic comes back to it. */
-const WIRE_RESTORE_MS = 5000;
+const WIRE_DETECTION_US = 30_000;
+/** It has to be up for so long before traffic comes back to it, and twice as long after each further time. */
+const WIRE_RESTORE_MS = 1000;
 
 /** `wires/p-q`, watched in its own channel: that it is cut is seen by its ends, and all goes by the bypass. */
 export function watchedWire({ name, detectionUs }: Bodies['wire']): ResourceDraft {

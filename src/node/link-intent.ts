@@ -104,6 +104,7 @@ function checkPath(path: wire.Path, field: string): PathIntent {
 }
 
 function checkLinkPath(path: wire.Path, weighted: boolean, field: string): LinkPathIntent {
+  if (path.unrepaired) throw invalid('REPAIR', `${field}.unrepaired`, 'of a swap only, not of a link’s path');
   const checked = checkPath(path, field);
   return {
     ...checked,
@@ -165,5 +166,6 @@ export function checkSwap(path: wire.Path, field: string): PathIntent {
           ? 'avoid'
           : '';
   if (extra) throw invalid('SWAP', `${field}.${extra}`, 'of the paths of a link only, not of a swap');
-  return checkPath(path, field);
+  const checked = checkPath(path, field);
+  return path.unrepaired ? { ...checked, unrepaired: true } : checked;
 }

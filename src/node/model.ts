@@ -69,6 +69,8 @@ export interface PathIntent {
   readonly below: Below;
   /** 0 over a circuit. */
   readonly label: number;
+  /** Of a swap: by the wire, whatever bypass it has. */
+  readonly unrepaired?: boolean;
 }
 
 /** Of a session; times as in the API. */
@@ -223,7 +225,8 @@ export function intentKey(intent: Intent): string {
 
 export function samePath(a: PathIntent | undefined, b: PathIntent | undefined): boolean {
   if (!a || !b) return a === b;
-  return a.label === b.label && sameBelow(a.below, b.below);
+  const sameRepair = (a.unrepaired ?? false) === (b.unrepaired ?? false);
+  return a.label === b.label && sameRepair && sameBelow(a.below, b.below);
 }
 
 export function sameBelow(a: Below, b: Below): boolean {

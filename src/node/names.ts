@@ -52,7 +52,8 @@ function belowFields({ kind, name }: Below): BelowFields {
 }
 
 function pathFields(path: PathIntent): wire.Path {
-  return { ...belowFields(path.below), label: path.label };
+  const { below, label, unrepaired = false } = path;
+  return { ...belowFields(below), label, ...(unrepaired ? { unrepaired } : {}) };
 }
 
 /** The message that an owner would send for an intent. */

@@ -48,7 +48,8 @@ export class Paths {
     if (!carrier || userOf(registry, path.below) !== owner) return 0;
     const live = livePath(carrier);
     const id = plane.allocate('path');
-    plane.paths.write(id, { label: recordLabel(path), ...live });
+    const flags = path.unrepaired ? Limit.LIMIT_PATH_UNREPAIRED : 0;
+    plane.paths.write(id, { label: recordLabel(path), flags, ...live });
     this.#live.set(id, live);
     return id;
   }

@@ -188,7 +188,16 @@ function checkWire(
       availabilityPpm: message.availabilityPpm,
       riskGroups: message.riskGroups,
     },
+    repair: { unprotected: message.unprotected, detectionUs: checkDetection(message.detectionUs, field) },
   };
+}
+
+/** Three intervals of BFD, as the infrastructure API bounds it. */
+function checkDetection(us: number, field: string): number {
+  if (us === 0 || (us >= 3000 && us <= 1_000_000)) return us;
+  throw new WorldError('DETECTION', `${us}: 3000 to 1000000 microseconds, or 0 for 30000`, {
+    field: `${field}.detection_us`,
+  });
 }
 
 /** By the end that frames leave. */

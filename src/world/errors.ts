@@ -10,6 +10,7 @@ export type WorldErrorCode =
   | 'ADDRESS'
   | 'PATH' // no way for a link or a tunnel
   | 'MTU'
+  | 'DETECTION' // sooner than BFD can tell, or later than anybody waits
   | 'IMPAIRMENT' // more than a wire can do to frames
   | 'OWNER' // owners whose layers cannot be applied one after the other
   | 'BUSY' // another command is changing this world

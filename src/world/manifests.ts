@@ -126,7 +126,15 @@ function wireOf(wire: Wire): NonNullable<InfrastructureDraft['wire']> {
     machine: `machines/${end.machine}`,
     interface: end.interface,
   }));
-  return { name: `wires/${wireId(wire)}`, ...(a && { a }), ...(b && { b }), mtu: wire.mtu, ...promise(wire) };
+  const { mtu, repair } = wire;
+  return {
+    name: `wires/${wireId(wire)}`,
+    ...(a && { a }),
+    ...(b && { b }),
+    mtu,
+    ...promise(wire),
+    ...repair,
+  };
 }
 
 function peeringOf(

@@ -41,6 +41,8 @@ export interface Wire {
   readonly impairments: readonly [Impairment | null, Impairment | null];
   readonly subnets: readonly Prefix[];
   readonly promise: WirePromise;
+  /** Of lsps, as in the infrastructure API. */
+  readonly repair: { readonly unprotected: boolean; readonly detectionUs: number };
 }
 
 /** What its owners may promise of a wire; units as in the infrastructure API. */

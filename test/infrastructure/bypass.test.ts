@@ -97,7 +97,11 @@ test('around each wire of an lsp, both ways, over machines that have no other pa
     ['wires/a-m', 'wires/p-a'],
   ]);
   const [peer] = toldTo('P').flatMap(({ bfdPeer }) => bfdPeer ?? []);
-  expect(peer).toMatchObject({ minTxUs: 3333, minRxUs: 3333, multiplier: 3, restoreMs: 5000 });
+  expect(peer).toMatchObject({ minTxUs: 10_000, minRxUs: 10_000, multiplier: 3, restoreMs: 1000 });
+  // what only passes a bypass is not led around anything again
+  const swaps = toldTo('Q').flatMap(({ label }) => label?.swap ?? []);
+  expect(swaps).toHaveLength(4);
+  for (const swap of swaps) expect(swap.unrepaired).toBe(true);
   // every resource that another names comes after it
   for (const name of ['P', 'Q', 'M', 'A']) {
     const names = toldTo(name).map((resource) => resource.wire?.name ?? '');
@@ -230,5 +234,5 @@ test('how soon a cut is seen is asked for by the wire', async () => {
   await eventually(() => watched('P').length === 2, 'it is watched');
   const peers = new Map(toldTo('P').flatMap(({ bfdPeer }) => (bfdPeer ? [[bfdPeer.wire, bfdPeer]] : [])));
   expect(peers.get('wires/p-q')).toMatchObject({ minTxUs: 1000, minRxUs: 1000, multiplier: 3 });
-  expect(peers.get('wires/p-a')).toMatchObject({ minTxUs: 3333 });
+  expect(peers.get('wires/p-a')).toMatchObject({ minTxUs: 10_000 });
 });

@@ -22,7 +22,6 @@ import {
   node,
   type Resource,
   startAgent,
-  swap,
   sweep,
   until,
   wire,
@@ -73,6 +72,14 @@ const continued = (on: Wire, label: number, around: Wire): Resource => ({
   label: { wire: `wires/${on}`, label, continueOn: `wires/${around}` },
 });
 
+const onBypass = (wire: Wire, label: number, to: Wire, next: number): Resource => ({
+  label: {
+    wire: `wires/${wire}`,
+    label,
+    swap: { wire: `wires/${to}`, label: next, unrepaired: true },
+  },
+});
+
 const BYPASS = { P: { wire: 'wires/p-m', label: 9001 }, Q: { wire: 'wires/q-m', label: 9003 } };
 
 function wanted(at: Machine, watched = true): Resource[] {
@@ -93,10 +100,7 @@ function wanted(at: Machine, watched = true): Resource[] {
       continued('q-m', 9002, 'p-q'),
       address('conn/Q/p', '10.5.0.2/24'),
     ],
-    M: [
-      swap({ wire: 'p-m', label: 9001 }, { wire: 'q-m', label: 9002 }),
-      swap({ wire: 'q-m', label: 9003 }, { wire: 'p-m', label: 9004 }),
-    ],
+    M: [onBypass('p-m', 9001, 'q-m', 9002), onBypass('q-m', 9003, 'p-m', 9004)],
   };
   return [...wires, ...(watched ? wiresOf(at).map((name) => bfdOn(name)) : []), ...rest[at]];
 }
@@ -271,6 +275,14 @@ describe('what an owner wants', () => {
       [
         [onWire('p-m', 'P', { wire: 'wires/p-q', label: 16 }), circuit],
         `CIRCUIT_LABEL ${at(0, 'wire.bypass.wire')}`,
+      ],
+      [
+        [link('conn/P/x', { wire: 'p-q', label: 16 }, {}), own].map((one) =>
+          one.vif
+            ? { vif: { ...one.vif, link: { paths: [{ wire: 'wires/p-q', label: 16, unrepaired: true }] } } }
+            : one,
+        ) as Resource[],
+        `REPAIR ${at(0, 'vif.link.paths[0].unrepaired')}`,
       ],
       [[own, continued('p-q', 99, 'p-q')], `LABEL_ACTION ${at(1, 'label.continue_on')}`],
       [[own, continued('p-q', 99, 'p-m')], `WIRE_NOT_FOUND ${at(1, 'label.continue_on')}`],

@@ -75,6 +75,7 @@ function machineR(): Tables {
       { context: { wire: 1 }, label: 1001, action: 'deliver', target: 11 },
       { context: { wire: 1 }, label: 1002, action: 'swap', target: 22 },
       { context: { wire: 2 }, label: 1003, action: 'swap', target: 21 },
+      { context: { wire: 2 }, label: 1004, action: 'swap', target: 23 },
       { context: { wire: 2 }, label: 1900, action: 'pop', target: 1 },
       { context: { vif: 11 }, label: 2001, action: 'deliver', target: 2 },
       { context: { vif: 11 }, label: 2002, action: 'pop', target: 1 },
@@ -99,6 +100,7 @@ function machineR(): Tables {
       { id: 11, label: 3001, wire: 1 },
       { id: 21, label: 3002, wire: 1 },
       { id: 22, label: 3003, wire: 2 },
+      { id: 23, label: 3004, wire: 1, unrepaired: true },
       { id: 91, label: 9001, wire: 2 },
     ],
     nextHops: [
@@ -322,6 +324,22 @@ describe('a bypass is taken', () => {
         rest,
       ),
     );
+  });
+
+  test('not by what is on a bypass already: two would pass it round and round', async () => {
+    await bringUp(1, 2);
+    await hear(1, { state: 'Down' });
+    const rest = payload(Buffer.alloc(40, 7));
+    await expectOut(
+      arrive(2, entry({ label: 1004, ttl: 9 }), rest),
+      2,
+      frame(...below(1, mac.here, mac.far), entry({ label: 3004, ttl: 8 }), rest),
+    );
+    r.writeWire({ ...wire1, hop: 0 });
+    expect(await arrive(2, entry({ label: 1004 }), rest)).toEqual({
+      action: 'drop',
+      reason: 'wire_unresolved',
+    });
   });
 
   test('only by what fits, with a label more', async () => {

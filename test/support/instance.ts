@@ -331,7 +331,8 @@ export class Instance {
 
   /** As it is from now on, its colour included. */
   writePath(p: Tables['paths'][number]): void {
-    this.put('paths', p.id, record(Path, { label: Limit.LIMIT_LABEL_IMPLICIT_NULL, ...p }));
+    const flags = p.unrepaired ? Limit.LIMIT_PATH_UNREPAIRED : 0;
+    this.put('paths', p.id, record(Path, { label: Limit.LIMIT_LABEL_IMPLICIT_NULL, flags, ...p }));
   }
 
   private writeLabel(l: Tables['labels'][number]): void {

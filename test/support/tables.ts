@@ -74,6 +74,8 @@ export interface Tables {
     wire?: number;
     /** The session that counts what is sent. */
     marking?: number;
+    /** By its wire, whatever bypass that has. */
+    unrepaired?: boolean;
   }>;
   nextHops: Array<
     | { id: number; node: number; kind: 'forward'; vif: number; mac: string }

@@ -51,7 +51,8 @@ test('an lsp over a machine in between, and a circuit: pings cross both', { time
   await operator.update({
     resources: [
       ...MACHINES.map((name, i) => one.machine(name, i + 1, { ports: [] })),
-      wire('P', 'Q'),
+      // its bypass would be the second wire, which is to be a circuit's
+      wire('P', 'Q', { unprotected: true }),
       wire('Q', 'M'),
       wire('P', 'Q', second),
       { customer: { name: 'customers/conn' } },
