@@ -8,7 +8,7 @@ import { writeSold } from './admit-network.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { TERM_IS_OVER } from './network-terms.js';
-import { Rounds } from './rounds.js';
+import { Rounds } from '../controller/rounds.js';
 import { withStatus } from './status.js';
 
 export interface ExpirerOptions {

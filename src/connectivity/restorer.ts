@@ -13,7 +13,7 @@ import { type ConnectivityState, type Tx } from './kinds.js';
 import { isUp, type Ledger } from './ledger.js';
 import { backupFor } from './placement/place.js';
 import { demandOf, placeLinks, pricesOf, withPlacement } from './placing.js';
-import { Rounds } from './rounds.js';
+import { Rounds } from '../controller/rounds.js';
 import { withStatus } from './status.js';
 import { supplyOf } from './supply-of.js';
 import { bitsOf, linksOf, loadOf, Usage } from './usage.js';

@@ -1,12 +1,11 @@
 /** Keeps a bypass around every wire that lsps pass: what it is follows from the state, in whatever order that changes. */
 import { type Logger } from '../api/log.js';
 import { type Clock } from '../controller/clock.js';
+import { Rounds } from '../controller/rounds.js';
 import { type Changed, type State } from '../controller/state.js';
 import { rerouted, takeBypass } from './bypass.js';
 import { type Bodies, type Tx } from './kinds.js';
 
-/** Before it is tried again, where the store does not answer. */
-const PAUSE = 5000;
 /** Wires that one transaction changes: each takes labels along. */
 const BATCH = 10;
 
@@ -18,56 +17,35 @@ export interface RepairerOptions {
 
 export class Repairer {
   readonly #options: RepairerOptions;
+  readonly #ending = new AbortController();
+  readonly #rounds: Rounds;
   readonly #stop: () => void;
-  #timer: (() => void) | undefined;
-  #running: Promise<void> | undefined;
-  #again = false;
-  #closed = false;
 
   constructor(options: RepairerOptions) {
     this.#options = options;
+    const trouble = 'no way around a cut wire can be kept';
+    this.#rounds = new Rounds({ ...options, ending: this.#ending.signal, trouble }, () => this.#round());
     this.#stop = options.state.onChange((changes) => {
-      if (changes.some(isConcerned)) this.#kick();
+      if (changes.some(isConcerned)) this.#rounds.kick();
     });
-    this.#kick();
+    this.#rounds.kick();
   }
 
   /** Resolves when what is under way is done. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.#stop();
-    this.#timer?.();
-    await this.#running;
+    this.#ending.abort();
+    await this.#rounds.end();
   }
 
-  #kick(): void {
-    this.#again = true;
-    if (this.#closed) return;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#again) this.#kick();
-    });
+  async #round(): Promise<void> {
+    const { state } = this.#options;
+    // most changes make no difference: they cost no transaction
+    while (rerouted(state).length > 0 && !this.#ending.signal.aborted)
+      await state.transact((tx) => this.#take(tx));
   }
 
-  async #run(): Promise<void> {
-    const { state, log, clock } = this.#options;
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      // most changes are of no concern: they cost no transaction
-      if (rerouted(state).length === 0) continue;
-      try {
-        await state.transact((tx) => this.#round(tx));
-        this.#again = true;
-      } catch (error) {
-        if (this.#closed) return;
-        log.error('no way around a cut wire can be kept', { error });
-        this.#timer?.();
-        this.#timer = clock.after(PAUSE, () => this.#kick());
-      }
-    }
-  }
-
-  #round(tx: Tx): void {
+  #take(tx: Tx): void {
     for (const one of rerouted(tx).slice(0, BATCH)) {
       this.#options.log.info(one.bypass.length > 0 ? 'a wire has a bypass' : 'a wire has no bypass', {
         wire: one.wire,

@@ -1,6 +1,6 @@
 /** Work that is done again whenever something has changed: one round at a time, and one more for all that came meanwhile. */
 import { type Logger } from '../api/log.js';
-import { type Clock, sleep } from '../controller/clock.js';
+import { type Clock, sleep } from './clock.js';
 
 export interface RoundsOptions {
   readonly clock: Clock;
