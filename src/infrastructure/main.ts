@@ -37,7 +37,7 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
   const histories = await openHistories({ provider, state, clock, log });
-  const outages = new Outages({ state, recorder: histories.recorder, clock, log });
+  const outages = new Outages({ state, recorder: histories.recorder, log });
   const paths = new WatchedPaths();
   const fleet = new Fleet({
     ...{ provider, state, contents, dialer, clock, log },

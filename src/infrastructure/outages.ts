@@ -4,7 +4,6 @@
  */
 import { type Logger } from '../api/log.js';
 import { type ResourceStatus } from '../api/types.js';
-import { type Clock } from '../controller/clock.js';
 import { type State } from '../controller/state.js';
 import { type Recorder } from '../history/recorder.js';
 import { isOpen, latest } from '../history/violations.js';
@@ -17,7 +16,6 @@ export const LASTING = 15_000;
 export interface OutagesOptions {
   readonly state: State<Bodies>;
   readonly recorder: Recorder;
-  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -55,11 +53,20 @@ export class Outages {
 
   /** Another than it has; undefined: that is right. */
   #statusOf({ name, status }: Bodies['virtualLink']): ResourceStatus | undefined {
-    const { recorder, clock } = this.#options;
-    const outage = latest(recorder.violationsOf(name), 'availability');
-    const lasts = outage !== undefined && isOpen(outage) && clock.now() - outage.start >= LASTING;
+    const lasts = this.#lasts(name);
     if (status?.state === 'ready' && lasts)
       return { ...status, state: 'down', message: 'Nothing passes by it.' };
     return status?.state === 'down' && !lasts ? settled(status) : undefined;
+  }
+
+  /** Without a break: an outage that begins again soon is the same one in the books, and has had breaks. */
+  #lasts(name: string): boolean {
+    const { recorder } = this.#options;
+    const outage = latest(recorder.violationsOf(name), 'availability');
+    const timeline = recorder.timeline(name);
+    const to = timeline?.covered;
+    if (!outage || !isOpen(outage) || !timeline || to === undefined) return false;
+    const from = to - LASTING;
+    return outage.start <= from && timeline.slice(from, to).every(({ is }) => is === 'down');
   }
 }

@@ -174,6 +174,13 @@ describe('a link that is down for a while', () => {
       paths.recover(provider.clock.now(), `vns/conn/nodes/${end}`);
     await read(1000);
     await become('ready');
+    // a short one that follows is not the long one again
+    for (const end of ['P/vifs/toM', 'M/vifs/toP']) paths.fail(provider.clock.now(), `vns/conn/nodes/${end}`);
+    await read(2000);
+    const again = await reportAs(local, LINK);
+    expect(again?.violations.at(-1)).toMatchObject({ endTime: '', times: 2 });
+    const after = await client.list({ collection: 'customers/conn/virtualLinks' });
+    expect(after.resources.map(({ virtualLink }) => virtualLink?.status?.state)).toEqual(['ready', 'ready']);
   });
 
   test('what is measured: loss each way, delays, and a violation where more is lost than is promised', async () => {
