@@ -228,7 +228,7 @@ networks: [{name: n, routeSource: KERNEL}]
       'label:\n  tunnel: tunnels/a\n  label: 17\n  vif: v\n  deliver: x\n  swap: {vif: a, tunnel: b}\n';
     expect(problems(Res, text)).toEqual([
       '4:3 label.vif: tunnel is given too; give one of tunnel, vif, wire',
-      '6:3 label.swap: deliver is given too; give one of deliver, swap',
+      '6:3 label.swap: deliver is given too; give one of deliver, swap, continueOn',
     ]);
   });
 

@@ -53,7 +53,14 @@ describe('codec', () => {
   test('a oneof sent twice is its last member', () => {
     const Path = messageType(v1.Path);
     const bytes = Buffer.concat([Path.encode({ tunnel: 'tunnels/a' }), Path.encode({ vif: 'v' })]);
-    expect(Path.decode(bytes)).toEqual({ below: 'vif', vif: 'v', label: 0, weight: 0, avoid: false });
+    expect(Path.decode(bytes)).toEqual({
+      below: 'vif',
+      vif: 'v',
+      label: 0,
+      weight: 0,
+      avoid: false,
+      unrepaired: false,
+    });
   });
 
   test('a member of a oneof is there although it is empty', () => {

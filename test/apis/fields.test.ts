@@ -31,7 +31,7 @@ const WHOLE: ReadonlySet<string> = new Set(['MESSAGE_MALFORMED', 'MESSAGE_COUNT'
 
 /** Output only. */
 const IGNORED =
-  /(^|\.)(status|price|sold|lease|state|violation|achieved|wires|path|backup|shared|home|move|maintenance|backup_programmed|message|assigned_[ab]|sold_[a-z_]+)$/;
+  /(^|\.)(status|price|sold|lease|state|violation|achieved|wires|bypass|path|backup|shared|home|move|maintenance|backup_programmed|message|assigned_[ab]|sold_[a-z_]+)$/;
 const WRITTEN: ReadonlySet<string> = new Set([
   ...['status', 'price', 'sold', 'lease', 'state', 'achieved', 'leased', 'free', 'soldAToB', 'soldBToA'],
   ...['soldOut', 'soldIn', 'term', 'violation'],

@@ -196,7 +196,8 @@ export class Reference {
       if ((word & 0xff) === 0) throw new Dropped('label_ttl');
       return this.belowLabels(frame, at + 4, this.upVif(vif.id));
     }
-    this.meter(this.upVif(vif.id), 'received', frame.length - at);
+    const up = this.upVif(vif.id);
+    if (!beginsChannel(frame, at)) this.meter(up, 'received', frame.length - at);
     return this.climb(frame, at, { vif: vif.id });
   }
 
@@ -278,7 +279,7 @@ export class Reference {
       }
       const vif = this.upVif(meaning.target);
       if (entry.bottom) return this.belowLabels(frame, at, vif);
-      this.meter(vif, 'received', frame.length - at);
+      if (!beginsChannel(frame, at)) this.meter(vif, 'received', frame.length - at);
       context = { vif: meaning.target };
     }
     throw new Dropped('label_surplus');
@@ -530,6 +531,11 @@ export class Reference {
     if (body.length < 20) return { action: 'drop', reason: 'truncated' };
     return { action: 'redirect', ifindex: hop.ifindex, frame };
   }
+}
+
+/** What watches a link of the layer above, which no meter holds back: its label, and the word of a channel. */
+function beginsChannel(frame: Buffer, at: number): boolean {
+  return frame.length >= at + 8 && ((frame[at + 2] ?? 0) & 1) === 1 && (frame[at + 4] ?? 0) >> 4 === 1;
 }
 
 /** Places of the paths by which a frame may go: by a weighted link any that has a share and is fit, the hash decides. */

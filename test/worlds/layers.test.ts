@@ -318,9 +318,16 @@ test('what is sold is held: bandwidth, processors, routes', { timeout: 240_000 }
   await apply('service', promise(''));
   await whileFlooded(
     async () => {
-      const { sentRefused } = await own();
-      await until('the link below is full', async () => ((await look())[1]?.sentRefused ?? 0) > 1000);
-      expect((await own()).sentRefused).toBe(sentRefused);
+      const refused = async (): Promise<number[]> => (await look()).slice(0, 2).map((one) => one.sentRefused);
+      let [mine, below] = await refused();
+      await until('only the link below refuses', async () => {
+        const before = mine;
+        [mine, below] = await refused();
+        return mine === before && (below ?? 0) > 1000;
+      });
+      const full = (below ?? 0) + 1000;
+      await until('and goes on to', async () => ((await refused())[1] ?? 0) > full);
+      expect((await own()).sentRefused).toBe(mine);
     },
     'hp',
     '10.0.3.2',
