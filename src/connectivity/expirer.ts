@@ -4,11 +4,11 @@ import { type Logger } from '../api/log.js';
 import { type LeaseState, types } from '../api/types.js';
 import { type Clock } from '../controller/clock.js';
 import { leaseAt, nextMoment } from '../controller/terms.js';
+import { Rounds } from '../controller/rounds.js';
 import { writeSold } from './admit-network.js';
 import { type ConnectivityState, type Tx } from './kinds.js';
 import { type Ledger } from './ledger.js';
 import { TERM_IS_OVER } from './network-terms.js';
-import { Rounds } from '../controller/rounds.js';
 import { withStatus } from './status.js';
 
 export interface ExpirerOptions {

@@ -1,6 +1,6 @@
 /**
- * BFD peers: sessions that watch neighbours on the underlay, over UDP (RFC 5881) or on a wire without IP, each with its place, where its packets
- * arrive, and the headers that ours leave with. Ids are sessions' ids.
+ * BFD peers: sessions that watch neighbours on the underlay, over UDP (RFC 5881) or on a wire without IP, each with its
+ * place, where its packets arrive, and the headers that ours leave with. Ids are sessions' ids.
  */
 import { Peer, PeerKey } from '../../gen/layout.js';
 import { type BpfMap } from '../../native/lib/index.js';

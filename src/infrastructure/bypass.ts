@@ -3,20 +3,17 @@
  * cut, one label deeper. One for both directions, shared by all; nothing is reserved for it. Pure.
  */
 import { ApiError } from '../api/errors.js';
-import { types } from '../api/types.js';
 import { LSP_OVERHEAD } from './carry.js';
 import { Drained, isLsp } from './drained.js';
 import { hopsAlong, takesLabels, waysOf } from './hops.js';
 import { type Bodies, type Tx, type View } from './kinds.js';
 import { releaseLabels } from './labels.js';
-import { Ledger } from './ledger.js';
+import { Ledger, passes } from './ledger.js';
 import { lspPath } from './lsp-path.js';
 import { sumsOf } from './routing.js';
 import { holdWires, wiresInUse } from './wire-labels.js';
 
 type Wire = Bodies['wire'];
-
-const { LeaseState } = types;
 
 /** What a wire is to have from now on; no wires: none. */
 export interface Rerouted {
@@ -28,9 +25,7 @@ export interface Rerouted {
 function passed(view: View): ReadonlyMap<string, number> {
   const mtus = new Map<string, number>();
   for (const link of view.all('virtualLink')) {
-    const passes =
-      link.lease === LeaseState.LEASE_STATE_ACTIVE || link.lease === LeaseState.LEASE_STATE_GRACE;
-    if (!passes || !isLsp(link)) continue;
+    if (!passes(link.lease) || !isLsp(link)) continue;
     for (const { hops } of waysOf(view, link))
       for (const { wire } of hops) mtus.set(wire.name, Math.max(mtus.get(wire.name) ?? 0, link.mtu));
   }

@@ -3,10 +3,11 @@
  * around wires that are cut.
  */
 import { type ResourceDraft } from '../api/node.js';
-import { types, type LeaseState } from '../api/types.js';
+import { types } from '../api/types.js';
 import { v1 as node } from '../api/node.js';
 import { type Hop, hopsAlong, interfaceOf, type LinkWay, portOf, waysOf } from './hops.js';
 import { type Bodies, type View } from './kinds.js';
+import { passes } from './ledger.js';
 import { watchedWire } from './liveness.js';
 import { WireLabels } from './wire-labels.js';
 
@@ -51,13 +52,7 @@ export class WireComposer {
   readonly #bypassed: string[] = [];
   readonly #ends = new Map<string, CarriedEnd>();
 
-  /** @param passes whether a link in that state carries traffic */
-  constructor(
-    view: View,
-    machine: string,
-    except: ReadonlySet<string>,
-    passes: (lease: LeaseState) => boolean,
-  ) {
+  constructor(view: View, machine: string, except: ReadonlySet<string>) {
     this.#view = view;
     this.#machine = machine;
     this.#labels = new WireLabels(view);

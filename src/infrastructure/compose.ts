@@ -1,17 +1,15 @@
 /** What the provider itself wants on one machine: tunnels, virtual nodes, the vifs of virtual links and their labels. */
 import { type ResourceDraft } from '../api/node.js';
-import { type LeaseState, type NodeShare, types } from '../api/types.js';
+import { type NodeShare, types } from '../api/types.js';
 import { ratesOf } from '../controller/rates.js';
 import { type CarriedEnd, WireComposer } from './compose-wires.js';
 import { type Bodies, type View } from './kinds.js';
 import { type Label, tunnelName } from './labels.js';
-import { customerOf, machineOf } from './ledger.js';
+import { customerOf, machineOf, passes } from './ledger.js';
 import { watchedPath } from './liveness.js';
 import { nameDown, ownerDown } from './rename.js';
 import { Rest } from './rest.js';
 import { heldOf } from './sold.js';
-
-const States = types.LeaseState;
 
 /** A resource, and the lease or segment that it is there for. */
 export interface Part {
@@ -63,7 +61,7 @@ export function composeProvider(
     const bits = segment.bounds?.bitsPerSecond || rest.of(segment.wires);
     ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload, bits });
   }
-  const wires = new WireComposer(view, machine, except, passes);
+  const wires = new WireComposer(view, machine, except);
   return [
     ...parts,
     ...wires.wires,
@@ -77,10 +75,6 @@ export function composeProvider(
 function soldBits({ kind, achieved, slo }: Bodies['virtualLink']): bigint {
   const sold = kind === types.LinkKind.LINK_KIND_CIRCUIT ? achieved : slo;
   return sold?.bitsPerSecond ?? 0n;
-}
-
-function passes(lease: LeaseState): boolean {
-  return lease === States.LEASE_STATE_ACTIVE || lease === States.LEASE_STATE_GRACE;
 }
 
 interface End {

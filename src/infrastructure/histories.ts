@@ -1,7 +1,6 @@
 /** Histories of leased links: which paths they go by, on which machines, and how what is found is shown. */
 import { v1 as nodeV1 } from '../api/node.js';
 import { type Logger } from '../api/log.js';
-import { types } from '../api/types.js';
 import { type Clock } from '../controller/clock.js';
 import { Histories } from '../controller/histories.js';
 import { type State } from '../controller/state.js';
@@ -9,11 +8,9 @@ import { type Leased } from '../history/lease.js';
 import { brokenOf, readingOf } from '../history/reading.js';
 import { judge } from './fault.js';
 import { type Bodies, type View } from './kinds.js';
-import { customerOf, machineOf } from './ledger.js';
+import { customerOf, machineOf, passes } from './ledger.js';
 import { type PathsRead } from './path-reader.js';
 import { nameDown } from './rename.js';
-
-const States = types.LeaseState;
 
 export interface LinkHistoriesOptions {
   readonly provider: string;
@@ -72,9 +69,8 @@ function leasesIn(view: View): { readonly inForce: readonly Leased[]; readonly n
   const links = view.all('virtualLink');
   const inForce = links.flatMap((link) => {
     const { name, lease, payload, slo } = link;
-    const passes = lease === States.LEASE_STATE_ACTIVE || lease === States.LEASE_STATE_GRACE;
     // without a channel nobody watches it
-    if (!passes || payload === nodeV1.Payload.PAYLOAD_IP) return [];
+    if (!passes(lease) || payload === nodeV1.Payload.PAYLOAD_IP) return [];
     const [a, b] = [endOf(view, link.a), endOf(view, link.b)];
     const promised = {
       availabilityPpm: slo?.availabilityPpm ?? 0,

@@ -1,5 +1,5 @@
 /** What is sold: leases, and what reservations hold. Made from a view for one decision, and added to while it is taken. */
-import { type NodeShare, types } from '../api/types.js';
+import { type LeaseState, type NodeShare, types } from '../api/types.js';
 import { type Bodies, type View } from './kinds.js';
 import { minus, NO_SHARE, plus, shareOf } from './shares.js';
 
@@ -14,6 +14,11 @@ export function machineOf(node: Node): string {
 /** `customers/conn/virtualNodes/P`: `conn`. */
 export function customerOf(name: string): string {
   return name.split('/')[1] ?? '';
+}
+
+/** Traffic passes: it is in force, or in its grace. */
+export function passes(lease: LeaseState): boolean {
+  return lease === types.LeaseState.LEASE_STATE_ACTIVE || lease === types.LeaseState.LEASE_STATE_GRACE;
 }
 
 export function isCircuit({ kind }: Link): boolean {

@@ -4,19 +4,17 @@
  */
 import { v1 } from '../api/infrastructure.js';
 import { type Logger } from '../api/log.js';
-import { types } from '../api/types.js';
 import { type Clock } from '../controller/clock.js';
 import { type Changed, type State } from '../controller/state.js';
 import { Drained, isLsp } from './drained.js';
 import { type Bodies, catalogue, type Tx, type View } from './kinds.js';
-import { machineOf } from './ledger.js';
+import { machineOf, passes } from './ledger.js';
 import { beginMove, endMove, keeps, type Moving, takeMove, wayAround } from './move.js';
 import { settle } from './settle.js';
 
 type Link = Bodies['virtualLink'];
 
 const { MoveStage } = v1;
-const { LeaseState } = types;
 
 /** Milliseconds for what is under way by the way of before, beyond the delay that it is known for. */
 const ARRIVING = 1000;
@@ -138,11 +136,9 @@ export class Mover {
 
   #fresh(moving: Moving, link: Link): Step | undefined {
     const on = moving.drained.isOn(link);
-    const passes =
-      link.lease === LeaseState.LEASE_STATE_ACTIVE || link.lease === LeaseState.LEASE_STATE_GRACE;
     const mayMove =
       isLsp(link) &&
-      passes &&
+      passes(link.lease) &&
       link.status?.reconciling === false &&
       this.#refused.get(link.name) !== link.wires.join();
     const wires = mayMove ? this.#wayOf(moving, link, on) : undefined;

@@ -6,9 +6,6 @@ import { type Changed, type State } from '../controller/state.js';
 import { rerouted, takeBypass } from './bypass.js';
 import { type Bodies, type Tx } from './kinds.js';
 
-/** Wires that one transaction changes: each takes labels along. */
-const BATCH = 10;
-
 export interface RepairerOptions {
   readonly state: State<Bodies>;
   readonly clock: Clock;
@@ -45,14 +42,14 @@ export class Repairer {
       await state.transact((tx) => this.#take(tx));
   }
 
+  /** One at a time: a commit of the store takes so many changes, and each takes all its labels along. */
   #take(tx: Tx): void {
-    for (const one of rerouted(tx).slice(0, BATCH)) {
-      this.#options.log.info(one.bypass.length > 0 ? 'a wire has a bypass' : 'a wire has no bypass', {
-        wire: one.wire,
-        bypass: one.bypass.join(' '),
-      });
-      takeBypass(tx, one);
-    }
+    const [first] = rerouted(tx);
+    if (!first) return;
+    const { wire, bypass } = first;
+    const what = bypass.length > 0 ? 'a wire has a bypass' : 'a wire has no bypass';
+    this.#options.log.info(what, { wire, bypass: bypass.join(' ') });
+    takeBypass(tx, first);
   }
 }
 

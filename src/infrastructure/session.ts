@@ -96,7 +96,7 @@ export class Session {
     for (;;) {
       const generations = leasesOn(state, machine);
       for (const [lease, { generation }] of this.#refusedLeases)
-        // what is no lease has none: it is tried again with the next round but one
+        // what is no lease, as a bypass, has none: it is left out until all that was refused is tried again
         if ((generations.get(lease) ?? 0n) !== generation) this.#refusedLeases.delete(lease);
       const forgotten = quarantinedBy(state, machine).map(({ name }) => name);
       const intents = composeMachine(this.#machine());

@@ -30,10 +30,13 @@ export class Bypasses {
 
   /** Takes over what an earlier agent wrote; settle() brings it up to date. */
   adopt({ id, intent, owner }: LiveWire): void {
-    const path = this.#options.plane.wires.read(id).bypass;
-    if (path === 0 || !intent.bypass) return;
-    if (this.#options.paths.adopt(path, intent.bypass))
-      this.#live.set(intent.name, { intent: intent.bypass, owner, path });
+    const { plane, paths } = this.#options;
+    const { name, bypass } = intent;
+    const path = plane.wires.read(id).bypass;
+    // one of another intent is nobody's: settle() leaves it, and it goes back with all that is
+    if (path === 0 || !bypass || plane.paths.read(path).label !== bypass.label) return;
+    paths.adopt(path, bypass);
+    this.#live.set(name, { intent: bypass, owner, path });
   }
 
   /** The wire is there, or as it is now wanted: its own bypass, and those that lead over it. */
