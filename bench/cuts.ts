@@ -11,7 +11,7 @@ import { ENDS, type Pair, type Watched } from './pair.js';
 
 export const LINK = 'p-m';
 export const RATE = 100_000;
-const GATEWAY = '10.0.1.1';
+export const GATEWAY = '10.0.1.1';
 
 export interface CutResult extends StreamLoss {
   /** From the cut until the sending machine used the other path. */
@@ -23,7 +23,7 @@ async function whole(pair: Pair, watched: Watched): Promise<void> {
   await until('both paths are up again', () => pair.isWhole(watched.intervalUs));
 }
 
-/** Undefined: it left the path by itself just then, which falseSwitches() counts. */
+/** Undefined: it left the path by itself just then, as `quiet` counts. */
 async function once(pair: Pair, sink: Sink, watched: Watched, which: Cut): Promise<CutResult | undefined> {
   await whole(pair, watched);
   const switches = (): number[] => ENDS.map((end) => pair.history(end, LINK).switches);
@@ -59,34 +59,4 @@ export async function cuts(
     if (result) results.push(result);
   }
   return results;
-}
-
-export interface Quiet {
-  /** Times that either end left its path. */
-  readonly switches: number;
-  readonly lost: number;
-  readonly sent: number;
-  /** From a tick of the sweep to the next one, the longest; ms. */
-  readonly slowestSweep: number;
-}
-
-/** Nothing is cut, and the stream runs, or nothing does. */
-export async function falseSwitches(
-  pair: Pair,
-  sink: Sink,
-  watched: Watched,
-  seconds: number,
-  streaming: boolean,
-): Promise<Quiet> {
-  await whole(pair, watched);
-  const count = (): number => ENDS.reduce((sum, end) => sum + pair.history(end, LINK).switches, 0);
-  const before = count();
-  sink.clear();
-  const stream = streaming ? send(pair.route, GATEWAY, RATE) : undefined;
-  pair.slowestSweep();
-  await delay(seconds * 1000);
-  const slowestSweep = pair.slowestSweep();
-  const sent = (await stream?.stop()) ?? 0;
-  await drained(sink);
-  return { switches: count() - before, lost: sent - sink.received, sent, slowestSweep };
 }

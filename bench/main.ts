@@ -13,6 +13,8 @@ const benches: Record<string, () => Promise<Row[]>> = {
   isolation: async () => (await import('./isolation.js')).isolation(),
   up: async () => (await import('./worlds.js')).worlds(),
   protection: async () => (await import('./protection.js')).protection(),
+  quiet: async () => (await import('./quiet.js')).quiet(),
+  reprotect: async () => (await import('./reprotect.js')).reprotect(),
   graph: async () => (await import('./graph.js')).graph(),
   coverage: async () => (await import('./coverage.js')).coverage(),
   tables: async () => (await import('./tables.js')).tables(),

@@ -6,8 +6,9 @@
  *          ══ wire 1 ══
  */
 import { BpfMap } from '../native/lib/index.js';
-import { LinkHistory, SweepControl } from '../gen/layout.js';
+import { LinkHistory } from '../gen/layout.js';
 import { v1 } from '../src/api/node.js';
+import { BfdDiagnostic, BfdState } from '../src/dataplane/index.js';
 import { type Agent } from '../src/node/agent.js';
 import { listPaths } from '../src/node/rpc/paths.js';
 import {
@@ -43,8 +44,17 @@ export interface Watched {
   readonly multiplier: number;
 }
 
+export interface Carried extends Watched {
+  readonly name: string;
+  /** By the API's number; the first path that is up, if not said. */
+  readonly protection?: number;
+}
+
 /** A session never is quicker again than a second while it is not up; this adds as little as can be. */
 const RESTORE_MS = 1;
+
+/** In the word of a session: down, for nothing was heard. */
+const SILENT = BfdState.BFD_DOWN | (BfdDiagnostic.BFD_DETECTION_TIME_EXPIRED << 8);
 
 /** Where the machine's agent pins its maps. */
 const mapsOf = (end: End): string => `${BPF_FS}/${netns(end)}/maps`;
@@ -85,7 +95,6 @@ export class Pair {
   readonly wires: Middles;
   readonly #agents: Readonly<Record<End, Agent>>;
   readonly #histories: Readonly<Record<End, BpfMap>>;
-  readonly #sweeps: readonly DataView[];
   readonly #undo: () => void;
 
   private constructor(wires: Middles, agents: Readonly<Record<End, Agent>>, undo: () => void) {
@@ -93,12 +102,6 @@ export class Pair {
     this.#agents = agents;
     const open = (end: End): BpfMap => BpfMap.openPinned(`${agents[end].options.pinDir}/maps/link_histories`);
     this.#histories = { P: open('P'), M: open('M') };
-    this.#sweeps = ENDS.map((end) => {
-      const map = BpfMap.openPinned(`${mapsOf(end)}/sweep_control`);
-      const memory = map.mmap();
-      map.close();
-      return new DataView(memory);
-    });
     this.#undo = undo;
   }
 
@@ -132,10 +135,10 @@ export class Pair {
     return { from: station('hp'), to: station('hm'), source: '10.0.1.2', destination: '10.0.3.2' };
   }
 
-  /** These links, numbered from 0, and no others; `protection` by the API's number. */
-  async carry(names: readonly string[], watched: Watched, protection = 1): Promise<void> {
+  /** These links, numbered from 0, and no others. */
+  async carry(carried: readonly Carried[]): Promise<void> {
     for (const end of ENDS) {
-      const links = names.flatMap((name, i) => linkEnd(end, name, i, watched, protection));
+      const links = carried.flatMap((link, i) => linkEnd(end, link.name, i, link, link.protection));
       const station = port(`iptv/${end}/station`, end === 'P' ? 'st-hp' : 'st-hm');
       await apply(this.#agents[end], 'one', [...below(end), station, ...links]);
     }
@@ -168,23 +171,30 @@ export class Pair {
     return LinkHistory.decode(bytes);
   }
 
-  /** Most ms from a tick of either end's sweep to the next one, since this was asked last. */
-  slowestSweep(): number {
-    const at = SweepControl.offsets.worst;
-    const worst = this.#sweeps.map((sweep) => sweep.getBigUint64(at, true));
-    for (const sweep of this.#sweeps) sweep.setBigUint64(at, 0n, true);
-    return Math.max(...worst.map(Number)) / 1e6;
+  /** Tells of each session that has ended by itself, until what is returned is called: of which link, and when (monotonic ns). */
+  onSilence(links: readonly string[], tell: (link: string, at: number) => void): () => void {
+    const undo = ENDS.map((end) => {
+      const names = new Map(links.map((name) => [this.#vif(end, name), name]));
+      return this.#agents[end].plane.sessions.watch((events) => {
+        for (const { vif, time, before, after } of events) {
+          const name = names.get(vif);
+          const wasUp = (before & 0xff) === BfdState.BFD_UP;
+          if (name !== undefined && wasUp && after === SILENT) tell(name, Number(time));
+        }
+      });
+    });
+    return () => undo.forEach((each) => each());
   }
 
-  /** Path 0 is in use, and all are up, at the interval wanted. */
-  isWhole(intervalUs: number): boolean {
+  /** Path 0 is in use, and all are up, at the interval wanted; of all links, if there is one. */
+  isWhole(intervalUs?: number): boolean {
     return ENDS.every((end) =>
       this.paths(end).every(
         ({ index, inUse, liveness }) =>
           inUse === (index === 0) &&
           liveness?.state === v1.SessionState.SESSION_STATE_UP &&
           liveness.remoteState === v1.SessionState.SESSION_STATE_UP &&
-          liveness.intervalUs === intervalUs,
+          (intervalUs === undefined || liveness.intervalUs === intervalUs),
       ),
     );
   }

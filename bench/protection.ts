@@ -2,16 +2,16 @@
  * `npm run bench -- protection`: how long a link of two paths is without one when a wire falls silent, what that costs,
  * and what it takes to watch many paths. Beside it FRR's bfdd.
  *
- * CABERNET_BENCH_CUTS (10) cuts of each kind, CABERNET_BENCH_SECONDS (10) without any for each setting.
+ * CABERNET_BENCH_CUTS (10) cuts of each kind.
  */
-import { whileBusy } from './busy.js';
-import { type CutResult, cuts, falseSwitches, LINK, type Quiet } from './cuts.js';
+import { type CutResult, cuts, LINK } from './cuts.js';
 import { FrrPair, frrMissing } from './frr.js';
 import { linkCost } from './link-cost.js';
+import { CUTS, LOADS, setting } from './loads.js';
 import { type Cut } from './middles.js';
 import { Pair, type Watched } from './pair.js';
 import { Sink } from './paced.js';
-import { type Row, round, row, spreadRow } from './report.js';
+import { type Row, row, spreadRow, tell } from './report.js';
 import { manySessions } from './sessions.js';
 import { twice } from './twice.js';
 
@@ -19,30 +19,9 @@ const bench = 'protection';
 /** FRR's shortest, and its multiplier. */
 const FRR = { intervalMs: 10, multiplier: 3 };
 
-const LOADS = [
-  { name: 'idle', under: <T>(work: () => Promise<T>): Promise<T> => work() },
-  { name: 'both cores busy', under: whileBusy },
-] as const;
-
 const SETTINGS: readonly Watched[] = [1, 10, 50].map((ms) => ({ intervalUs: ms * 1000, multiplier: 3 }));
 
-function setting(name: string, usual: number): number {
-  const value = Number(process.env[name] ?? usual);
-  if (!Number.isInteger(value) || value < 1 || value > 10_000)
-    throw new Error(`${name} is '${process.env[name] ?? ''}'; it must be an integer from 1 to 10000`);
-  return value;
-}
-
 const text = ({ intervalUs, multiplier }: Watched): string => `${intervalUs / 1000} ms × ${multiplier}`;
-
-/** As they are measured: all of them take minutes. */
-function tell(rows: readonly Row[]): readonly Row[] {
-  for (const { case: name, value, unit, spread } of rows) {
-    const more = spread ? ` (${spread.min} / ${spread.p95} / ${spread.max}, of ${spread.count})` : '';
-    process.stderr.write(`  ${name}: ${value} ${unit}${more}\n`);
-  }
-  return rows;
-}
 
 function cutRows(
   what: string,
@@ -80,17 +59,7 @@ function cutRows(
   ];
 }
 
-function quietRows(what: string, { switches, sent, lost, slowestSweep }: Quiet): Row[] {
-  const rows = [
-    row({ bench, case: what, unit: 'times', value: switches }),
-    row({ bench, case: '… longest from tick to tick of the sweep', unit: 'ms', value: round(slowestSweep) }),
-  ];
-  if (sent === 0) return rows;
-  const value = round((100 * lost) / sent);
-  return [...rows, row({ bench, case: '… packets lost all the same', unit: '%', value })];
-}
-
-const CUTS: readonly (readonly [Cut, string])[] = [
+const DIRECTIONS: readonly (readonly [Cut, string])[] = [
   ['both', 'both directions'],
   ['forth', "only the stream's direction"],
 ];
@@ -98,7 +67,6 @@ const CUTS: readonly (readonly [Cut, string])[] = [
 /** Medians of FRR by load, and its rows. */
 export async function beside(
   count: number,
-  seconds: number,
 ): Promise<{ medians: readonly (number | undefined)[]; rows: Row[] }> {
   const missing = frrMissing();
   if (missing !== undefined) {
@@ -109,18 +77,14 @@ export async function beside(
   const rows: Row[] = [];
   const medians: (number | undefined)[] = [];
   try {
-    for (const { name, under } of LOADS) {
+    for (const [i, { name, under }] of LOADS.entries()) {
       const results = await under(() => pair.cuts(count));
       const what = `FRR, ${FRR.intervalMs} ms × ${FRR.multiplier}, ${name}`;
-      const value = await under(() => pair.falseDowns(seconds));
-      const found = [
-        row({ bench, case: `${what}: session down for no reason in ${seconds} s`, unit: 'times', value }),
-      ];
       // it may never have been up for long enough
-      if (results.length > 0)
-        found.push(spreadRow({ bench, case: `${what}: cut to session down`, unit: 'ms' }, results));
-      medians.push(found[1]?.value);
-      rows.push(...tell(found));
+      if (results.length === 0) continue;
+      const found = spreadRow({ bench, case: `${what}: cut to session down`, unit: 'ms' }, results);
+      medians[i] = found.value;
+      rows.push(...tell([found]));
     }
   } finally {
     await pair.close();
@@ -128,31 +92,22 @@ export async function beside(
   return { medians, rows };
 }
 
-export async function ours(
-  count: number,
-  seconds: number,
-  medians: readonly (number | undefined)[],
-): Promise<Row[]> {
+export async function ours(count: number, medians: readonly (number | undefined)[]): Promise<Row[]> {
   const pair = await Pair.build();
   const rows: Row[] = [];
   try {
-    await pair.carry([LINK], SETTINGS[0] ?? { intervalUs: 1000, multiplier: 3 });
+    await pair.carry([{ name: LINK, intervalUs: 1000, multiplier: 3 }]);
     await pair.routeBy(LINK);
     const sink = await Sink.open(pair.route);
     try {
       for (const watched of SETTINGS) {
-        await pair.carry([LINK], watched);
+        await pair.carry([{ name: LINK, ...watched }]);
         for (const [i, { name, under }] of LOADS.entries()) {
-          for (const [which, where] of CUTS) {
+          for (const [which, where] of DIRECTIONS) {
             const results = await under(() => cuts(pair, sink, watched, which, count));
             // none of theirs is as slow
             const peer = watched.intervalUs > FRR.intervalMs * 1000 ? undefined : medians[i];
             rows.push(...tell(cutRows(`${text(watched)}, ${name}, ${where}`, watched, results, peer)));
-          }
-          for (const streaming of [true, false]) {
-            const quiet = await under(() => falseSwitches(pair, sink, watched, seconds, streaming));
-            const what = `${text(watched)}, ${name}, ${streaming ? 'with' : 'without'} the stream`;
-            rows.push(...tell(quietRows(`${what}: false switches in ${seconds} s, both ends`, quiet)));
           }
         }
       }
@@ -168,8 +123,7 @@ export async function ours(
 }
 
 export async function protection(): Promise<Row[]> {
-  const count = setting('CABERNET_BENCH_CUTS', 10);
-  const seconds = setting('CABERNET_BENCH_SECONDS', 10);
-  const frr = await beside(count, seconds);
-  return [...(await ours(count, seconds, frr.medians)), ...frr.rows, ...(await linkCost())];
+  const count = setting(CUTS, 10);
+  const frr = await beside(count);
+  return [...(await ours(count, frr.medians)), ...frr.rows, ...(await linkCost())];
 }

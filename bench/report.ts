@@ -50,6 +50,15 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }
 
+/** As they are measured: all of them take minutes. */
+export function tell(rows: readonly Row[]): readonly Row[] {
+  for (const { case: name, value, unit, spread } of rows) {
+    const more = spread ? ` (${spread.min} / ${spread.p95} / ${spread.max}, of ${spread.count})` : '';
+    process.stderr.write(`  ${name}: ${value} ${unit}${more}\n`);
+  }
+  return rows;
+}
+
 export function print(rows: readonly Row[]): void {
   const table = new Table({
     head: [

@@ -57,7 +57,7 @@ async function cut(pair: Pair, names: readonly string[]): Promise<{ down: number
 export async function manySessions(pair: Pair): Promise<Row[]> {
   const names = Array.from({ length: LINKS }, (_, i) => `l${i}`);
   const idle = await share(pair);
-  await pair.carry(names, WATCHED);
+  await pair.carry(names.map((name) => ({ name, ...WATCHED })));
   await until('all are up', () => pair.isWhole(WATCHED.intervalUs), 120_000);
   const watching = await share(pair);
   const all = [];

@@ -5,12 +5,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { v1 } from '../src/api/node.js';
 import { until } from '../test/node/machines.js';
-import { LINK, RATE } from './cuts.js';
+import { GATEWAY, LINK, RATE } from './cuts.js';
 import { drained, send, type Sink } from './paced.js';
 import { type Pair, type Watched } from './pair.js';
 import { type Row, round, row } from './report.js';
 
-const GATEWAY = '10.0.1.1';
 const { PROTECTION_ONE_PLUS_ONE, PROTECTION_FIRST } = v1.Protection;
 const WATCHED: Watched = { intervalUs: 10_000, multiplier: 3 };
 
@@ -51,7 +50,7 @@ function rows(what: string, { sent, lost, doubled }: Losses): Row[] {
 }
 
 export async function twice(pair: Pair, sink: Sink, count: number): Promise<Row[]> {
-  await pair.carry([LINK], WATCHED, PROTECTION_ONE_PLUS_ONE);
+  await pair.carry([{ name: LINK, ...WATCHED, protection: PROTECTION_ONE_PLUS_ONE }]);
   try {
     const found: Row[] = [];
     for (const cut of [true, false]) {
@@ -61,6 +60,6 @@ export async function twice(pair: Pair, sink: Sink, count: number): Promise<Row[
     }
     return found;
   } finally {
-    await pair.carry([LINK], WATCHED, PROTECTION_FIRST);
+    await pair.carry([{ name: LINK, ...WATCHED, protection: PROTECTION_FIRST }]);
   }
 }

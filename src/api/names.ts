@@ -177,6 +177,27 @@ function formatIpv6(bytes: Uint8Array): string {
   return `${hex.slice(0, best).join(':')}::${hex.slice(best + longest).join(':')}`;
 }
 
+/**
+ * An address that one interface may bear and a packet be sent to: not unspecified, loopback, multicast,
+ * broadcast, "this network" (RFC 6890) or mapped IPv4 (RFC 4291 §2.5.5).
+ */
+export function isUnicast(address: IpAddress): boolean {
+  const { bytes } = address;
+  const first = bytes[0] ?? 0;
+  if (address.family === 4) return first !== 0 && first !== 127 && first < 224;
+  if (first === 0xff) return false;
+  return bytes.subarray(0, 10).some((byte) => byte !== 0) || !(isZero(bytes, 10, 15) || isMapped(bytes));
+}
+
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+function isMapped(bytes: Uint8Array): boolean {
+  return bytes[10] === 0xff && bytes[11] === 0xff;
+}
+
 /** RFC 5952 for IPv6. Throws RangeError unless there are 4 or 16 bytes. */
 export function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');

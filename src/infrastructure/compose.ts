@@ -6,12 +6,12 @@ import { type CarriedEnd, WireComposer } from './compose-wires.js';
 import { type Bodies, type View } from './kinds.js';
 import { type Label, tunnelName } from './labels.js';
 import { customerOf, machineOf, passes } from './ledger.js';
-import { watchedPath } from './liveness.js';
+import { watchedNeighbour, watchedPath } from './liveness.js';
 import { nameDown, ownerDown } from './rename.js';
 import { Rest } from './rest.js';
 import { heldOf } from './sold.js';
 
-/** A resource, and the lease or segment that it is there for. */
+/** A resource, and the lease, segment, wire or neighbour that it is there for. */
 export interface Part {
   readonly origin: string;
   readonly resource: ResourceDraft;
@@ -62,7 +62,14 @@ export function composeProvider(
     ends.push({ link: name, vif: `${node}/vifs/${vif}`, mtu, payload, bits });
   }
   const wires = new WireComposer(view, machine, except);
+  const neighbours = (view.get('machine', machine)?.neighbours ?? [])
+    .map((neighbour): Part => {
+      const origin = `${machine}/neighbours/${neighbour.name}`;
+      return { origin, resource: watchedNeighbour(neighbour) };
+    })
+    .filter(({ origin }) => !except.has(origin));
   return [
+    ...neighbours,
     ...parts,
     ...wires.wires,
     ...composeEnds(view, machine, ends, wires),

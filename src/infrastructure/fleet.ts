@@ -62,7 +62,7 @@ export class Fleet {
       const [old, now] = [machineIn(before), machineIn(after)];
       if (old && (!now || now.agent !== old.agent)) this.#end(name);
       if (now && (!old || now.agent !== old.agent)) this.#start(name);
-      kick ||= COMPOSED.has((after ?? before)?.kind ?? '') || portsOf(old) !== portsOf(now);
+      kick ||= COMPOSED.has((after ?? before)?.kind ?? '') || toldOf(old) !== toldOf(now);
     }
     // who has nothing to do finds that out for itself: what it would send is what it has sent
     if (kick) for (const worker of this.#workers.values()) worker.kick();
@@ -79,9 +79,10 @@ const COMPOSED: ReadonlySet<string> = new Set([
   'peering',
 ]);
 
-/** Interfaces and their addresses, which wires to the machine are told with. */
-function portsOf(machine: Bodies['machine'] | undefined): string {
-  return (machine?.state?.interfaces ?? []).map(({ name, mac }) => `${name} ${mac}`).join();
+/** Interfaces and their addresses, which wires to the machine are told with, and the routers that it is to watch. */
+function toldOf(machine: Bodies['machine'] | undefined): string {
+  const ports = (machine?.state?.interfaces ?? []).map(({ name, mac }) => `${name} ${mac}`);
+  return JSON.stringify([ports, machine?.neighbours ?? []]);
 }
 
 function machineIn(item: Item<Bodies> | undefined): Bodies['machine'] | undefined {

@@ -1,6 +1,6 @@
 /** The kinds of resources of `cabernet.infrastructure.v1`, and what is wrong with one by itself. */
 import { type Resource, resourceType } from '../api/infrastructure.js';
-import { parseAddress } from '../api/names.js';
+import { formatAddress, isUnicast, parseAddress } from '../api/names.js';
 import { ADDRESSES_RULE, parseAddressOfServer, splitAddresses } from '../controller/dial.js';
 import { type BodiesOf, Catalogue, type Wrong } from '../controller/kind.js';
 import { type Transaction, type View as AnyView } from '../controller/state.js';
@@ -64,6 +64,67 @@ function checkMachine(body: Bodies['machine'], wrong: Wrong): void {
     );
   if (!SITE.test(body.site))
     throw wrong('site', 'SITE', 'site must be at most 63 characters, none of them a control character.');
+  checkNeighbours(body, wrong);
+}
+
+/** A millisecond to ten seconds, three times: RFC 5880's intervals as agents take them. */
+const LEAST_SILENCE_US = 3000;
+const MOST_SILENCE_US = 30_000_000;
+const MOST_NEIGHBOURS = 64;
+const MOST_VLAN = 4094;
+
+function checkNeighbours({ neighbours }: Bodies['machine'], wrong: Wrong): void {
+  if (neighbours.length > MOST_NEIGHBOURS) {
+    const right = `a machine has at most ${MOST_NEIGHBOURS}.`;
+    throw wrong('neighbours', 'TOO_MANY', `${neighbours.length} neighbours; ${right}`);
+  }
+  const [names, pairs] = [new Set<string>(), new Set<string>()];
+  for (const [i, neighbour] of neighbours.entries()) {
+    const at = `neighbours[${i}]`;
+    if (!MACHINE.id.test(neighbour.name))
+      throw wrong(`${at}.name`, 'NAME', `${at}.name must be ${MACHINE.idRule}.`);
+    if (names.has(neighbour.name))
+      throw wrong(`${at}.name`, 'DUPLICATE', `${neighbour.name} is among the neighbours twice.`);
+    names.add(neighbour.name);
+    const pair = checkNeighbour(neighbour, at, wrong);
+    if (pairs.has(pair))
+      throw wrong(at, 'DUPLICATE', `${at} has the addresses of another neighbour at the same place.`);
+    pairs.add(pair);
+  }
+}
+
+function checkHost(text: string, field: string, wrong: Wrong): { family: number; text: string } {
+  const address = parseAddress(text);
+  if (!address || !isUnicast(address))
+    throw wrong(field, 'ADDRESS', `${field} must be a unicast IPv4 or IPv6 address.`);
+  return { family: address.family, text: formatAddress(address.bytes) };
+}
+
+type Neighbour = Bodies['machine']['neighbours'][number];
+
+/** Returns what is one neighbour's. */
+function checkNeighbour(
+  { interface: device, vlan, localAddress, remoteAddress, detectionUs }: Neighbour,
+  at: string,
+  wrong: Wrong,
+): string {
+  checkInterface(device, `${at}.interface`, wrong);
+  if (vlan > MOST_VLAN) throw wrong(`${at}.vlan`, 'RANGE', `${at}.vlan must be 1 to ${MOST_VLAN}, or 0.`);
+  const local = checkHost(localAddress, `${at}.local_address`, wrong);
+  const remote = checkHost(remoteAddress, `${at}.remote_address`, wrong);
+  if (local.family !== remote.family || local.text === remote.text)
+    throw wrong(
+      `${at}.remote_address`,
+      'ADDRESS',
+      `${at}.remote_address must be another address of the family of local_address.`,
+    );
+  if (detectionUs !== 0 && (detectionUs < LEAST_SILENCE_US || detectionUs > MOST_SILENCE_US))
+    throw wrong(
+      `${at}.detection_us`,
+      'RANGE',
+      `${at}.detection_us must be ${LEAST_SILENCE_US} to ${MOST_SILENCE_US}, or 0 for 150000.`,
+    );
+  return [device, vlan, local.text, remote.text].join(' ');
 }
 
 interface LinkLike {

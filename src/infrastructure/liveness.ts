@@ -37,7 +37,7 @@ export function watchedPath({ path, arrives }: CarriedEnd, payload: number): Pat
 
 /** Where nothing is said of a wire: sooner than its customers' own protection looks. */
 const WIRE_DETECTION_US = 30_000;
-/** It has to be up for so long before traffic comes back to it, and twice as long after each further time. */
+/** A wire or a router has to be up for so long before traffic comes back to it, and twice as long after each further time. */
 const WIRE_RESTORE_MS = 1000;
 
 /** `wires/p-q`, watched in its own channel: that it is cut is seen by its ends, and all goes by the bypass. */
@@ -47,6 +47,26 @@ export function watchedWire({ name, detectionUs }: Bodies['wire']): ResourceDraf
     bfdPeer: {
       name: `bfdPeers/${name.slice('wires/'.length)}`,
       wire: name,
+      minTxUs: interval,
+      minRxUs: interval,
+      multiplier: MULTIPLIER,
+      restoreMs: WIRE_RESTORE_MS,
+    },
+  };
+}
+
+/** Of routers, which do not all send more often. */
+const NEIGHBOUR_DETECTION_US = 150_000;
+
+/** A router next to the machine: tunnels leave their ways by it while it is silent. */
+export function watchedNeighbour(neighbour: Bodies['machine']['neighbours'][number]): ResourceDraft {
+  const { name, vlan, localAddress, remoteAddress, detectionUs } = neighbour;
+  const interval = Math.floor((detectionUs || NEIGHBOUR_DETECTION_US) / MULTIPLIER);
+  return {
+    bfdPeer: {
+      name: `bfdPeers/underlay.${name}`,
+      interface: neighbour.interface,
+      ...{ vlan, localAddress, remoteAddress },
       minTxUs: interval,
       minRxUs: interval,
       multiplier: MULTIPLIER,

@@ -13,6 +13,7 @@ import { ContentStore } from './content-store.js';
 import { Fleet } from './fleet.js';
 import { openHistories, takeUp } from './histories.js';
 import { catalogue } from './kinds.js';
+import { machineOf } from './ledger.js';
 import { Mover } from './mover.js';
 import { Outages } from './outages.js';
 import { pathService } from './path-service.js';
@@ -37,7 +38,15 @@ export async function makeInfrastructure(context: Context, tuning: Tuning = {}):
   const contents = await ContentStore.open(state);
   const timer = new Timer(state, clock, log);
   const histories = await openHistories({ provider, state, clock, log });
-  const outages = new Outages({ state, recorder: histories.recorder, log });
+  const outages = new Outages({
+    ...{ state, recorder: histories.recorder, clock, log },
+    ask(link) {
+      for (const end of [link.a, link.b]) {
+        const node = state.get('virtualNode', end?.virtualNode ?? '');
+        if (node) fleet.of(machineOf(node))?.readPaths();
+      }
+    },
+  });
   const paths = new WatchedPaths();
   const fleet = new Fleet({
     ...{ provider, state, contents, dialer, clock, log },

@@ -4,6 +4,7 @@
  */
 import { type Logger } from '../api/log.js';
 import { type ResourceStatus } from '../api/types.js';
+import { type Clock } from '../controller/clock.js';
 import { type State } from '../controller/state.js';
 import { type Recorder } from '../history/recorder.js';
 import { isOpen, latest } from '../history/violations.js';
@@ -16,12 +17,18 @@ export const LASTING = 15_000;
 export interface OutagesOptions {
   readonly state: State<Bodies>;
   readonly recorder: Recorder;
+  readonly clock: Clock;
+  /** Has the machines at a link's ends asked soon what has become of it. */
+  readonly ask: (link: Link) => void;
   readonly log: Logger;
 }
+
+type Link = Bodies['virtualLink'];
 
 export class Outages {
   readonly #options: OutagesOptions;
   #running: Promise<void> = Promise.resolve();
+  #cancel: () => void = () => undefined;
 
   constructor(options: OutagesOptions) {
     this.#options = options;
@@ -30,6 +37,7 @@ export class Outages {
   /** As the histories have it by now. */
   settle(): void {
     const { state, log } = this.#options;
+    this.#look();
     this.#running = this.#running
       .then(async () => {
         const changed = state.all('virtualLink').filter((link) => this.#statusOf(link) !== undefined);
@@ -48,11 +56,34 @@ export class Outages {
   }
 
   async close(): Promise<void> {
+    this.#cancel();
     await this.#running;
   }
 
+  /** What would be long enough by then is not left to the next reading. */
+  #look(): void {
+    const { state, clock, ask } = this.#options;
+    const now = clock.now();
+    this.#cancel();
+    const due = state.all('virtualLink').flatMap((link) => {
+      const at = link.status?.state === 'ready' ? (this.#openSince(link.name) ?? now) + LASTING : 0;
+      return at > now && at < now + LASTING ? [{ link, at }] : [];
+    });
+    const next = Math.min(...due.map(({ at }) => at));
+    if (due.length === 0) return;
+    this.#cancel = clock.after(next - now, () => {
+      for (const { link, at } of due) if (at <= clock.now()) ask(link);
+    });
+  }
+
+  /** Milliseconds since 1970; undefined: it is not down. */
+  #openSince(link: string): number | undefined {
+    const outage = latest(this.#options.recorder.violationsOf(link), 'availability');
+    return outage && isOpen(outage) ? outage.start : undefined;
+  }
+
   /** Another than it has; undefined: that is right. */
-  #statusOf({ name, status }: Bodies['virtualLink']): ResourceStatus | undefined {
+  #statusOf({ name, status }: Link): ResourceStatus | undefined {
     const lasts = this.#lasts(name);
     if (status?.state === 'ready' && lasts)
       return { ...status, state: 'down', message: 'Nothing passes by it.' };
@@ -62,11 +93,11 @@ export class Outages {
   /** Without a break: an outage that begins again soon is the same one in the books, and has had breaks. */
   #lasts(name: string): boolean {
     const { recorder } = this.#options;
-    const outage = latest(recorder.violationsOf(name), 'availability');
+    const since = this.#openSince(name);
     const timeline = recorder.timeline(name);
     const to = timeline?.covered;
-    if (!outage || !isOpen(outage) || !timeline || to === undefined) return false;
+    if (since === undefined || !timeline || to === undefined) return false;
     const from = to - LASTING;
-    return outage.start <= from && timeline.slice(from, to).every(({ is }) => is === 'down');
+    return since <= from && timeline.slice(from, to).every(({ is }) => is === 'down');
   }
 }

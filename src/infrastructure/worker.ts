@@ -51,6 +51,11 @@ export class Worker {
     this.#changed.raise();
   }
 
+  /** Its paths are read soon, though nothing has changed there. */
+  readPaths(): void {
+    this.#reader.kick();
+  }
+
   async close(): Promise<void> {
     this.#ending.abort();
     this.#changed.raise();

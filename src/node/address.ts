@@ -9,7 +9,7 @@ import {
   parseInterfaceAddress as parseText,
 } from '../api/names.js';
 
-export { type Family, formatAddress, formatMac, parseMac } from '../api/names.js';
+export { type Family, formatAddress, formatMac, isUnicast, parseMac } from '../api/names.js';
 
 export type Address = IpAddress;
 
@@ -123,25 +123,4 @@ export function covers(prefix: Prefix, address: Address): boolean {
 export function isLinkLocal(address: Address): boolean {
   const [a = 0, b = 0] = address.bytes;
   return address.family === 6 && a === 0xfe && (b & 0xc0) === 0x80;
-}
-
-/**
- * An address that one interface may bear and a packet be sent to: not unspecified, loopback, multicast,
- * broadcast, "this network" (RFC 6890) or mapped IPv4 (RFC 4291 §2.5.5).
- */
-export function isUnicast(address: Address): boolean {
-  const { bytes } = address;
-  const first = bytes[0] ?? 0;
-  if (address.family === 4) return first !== 0 && first !== 127 && first < 224;
-  if (first === 0xff) return false;
-  return bytes.subarray(0, 10).some((byte) => byte !== 0) || !(isZero(bytes, 10, 15) || isMapped(bytes));
-}
-
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
-  return true;
-}
-
-function isMapped(bytes: Uint8Array): boolean {
-  return bytes[10] === 0xff && bytes[11] === 0xff;
 }

@@ -11,6 +11,7 @@ import { BfdPeers } from './bfd-peers.js';
 import { Bypasses } from './bypasses.js';
 import { Carriages } from './carriages.js';
 import { Cgroups, type NodeShare } from './cgroups.js';
+import { Dormancy } from './dormancy.js';
 import { type UnderlayWay } from './hop.js';
 import { Interfaces } from './interfaces.js';
 import { Labels } from './labels.js';
@@ -74,6 +75,7 @@ export class Agent {
   readonly cgroups: Cgroups;
   readonly watchers = new WatchHub();
   readonly states: States;
+  readonly dormancy: Dormancy;
   /** Ids of owners in the table of names. */
   readonly #owners = new Map<string, number>();
   #closed = false;
@@ -87,7 +89,16 @@ export class Agent {
     const vifId = (name: string): number | undefined => this.vifs.get(name)?.id;
     const carrierOf = (below: Below): Carrier | undefined => this.#carrierOf(below);
     const neighbours = new ManagedNeighbours(net);
-    this.states = new States(this, (changes) => this.watchers.tell(changes));
+    this.dormancy = new Dormancy({
+      isVif: (name) => this.vifs.get(name) !== undefined,
+      set: (name, dormant) => this.vifs.setDormant(name, dormant),
+      log: options.log.child('liveness'),
+      failed,
+    });
+    this.states = new States(this, (changes) => {
+      this.dormancy.tell(changes);
+      this.watchers.tell(changes);
+    });
     this.interfaces = new Interfaces({
       plane,
       net,
@@ -260,6 +271,7 @@ export class Agent {
     this.#closed = true;
     await this.applier.idle();
     await this.vifs.close();
+    await this.dormancy.close();
     this.sender.close();
     this.watchers.closeAll();
     this.nodes.close();

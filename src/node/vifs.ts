@@ -195,6 +195,24 @@ export class Vifs {
     this.#options.changed(name);
   }
 
+  /** For whoever routes in its namespace (RFC 2863); nothing here depends on it. False: it was so, or is not there. */
+  async setDormant(name: string, dormant: boolean): Promise<boolean> {
+    const vif = this.#live.get(name);
+    const net = vif && this.#options.nodes.get(vif.intent.node)?.net;
+    const index = vif?.links?.inside;
+    const link = index === undefined ? undefined : net?.links.get(index);
+    if (!net || !link || (link.operationalState === 'dormant') === dormant) return false;
+    await net.netlink.setLink(
+      link.index,
+      // the mode is for when somebody in there sets it down and up again
+      dormant
+        ? { operationalState: 'dormant', linkMode: 'dormant' }
+        : { operationalState: 'up', linkMode: 'default' },
+    );
+    await net.refreshLink(link.index);
+    return true;
+  }
+
   /** Why it is not up; empty while it is, as far as this machine's own part goes. */
   problem(vif: LiveVif): string {
     const { nodes, interfaces } = this.#options;

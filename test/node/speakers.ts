@@ -13,7 +13,7 @@ const BIRD = '/usr/sbin/bird';
 
 /** Why there is none; undefined: there is one. */
 export function missing(speaker: 'frr' | 'bird'): string | undefined {
-  const files = speaker === 'frr' ? ['zebra', 'bfdd'].map((name) => join(DAEMONS, name)) : [BIRD];
+  const files = speaker === 'frr' ? ['zebra', 'bfdd', 'staticd'].map((name) => join(DAEMONS, name)) : [BIRD];
   const absent = files.find((file) => !existsSync(file));
   return absent && `${absent} is not there (Debian's package ${speaker === 'frr' ? 'frr' : 'bird2'})`;
 }
@@ -45,16 +45,19 @@ export interface FrrPeer {
   readonly 'transmit-interval': number;
 }
 
+/** One daemon of FRR beside its zebra. */
 export class Frr {
   readonly #machine: string;
+  readonly #name: 'bfdd' | 'staticd';
   readonly #folder = mkdtempSync(join(tmpdir(), 'cabernet-frr-'));
   readonly #config: readonly string[];
   #zebra: ChildProcess | undefined;
-  #bfdd: ChildProcess | undefined;
+  #daemon: ChildProcess | undefined;
 
-  /** `config`: lines of bfdd's. */
-  constructor(machine: string, config: readonly string[]) {
+  /** `config`: lines of the daemon's. */
+  constructor(machine: string, config: readonly string[], name: 'bfdd' | 'staticd' = 'bfdd') {
     this.#machine = machine;
+    this.#name = name;
     this.#config = config;
     spawnSync('chmod', ['755', this.#folder]);
     mkdirSync(join(this.#folder, 'run'));
@@ -77,18 +80,18 @@ export class Frr {
       this.#zebra = this.#start('zebra', ['hostname test']);
       await until('zebra answers', () => existsSync(join(this.#folder, 'run', 'zserv.api')));
     }
-    this.#bfdd = this.#start('bfdd', this.#config);
-    await until('bfdd answers', () => this.peers() !== undefined);
+    this.#daemon = this.#start(this.#name, this.#config);
+    await until(`${this.#name} answers`, () => this.#vtysh('show version').includes('FRRouting'));
   }
 
   /** Without a word to anybody. */
   kill(): Promise<void> {
-    return end(this.#bfdd);
+    return end(this.#daemon);
   }
 
   #vtysh(...commands: readonly string[]): string {
     const run = join(this.#folder, 'run');
-    const places = ['--vty_socket', run, '--config_dir', run, '-d', 'bfdd'];
+    const places = ['--vty_socket', run, '--config_dir', run, '-d', this.#name];
     const words = commands.flatMap((command) => ['-c', command]);
     return spawnSync('vtysh', [...places, ...words], { encoding: 'utf8' }).stdout;
   }
@@ -112,7 +115,7 @@ export class Frr {
   }
 
   async close(): Promise<void> {
-    await end(this.#bfdd);
+    await end(this.#daemon);
     await end(this.#zebra);
     rmSync(this.#folder, { recursive: true, force: true });
   }
