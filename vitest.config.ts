@@ -13,10 +13,12 @@ import { SuiteReporter } from './scripts/suite-reporter.js';
  */
 const alone = ['dataplane', 'nic', 'native', 'packets', 'sender', 'model'];
 /**
- * The others' files run two at once, whatever their suite; those of the longest come first, so that none ends alone. What
- * they import is loaded once for all of them, but where one of them puts something else in its place.
+ * The others' files run three at once on two cores, for they wait as much as they work, whatever their suite; those of the
+ * longest come first, so that none ends alone. What they import is loaded once for all of them, but where one of them puts
+ * something else in its place.
  */
 const ownCopies = new Set(['node']);
+const AT_ONCE = 3;
 const longest = ['worlds', 'hostile', 'node', 'cli', 'controller'];
 
 // Random worlds by the hundred, held against the real thing: bound by the processor, however busy it is.
@@ -65,7 +67,7 @@ export default defineConfig({
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
-        maxWorkers: alone.includes(name) ? 1 : 2,
+        maxWorkers: alone.includes(name) ? 1 : AT_ONCE,
         isolate: alone.includes(name) || ownCopies.has(name),
         sequence: { groupOrder: alone.includes(name) ? alone.indexOf(name) : alone.length },
         testTimeout: patience[name] ?? (transformed ? guestPatience : 30_000),

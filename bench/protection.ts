@@ -11,6 +11,7 @@ import { CUTS, LOADS, setting } from './loads.js';
 import { type Cut } from './middles.js';
 import { Pair, type Watched } from './pair.js';
 import { Sink } from './paced.js';
+import { repairCost } from './repair-cost.js';
 import { type Row, row, spreadRow, tell } from './report.js';
 import { manySessions } from './sessions.js';
 import { twice } from './twice.js';
@@ -125,5 +126,5 @@ export async function ours(count: number, medians: readonly (number | undefined)
 export async function protection(): Promise<Row[]> {
   const count = setting(CUTS, 10);
   const frr = await beside(count);
-  return [...(await ours(count, frr.medians)), ...frr.rows, ...(await linkCost())];
+  return [...(await ours(count, frr.medians)), ...frr.rows, ...(await linkCost()), ...(await repairCost())];
 }
