@@ -8,7 +8,8 @@ test('lines become pauses; anything else is an error', () => {
     { from: 500, to: 900 },
   ]);
   expect(parsePauses('')).toEqual([]);
-  for (const text of ['0 1000', 'x', '0 2 1', '0 a b']) expect(() => parsePauses(text)).toThrow('not a pause');
+  for (const text of ['0 1000', 'x', '0 2 1', '0 a b'])
+    expect(() => parsePauses(text)).toThrow('not a pause');
 });
 
 test('a stretch of time meets a pause that it touches', () => {
