@@ -14,6 +14,9 @@ import { settled } from './status.js';
 /** Milliseconds without a break. */
 export const LASTING = 15_000;
 
+/** What is read is then surely later: timers may be early, and two machines' clocks are compared. */
+const MARGIN = 50;
+
 export interface OutagesOptions {
   readonly state: State<Bodies>;
   readonly recorder: Recorder;
@@ -69,10 +72,10 @@ export class Outages {
       const at = link.status?.state === 'ready' ? (this.#openSince(link.name) ?? now) + LASTING : 0;
       return at > now && at < now + LASTING ? [{ link, at }] : [];
     });
-    const next = Math.min(...due.map(({ at }) => at));
     if (due.length === 0) return;
+    const next = Math.min(...due.map(({ at }) => at)) + MARGIN;
     this.#cancel = clock.after(next - now, () => {
-      for (const { link, at } of due) if (at <= clock.now()) ask(link);
+      for (const { link, at } of due) if (at < next) ask(link);
     });
   }
 
