@@ -69,7 +69,7 @@ export class Outages {
     const now = clock.now();
     this.#cancel();
     const due = state.all('virtualLink').flatMap((link) => {
-      const at = link.status?.state === 'ready' ? (this.#openSince(link.name) ?? now) + LASTING : 0;
+      const at = link.status?.state === 'ready' ? (this.#downSince(link.name) ?? now) + LASTING : 0;
       return at > now && at < now + LASTING ? [{ link, at }] : [];
     });
     if (due.length === 0) return;
@@ -79,10 +79,19 @@ export class Outages {
     });
   }
 
-  /** Milliseconds since 1970; undefined: it is not down. */
-  #openSince(link: string): number | undefined {
-    const outage = latest(this.#options.recorder.violationsOf(link), 'availability');
-    return outage && isOpen(outage) ? outage.start : undefined;
+  /**
+   * Since when it has been down, as far as is known: milliseconds since 1970, not further back than {@link LASTING}. An outage that
+   * begins again soon is the same one in the books, and has had breaks. Undefined: it is not down.
+   */
+  #downSince(name: string): number | undefined {
+    const { recorder } = this.#options;
+    const outage = latest(recorder.violationsOf(name), 'availability');
+    const timeline = recorder.timeline(name);
+    const to = timeline?.covered;
+    if (!outage || !isOpen(outage) || !timeline || to === undefined) return undefined;
+    const spans = timeline.slice(to - LASTING, to);
+    if (spans.at(-1)?.is !== 'down') return undefined;
+    return spans.findLast(({ is }) => is !== 'down')?.to ?? spans[0]?.from;
   }
 
   /** Another than it has; undefined: that is right. */
@@ -93,14 +102,9 @@ export class Outages {
     return status?.state === 'down' && !lasts ? settled(status) : undefined;
   }
 
-  /** Without a break: an outage that begins again soon is the same one in the books, and has had breaks. */
   #lasts(name: string): boolean {
-    const { recorder } = this.#options;
-    const since = this.#openSince(name);
-    const timeline = recorder.timeline(name);
-    const to = timeline?.covered;
-    if (since === undefined || !timeline || to === undefined) return false;
-    const from = to - LASTING;
-    return since <= from && timeline.slice(from, to).every(({ is }) => is === 'down');
+    const since = this.#downSince(name);
+    const to = this.#options.recorder.timeline(name)?.covered;
+    return since !== undefined && to !== undefined && since <= to - LASTING;
   }
 }
