@@ -61,7 +61,7 @@ static __always_inline int leave_by_hop(struct xdp_md *ctx, const struct packet 
 
 	tag->underlay_hop = hop_below(path, tag->entropy);
 	hop = bpf_map_lookup_elem(&underlay_hops, &tag->underlay_hop);
-	if (!hop || !hop->ifindex || hop->flags & HOP_WATCHED) {
+	if (!hop || !hop->ifindex || hop_down(hop)) {
 		if (path->tunnel)
 			tag->underlay_hop = fit_hop(path->tunnel, tag->underlay_hop, tag->entropy);
 		else if (!(path->flags & PATH_UNREPAIRED))

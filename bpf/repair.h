@@ -13,9 +13,11 @@
 /* Whether the neighbour that these headers lead to is gone, as its session says. */
 static __always_inline bool hop_down(const struct underlay_hop *hop)
 {
-	__u32 id = hop->flags & HOP_WATCHED ? hop->peer : 0;
-	const struct peer *peer = bpf_map_lookup_elem(&peers, &id);
+	const struct peer *peer;
 
+	if (!(hop->flags & HOP_WATCHED))
+		return false;
+	peer = bpf_map_lookup_elem(&peers, &hop->peer);
 	return peer && *(volatile __u32 *)&peer->down;
 }
 
@@ -30,7 +32,7 @@ static __always_inline bool hop_usable(__u32 id)
  * The hop itself, or, where its neighbour is gone, another way of the tunnel,
  * by bits of the flow that have not chosen it; the hop itself again where all
  * are gone, for it may be the watching that has failed. A global function,
- * verified by itself: hops that nobody watches do not come here.
+ * verified by itself: hops that are as they should be do not come here.
  */
 __noinline __u32 fit_hop(__u32 tunnel_id, __u32 hop_id, __u32 entropy)
 {
@@ -54,8 +56,8 @@ __noinline __u32 fit_hop(__u32 tunnel_id, __u32 hop_id, __u32 entropy)
  * What the wire's bypass adds, if it is to be used and can be: a label, and
  * from BYPASS_HOP_SHIFT on the underlay hop of the other wire, which is never
  * itself repaired. 0: the wire is to be used, or there is no better. A frame of
- * `length` is counted, 0: none is. A global function: a wire that is resolved
- * and that nobody watches does not come here.
+ * `length` is counted, 0: none is. A global function: a wire that is as it
+ * should be does not come here.
  */
 __noinline __u64 fit_bypass(__u32 wire_id, __u32 length)
 {
