@@ -45,7 +45,7 @@ TOOL_LIBRARIES_bfd-sender := -lbpf
 tools: $(addprefix build/native-tools/,$(TOOLS))
 
 .SECONDEXPANSION:
-build/native-tools/%: $$(wildcard native-tools/$$*/*.[ch]) bpf/bfd.h bpf/measurement.h Makefile
+build/native-tools/%: $$(wildcard native-tools/*.h native-tools/$$*/*.[ch]) bpf/bfd.h bpf/measurement.h Makefile
 	mkdir -p $(@D)
 	gcc $(TOOL_FLAGS) $(WERROR) -o $@ $(wildcard native-tools/$*/*.c) $(TOOL_LIBRARIES_$*)
 
@@ -147,7 +147,7 @@ build/tidy/cabernet-jumbo.ok: TIDY_BPF += -DCABERNET_JUMBO
 build/tidy/cabernet-%.ok: bpf/cabernet.bpf.c $(wildcard bpf/*.h) bpf/.clang-tidy | build/tidy
 	$(TIDY) $< -- $(TIDY_BPF)
 	touch $@
-build/tidy/tools/%.c.ok: native-tools/%.c $(wildcard native-tools/*/*.h) bpf/bfd.h native-tools/.clang-tidy
+build/tidy/tools/%.c.ok: native-tools/%.c $(wildcard native-tools/*.h native-tools/*/*.h) bpf/bfd.h native-tools/.clang-tidy
 	mkdir -p $(@D)
 	$(TIDY) $< -- $(TOOL_FLAGS)
 	touch $@

@@ -83,28 +83,24 @@ async function streamed(pair: Pair, sink: Sink, load: string, seconds: number, f
   const sent = await stream.stop();
   await drained(sink);
   const what = `${load}, ${seconds} s`;
-  const rows = all.map(({ link, count }) =>
-    row({
-      bench,
-      case: `${what}: ${link.intervalUs / 1000} ms × ${link.multiplier}, found dead for no reason, at either end`,
-      unit: 'times',
-      value: count,
-      ...(downs === undefined
-        ? {}
-        : { peer: `FRR, ${FRR.intervalMs} ms × ${FRR.multiplier}, one end`, peerValue: downs }),
-    }),
-  );
-  const held = all.map(({ link, held: value }) =>
-    row({
-      bench,
-      case: `… ${link.intervalUs / 1000} ms: while a core was not to be had for 2 ms or more`,
-      unit: 'times',
-      value,
-    }),
-  );
+  const theirs =
+    downs === undefined
+      ? {}
+      : { peer: `FRR, ${FRR.intervalMs} ms × ${FRR.multiplier}, one end`, peerValue: downs };
+  const found = all.flatMap(({ link, count, held }) => {
+    const ms = link.intervalUs / 1000;
+    const name = `${what}: ${ms} ms × ${link.multiplier}, found dead for no reason, at either end`;
+    return [
+      row({ bench, case: name, unit: 'times', value: count, ...theirs }),
+      row({
+        ...{ bench, case: `… ${ms} ms: while a core was not to be had for 2 ms or more` },
+        ...{ unit: 'times', value: held },
+      }),
+    ];
+  });
   const longest = Math.max(0, ...pauses.map(({ from, to }) => to - from)) / 1e6;
   return [
-    ...rows.flatMap((each, i) => [each, ...held.slice(i, i + 1)]),
+    ...found,
     row({ bench, case: '… cores not to be had for 2 ms or more', unit: 'times', value: pauses.length }),
     row({ bench, case: '… the longest', unit: 'ms', value: round(longest) }),
     row({

@@ -21,34 +21,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../clock.h"
 
 #define BATCH 32
 #define MAX_FRAME 1514
 #define MAX_RATE 10e6
 #define TICK_NS 200000
-#define NS_PER_S 1000000000ULL
 /* Who was held up this long goes on from here: what was due meanwhile is not sent all at once. */
 #define MAX_LATE_NS 2000000ULL
 
 static unsigned char frames[BATCH][MAX_FRAME];
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void sleep_until(uint64_t at)
-{
-	struct timespec when = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
-		;
-}
 
 static size_t parse_frame(const char *text)
 {

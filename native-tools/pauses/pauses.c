@@ -14,32 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NS_PER_US 1000ULL
-#define NS_PER_S 1000000000ULL
+#include "../clock.h"
+
 #define TICK_NS (250 * NS_PER_US)
 /* Above the BFD sender and the stream: what holds this up holds up all of them. */
 #define PRIORITY 90
 
 static uint64_t shortest;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void sleep_until(uint64_t at)
-{
-	struct timespec when = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
-		;
-}
 
 static void *watch(void *argument)
 {
